@@ -1,0 +1,40 @@
+"""What users write: campaign payloads, schedules and segmentation. Pure data, no Airflow and no HTTP.
+
+>>> CampaignCreate(
+...     name="Storm warning",
+...     sending_type="sms",
+...     template="Storm ahead, {first_name}",
+...     sender="BM",
+...     recipient_lists=["cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"],
+...     schedule_rrule="2024-05-01T19:05:00+02:00",
+... ).to_payload()["schedule_rrule"]
+'2024-05-01 17:05:00'
+"""
+
+from __future__ import annotations
+
+from airflow_provider_bm.campaigns.checks import check_complete, writable
+from airflow_provider_bm.campaigns.ids import campaign_id
+from airflow_provider_bm.campaigns.models import CampaignClone, CampaignCreate, CampaignStatus, CampaignUpdate
+from airflow_provider_bm.campaigns.progress import Verdict, Wait, check_wait, decide, describe
+from airflow_provider_bm.campaigns.segmentation import SegmentationGroup, SegmentationQuery, SegmentationRule
+from airflow_provider_bm.campaigns.times import parse_time
+
+__all__ = [
+    "CampaignClone",
+    "CampaignCreate",
+    "CampaignStatus",
+    "CampaignUpdate",
+    "SegmentationGroup",
+    "SegmentationQuery",
+    "SegmentationRule",
+    "Verdict",
+    "Wait",
+    "campaign_id",
+    "check_complete",
+    "check_wait",
+    "decide",
+    "describe",
+    "parse_time",
+    "writable",
+]

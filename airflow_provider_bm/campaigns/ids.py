@@ -1,0 +1,87 @@
+"""Identifiers: nothing goes into a URL or a payload as an id before it is known to be a UUID."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+from uuid import UUID
+
+from airflow_provider_bm.campaigns.problems import NATIVE_HINT, Problems
+from airflow_provider_bm.exceptions import BMPayloadError
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_WANTED = "must be a UUID such as 'cf9eeb30-c1af-11ee-8073-bf4d6e8c1618'"
+
+
+def campaign_id(value: object, field: str = "campaign_uuid") -> str:
+    """Check an id and give it in its canonical form: 8-4-4-4-12 hexadecimal digits in lower case.
+
+    :param value: a string in that form, in either case, or a :class:`uuid.UUID`; braces, ``urn:``, spaces
+        and 32 digits without hyphens are refused
+    :param field: what to call it in an error; default ``campaign_uuid``
+    :return: the id, safe to put into a URL
+    :raises BMPayloadError: if it is anything else
+
+    Source: Campaign API 3.3 to 3.6 (``campaignUuid``).
+    """
+    problems = Problems()
+    result = check_id(field, value, problems)
+    if result is None:
+        raise BMPayloadError(problems, field)
+    return result
+
+
+def check_id(field: str, value: object, problems: Problems) -> str | None:
+    """Like :func:`campaign_id`, noting a problem instead of raising.
+
+    :param field: the field
+    :param value: its value
+    :param problems: where a problem is noted
+    :return: the id, or None if there is a problem
+    """
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, str) and _UUID.fullmatch(value):
+        return value.lower()
+    problems.add(field, value, _WANTED)
+    return None
+
+
+def check_recipient_lists(field: str, value: Any, problems: Problems) -> str | None:
+    """Check the contact lists that a campaign goes to, and join them as the API wants them.
+
+    Duplicates are dropped, so that no contact gets a message twice. Order is kept; a set, which has none,
+    is sorted, so that the same task always sends the same.
+
+    :param field: the field
+    :param value: ids, as a comma separated string, a :class:`uuid.UUID`, a sequence or a set
+    :param problems: where problems are noted
+    :return: the ids joined by commas, or None if there is a problem
+
+    Source: Campaign API 4.1 (``recipient_lists``).
+    """
+    if isinstance(value, str) and value.strip().startswith(("[", "(", "{")):
+        problems.add(field, value, f"must be UUIDs separated by commas: {NATIVE_HINT}")
+        return None
+    if isinstance(value, str | UUID):
+        entries: list[tuple[str, Any]] = [(field, value)]
+    elif isinstance(value, AbstractSet):
+        entries = [(field, entry) for entry in sorted(value, key=str)]
+    elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        entries = [(f"{field}[{index}]", entry) for index, entry in enumerate(value)]
+    else:
+        problems.add(field, value, "must be a list of UUIDs, or a string of UUIDs separated by commas")
+        return None
+    if not entries or value == "":
+        problems.add(field, value, "must name at least one contact list")
+        return None
+    found: list[str | None] = []
+    for where, entry in entries:
+        parts = entry.split(",") if isinstance(entry, str) else [entry]
+        found += [
+            check_id(where, part.strip() if isinstance(part, str) else part, problems) for part in parts
+        ]
+    good = [part for part in found if part is not None]
+    return ",".join(dict.fromkeys(good)) if len(good) == len(found) else None

@@ -1,0 +1,158 @@
+"""When a campaign runs: ``schedule_type`` and ``schedule_rrule`` (Campaign API 4.1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal
+
+from airflow_provider_bm.campaigns.problems import Problems, check_choice
+from airflow_provider_bm.campaigns.times import read_time
+from airflow_provider_bm.campaigns.vocabulary import ONCE_FORMAT, SCHEDULE_TYPES
+
+_ONCE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+_LOOKS_LIKE_TIME = re.compile(r"\d{4}-?\d\d", re.ASCII)
+#: RFC 5545 wants both to be positive; dateutil takes anything.
+_NOT_POSITIVE = re.compile(r"[;:\s](INTERVAL|COUNT)=(?![+]?0*[1-9])([^;\s]*)", re.IGNORECASE)
+_HAS_FREQUENCY = re.compile(r"(?:^|[;:\s])FREQ=", re.IGNORECASE)
+
+#: What kind of moment each type of schedule needs.
+_NEEDED: Final = {"once": "time", "scheduled": "rule"}
+_WANTED: Final = (
+    "must be an aware datetime, a time such as '2024-05-01T17:05:00+00:00', '2024-05-01 17:05:00' for UTC, "
+    "or an RRULE such as 'FREQ=DAILY;BYHOUR=8'"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What a ``schedule_rrule`` is, and its text for the API.
+
+    :ivar kind: ``time`` for one point in time, ``rule`` for a recurrence, ``cleared`` for the empty text
+    """
+
+    kind: Literal["time", "rule", "cleared"]
+    text: str
+
+
+def check_moment(field: str, value: Any, may_clear: bool, problems: Problems) -> Moment | None:
+    """Read a ``schedule_rrule`` in any of the forms that users may write.
+
+    Times are converted to UTC. What is below a second is rounded up, so that nothing runs too early. A time
+    in the past is not refused: the server knows better what time it is.
+
+    :param field: the field
+    :param value: an aware datetime, an ISO 8601 string with an offset, ``Y-m-d H:i:s`` in UTC, or an RRULE
+    :param may_clear: whether the empty text is a wish to clear the field
+    :param problems: where a problem is noted
+    :return: what it is, or None if there is a problem
+    """
+    if value == "" and may_clear:
+        return Moment(kind="cleared", text="")
+    try:
+        if isinstance(value, datetime):
+            return Moment(kind="time", text=to_utc_text(read_time(value)))
+        if isinstance(value, date):
+            raise ValueError("a date alone does not say when: give an aware datetime")
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(_WANTED)
+        text = value.strip()
+        if _ONCE.fullmatch(text):
+            return Moment(kind="time", text=to_utc_text(_read_once(text)))
+        if _LOOKS_LIKE_TIME.match(text):
+            return Moment(kind="time", text=to_utc_text(read_time(text)))
+        check_rule(text)
+        return Moment(kind="rule", text=text)
+    except (ValueError, OverflowError) as error:
+        problems.add(field, value, str(error))
+        return None
+
+
+def to_utc_text(moment: datetime) -> str:
+    """A point in time as the API wants it: ``Y-m-d H:i:s`` in UTC, never earlier than asked.
+
+    :param moment: an aware datetime
+    :raises OverflowError: if it is at the very end of the calendar
+    """
+    import pendulum
+
+    # Not pendulum.instance(): for a local time skipped by a change to summer time it is an hour too early.
+    moment = pendulum.UTC.convert(moment)
+    if moment.microsecond:
+        moment = moment.replace(microsecond=0) + timedelta(seconds=1)
+    return f"{moment.year:04}-{moment:%m-%d %H:%M:%S}"
+
+
+def check_rule(text: str) -> None:
+    """Check that a text is an iCalendar recurrence rule (RFC 5545).
+
+    :param text: ``FREQ=…``, with or without ``RRULE:`` before it and lines such as ``DTSTART`` around it
+    :raises ValueError: if it is not; the message says why
+    """
+    from dateutil.rrule import rrulestr
+
+    if not _HAS_FREQUENCY.search(text):
+        raise ValueError(_WANTED)
+    wrong = _NOT_POSITIVE.search(f";{text}")
+    if wrong is not None:
+        raise ValueError(f"not a valid RRULE: {wrong[1].upper()} must be a positive number")
+    aware = datetime(2024, 1, 1, tzinfo=UTC)
+    failures = []
+    for start in (aware, aware.replace(tzinfo=None)):
+        try:
+            rrulestr(text, dtstart=start)
+        except Exception as error:  # noqa: BLE001 - dateutil lets any kind of error out
+            failures.append(error)
+        else:
+            return
+    raise ValueError(f"not a valid RRULE: {failures[0]}") from failures[0]
+
+
+def check_schedule(
+    schedule_type: Any, rrule: Any, *, whole: bool, may_clear: bool, leftovers: bool, problems: Problems
+) -> dict[str, str]:
+    """Check a schedule's two fields against each other and find out what ``schedule_type`` is to be.
+
+    :param schedule_type: as given; None to infer it
+    :param rrule: ``schedule_rrule`` as given, or None
+    :param whole: nothing else will complete these fields: ``once`` and ``scheduled`` need their rrule
+    :param may_clear: whether the empty text is a wish to clear ``schedule_rrule``
+    :param leftovers: whether ``now`` may stand beside an rrule that an earlier schedule left
+    :param problems: where problems are noted
+    :return: the fields that are to be sent
+    """
+    result: dict[str, str] = {}
+    kind = None
+    if schedule_type is not None:
+        kind = check_choice("schedule_type", schedule_type, SCHEDULE_TYPES, problems)
+        if kind is not None:
+            result["schedule_type"] = kind
+    if rrule is None:
+        if whole and kind in ("once", "scheduled"):
+            problems.add("schedule_rrule", None, _needs(kind))
+        return result
+    moment = check_moment("schedule_rrule", rrule, may_clear, problems)
+    if moment is None:
+        return result
+    result["schedule_rrule"] = moment.text
+    if schedule_type is None and moment.kind != "cleared":
+        result["schedule_type"] = "once" if moment.kind == "time" else "scheduled"
+    elif kind == "now" and moment.kind != "cleared" and not leftovers:
+        problems.add("schedule_type", kind, "contradicts schedule_rrule; leave one of them out")
+    elif kind in _NEEDED and moment.kind != _NEEDED[kind]:
+        problems.add("schedule_rrule", rrule, _needs(kind))
+    return result
+
+
+def _read_once(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, ONCE_FORMAT).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ValueError(f"there is no such time: {error}") from None
+
+
+def _needs(kind: str) -> str:
+    if kind == "once":
+        return "schedule_type 'once' needs a point in time here"
+    return "schedule_type 'scheduled' needs an RRULE here, such as 'FREQ=DAILY;BYHOUR=8'"

@@ -1,0 +1,262 @@
+"""Segmentation: which contacts of the lists a campaign goes to (Campaign API 4.7 to 4.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_bm.campaigns.problems import Problems, dump_json
+from airflow_provider_bm.campaigns.segmentation_rules import check_group, check_rule, check_segmentation
+from airflow_provider_bm.exceptions import BMPayloadError
+
+if TYPE_CHECKING:
+    starter = classmethod
+else:
+
+    class starter(classmethod):  # noqa: N801 - it reads as the decorator that it is
+        """A class method that an instance does not have: there it would forget what stands before it."""
+
+        def __get__(self, instance: Any, owner: Any = None) -> Any:
+            if instance is not None:
+                raise AttributeError(
+                    f"{self.__func__.__name__}() starts a query and would forget this one: "
+                    "go on with or_where(), and_not() or or_not()"
+                )
+            return super().__get__(instance, owner)
+
+
+@dataclass(frozen=True)
+class SegmentationRule:
+    """One condition on one contact field.
+
+    :param field: contact field, one of ``vocabulary.CONTACT_FIELDS``
+    :param condition: comparison, one of ``vocabulary.CONDITIONS``
+    :param value: a string or several; ``isnull`` and ``isnotnull`` need none, but the API wants the key, so
+        give ``""``
+    :param operator: how it connects to the rule before it, ``AND`` or ``OR``; default ``AND``. The same for
+        all rules of a group.
+
+    Source: Campaign API 4.9.
+    """
+
+    field: str
+    condition: str
+    value: str | Sequence[str]
+    operator: str = "AND"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the rule as the API wants it.
+
+        :raises BMPayloadError: if it is not valid; lists every problem
+        """
+        problems = Problems()
+        result = check_rule(self.unchecked(), "rule", True, problems)
+        return _checked(result, problems, "segmentation rule")
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Make one of the API's form.
+
+        :param value: a ``SegmentationRule`` of the API
+        :raises BMPayloadError: if it is not valid; lists every problem
+        """
+        problems = Problems()
+        checked = check_rule(value, "rule", True, problems)
+        return cls(**_frozen(_checked(checked, problems, "segmentation rule")))
+
+    def unchecked(self) -> dict[str, Any]:
+        """Give what :meth:`to_dict` would, without a check."""
+        return {
+            "field": self.field,
+            "condition": self.condition,
+            "value": self.value,
+            "operator": self.operator,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationGroup:
+    """Rules that are connected by ANDs only, or by ORs only.
+
+    :param rules: at least one
+    :param operator: how the group connects to the one before it, ``OR``, ``AND NOT`` or ``OR NOT``; default
+        ``OR``, which is also what the first group has
+
+    Source: Campaign API 4.8.
+    """
+
+    rules: tuple[SegmentationRule, ...]
+    operator: str = "OR"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the group as the API wants it.
+
+        :raises BMPayloadError: if it is not valid; lists every problem
+        """
+        problems = Problems()
+        return _checked(
+            check_group(self.unchecked(), "group", True, problems), problems, "segmentation group"
+        )
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Make one of the API's form.
+
+        :param value: a ``SegmentationGroup`` of the API
+        :raises BMPayloadError: if it is not valid; lists every problem
+        """
+        problems = Problems()
+        checked = _checked(check_group(value, "group", True, problems), problems, "segmentation group")
+        return cls(rules=_rules_of(checked), operator=checked["operator"])
+
+    def unchecked(self) -> dict[str, Any]:
+        """Give what :meth:`to_dict` would, without a check."""
+        return {"operator": self.operator, "rules": [rule.unchecked() for rule in self.rules]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationQuery:
+    """Which contacts to address: groups of rules, read from first to last.
+
+    Contacts called John Smith, or with the nickname Johnny, as in the API's example::
+
+        SegmentationQuery.where(first_name="John", last_name="Smith").or_where(nick_name="Johnny")
+
+    A keyword is a contact field, with ``__`` and a condition after it unless that is ``eq``:
+    ``birthday__lt="2000-01-01"``, ``city__in=["Bern", "Basel"]``. ``email__isnull=True`` becomes the
+    condition ``isnull`` with the value ``""``, and ``email__isnull=False`` the condition ``isnotnull``; the
+    same the other way round for ``isnotnull``. Whole numbers become strings, a set becomes a sorted tuple.
+    Rules can be given before the keywords, for what keywords cannot say, such as the same condition on the
+    same field twice. Nothing is checked before :meth:`to_dict` or :meth:`to_json`.
+
+    :param segmentation: the groups; at least one
+
+    Source: Campaign API 4.7.
+    """
+
+    segmentation: tuple[SegmentationGroup, ...]
+
+    @starter
+    def where(cls, *rules: SegmentationRule, **lookups: Any) -> Self:  # noqa: N805
+        """Start a query: contacts for whom all of this is true.
+
+        :param rules: rules, taken as they are
+        :param lookups: rules as keywords
+        """
+        return cls(segmentation=(_all_of("OR", rules, lookups),))
+
+    @starter
+    def where_any(cls, *rules: SegmentationRule, **lookups: Any) -> Self:  # noqa: N805
+        """Start a query: contacts for whom any of this is true.
+
+        :param rules: rules; their operator becomes OR
+        :param lookups: rules as keywords
+        """
+        return cls(segmentation=(_any_of("OR", rules, lookups),))
+
+    def or_where(self, *rules: SegmentationRule, **lookups: Any) -> Self:
+        """Add a group: or contacts for whom all of this is true. Parameters as for :meth:`where`."""
+        return self._with(_all_of("OR", rules, lookups))
+
+    def or_where_any(self, *rules: SegmentationRule, **lookups: Any) -> Self:
+        """Add a group: or contacts for whom any of this is true. Parameters as for :meth:`where_any`."""
+        return self._with(_any_of("OR", rules, lookups))
+
+    def and_not(self, *rules: SegmentationRule, **lookups: Any) -> Self:
+        """Add a group: but not those for whom all of this is true. Parameters as for :meth:`where`."""
+        return self._with(_all_of("AND NOT", rules, lookups))
+
+    def and_not_any(self, *rules: SegmentationRule, **lookups: Any) -> Self:
+        """Add a group: but not those for whom any of this is true. Parameters as for :meth:`where_any`."""
+        return self._with(_any_of("AND NOT", rules, lookups))
+
+    def or_not(self, *rules: SegmentationRule, **lookups: Any) -> Self:
+        """Add a group: or those for whom not all of this is true. Parameters as for :meth:`where`."""
+        return self._with(_all_of("OR NOT", rules, lookups))
+
+    def or_not_any(self, *rules: SegmentationRule, **lookups: Any) -> Self:
+        """Add a group: or those for whom none of this is true. Parameters as for :meth:`where_any`."""
+        return self._with(_any_of("OR NOT", rules, lookups))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the query as the API wants it, before it is serialized.
+
+        :raises BMPayloadError: if it is not valid; lists every problem
+        """
+        problems = Problems()
+        checked = check_segmentation(self.unchecked(), "query", True, problems)
+        return _checked(checked, problems, "segmentation query")
+
+    def to_json(self) -> str:
+        """Give the query as the API wants it in a campaign's ``query``.
+
+        :raises BMPayloadError: if it is not valid; lists every problem
+        """
+        return dump_json(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Make one of the API's form.
+
+        :param value: a ``SegmentationQuery`` of the API
+        :raises BMPayloadError: if it is not valid; lists every problem
+        """
+        problems = Problems()
+        checked = _checked(check_segmentation(value, "query", True, problems), problems, "segmentation query")
+        groups = (
+            SegmentationGroup(rules=_rules_of(group), operator=group["operator"])
+            for group in checked["segmentation"]
+        )
+        return cls(segmentation=tuple(groups))
+
+    def unchecked(self) -> dict[str, Any]:
+        """Give what :meth:`to_dict` would, without a check."""
+        return {"segmentation": [group.unchecked() for group in self.segmentation]}
+
+    def _with(self, group: SegmentationGroup) -> Self:
+        return replace(self, segmentation=(*self.segmentation, group))
+
+
+def _all_of(
+    connector: str, rules: Sequence[SegmentationRule], lookups: Mapping[str, Any]
+) -> SegmentationGroup:
+    return SegmentationGroup(rules=(*rules, *_from_lookups(lookups, "AND")), operator=connector)
+
+
+def _any_of(
+    connector: str, rules: Sequence[SegmentationRule], lookups: Mapping[str, Any]
+) -> SegmentationGroup:
+    ors = tuple(replace(rule, operator="OR") for rule in rules)
+    return SegmentationGroup(rules=(*ors, *_from_lookups(lookups, "OR")), operator=connector)
+
+
+def _from_lookups(lookups: Mapping[str, Any], operator: str) -> tuple[SegmentationRule, ...]:
+    rules = []
+    for lookup, value in lookups.items():
+        field, _, condition = lookup.partition("__")
+        if condition in ("isnull", "isnotnull") and isinstance(value, bool):
+            condition = "isnull" if value == (condition == "isnull") else "isnotnull"
+            value = ""
+        elif isinstance(value, AbstractSet):
+            value = tuple(sorted(value, key=str))
+        elif isinstance(value, list):
+            value = tuple(value)
+        rules.append(SegmentationRule(field, condition or "eq", value, operator))
+    return tuple(rules)
+
+
+def _checked(result: dict[str, Any], problems: Problems, subject: str) -> dict[str, Any]:
+    if problems:
+        raise BMPayloadError(problems, subject)
+    return result
+
+
+def _rules_of(group: Mapping[str, Any]) -> tuple[SegmentationRule, ...]:
+    return tuple(SegmentationRule(**_frozen(rule)) for rule in group["rules"])
+
+
+def _frozen(rule: Mapping[str, Any]) -> dict[str, Any]:
+    value = rule["value"]
+    return {**rule, "value": tuple(value) if isinstance(value, list) else value}

@@ -1,0 +1,349 @@
+"""The six calls of the Campaign API, and which of them may be repeated."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import requests
+
+from airflow_provider_bm.campaigns import (
+    CampaignClone,
+    CampaignCreate,
+    CampaignStatus,
+    CampaignUpdate,
+    campaign_id,
+    check_complete,
+    writable,
+)
+from airflow_provider_bm.client.assumptions import PAGE_SIZE, UNKNOWN_OUTCOME_STATUSES
+from airflow_provider_bm.client.query import Filters, fields_param, list_params
+from airflow_provider_bm.client.replies import Campaign, Reply, campaign_of, data_of, page_of
+from airflow_provider_bm.client.settings import BMSettings
+from airflow_provider_bm.client.transport import Params, Transport
+from airflow_provider_bm.exceptions import (
+    BMAPIError,
+    BMCampaignStateError,
+    BMConfigError,
+    BMConnectError,
+    BMDraftOnlyError,
+    BMError,
+    BMNotFoundError,
+    BMOutcomeUnknownError,
+    BMPayloadError,
+    BMResponseError,
+    BMTransportError,
+    Problem,
+)
+
+log = logging.getLogger(__name__)
+
+
+class BMClient:
+    """The Campaign API of one BM account (service).
+
+    All that is asked for is checked before the first request. Reading, deleting and stopping are repeated
+    for a bounded time if they fail in passing; whatever can make messages go out is sent once.
+    Threads may share a client.
+
+    :param settings: where the API is, and who calls it
+    :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
+    :param on_token: told each new token, so that it can be masked in logs
+    :param sleep: waits between tries
+    """
+
+    def __init__(
+        self,
+        settings: BMSettings,
+        *,
+        products: Sequence[str] = (),
+        on_token: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self._transport = Transport(settings, products=products, on_token=on_token, sleep=sleep)
+
+    @property
+    def session(self) -> requests.Session:
+        """The authorized keep-alive session, for calls that this class does not have."""
+        return self._transport.session
+
+    def close(self) -> None:
+        """Close the session's connections."""
+        self._transport.session.close()
+
+    def check_token(self) -> None:
+        """Get an access token, unless there is one.
+
+        :raises BMAuthError: the credentials were refused
+        """
+        self._transport.token()
+
+    def list_campaigns(
+        self,
+        *,
+        sending_type: str | Sequence[str] | None = None,
+        status: str | Sequence[str] | None = None,
+        filters: Filters | None = None,
+        fields: str | Sequence[str] = (),
+        sort: str | Sequence[str] = (),
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[Campaign]:
+        """Yield campaigns, page by page, each once (3.2).
+
+        :param sending_type: only these channels
+        :param status: only these statuses
+        :param filters: ``{"startswith(name)": "Storm"}``, or pairs; see the URL Filtering Guidelines
+        :param fields: optional parts: ``tasks``, ``messages``
+        :param sort: columns, ``-created_dt`` for descending
+        :param page_size: rows to ask for in a request; the server may give fewer
+        :raises BMPayloadError: a filter that no server would understand; raised by the call itself, not
+            by the first ``next``
+        """
+        query = list_params(
+            sending_type=sending_type, status=status, filters=filters, fields=fields, sort=sort
+        )
+        if isinstance(page_size, bool) or not isinstance(page_size, int) or page_size < 1:
+            raise BMPayloadError([Problem("page_size", page_size, "must be a whole number from 1")], "request")
+        return self._pages(self._path(), query, page_size)
+
+    def _pages(self, path: str, query: Params, page_size: int) -> Iterator[Campaign]:
+        number, seen = 1, set()
+        while True:
+            params = [*query, ("page_number", str(number)), ("page_size", str(page_size))]
+            page = self._transport.repeat(
+                lambda params=params: page_of(self._call("GET", path, params), self._transport.scrub)
+            )
+            if page.campaigns and page.number != number:
+                raise BMResponseError(f"GET {path} was asked for page {number} and gave page {page.number}")
+            for campaign in page.campaigns:
+                # A campaign that is made or deleted meanwhile shifts the rest by a row.
+                if campaign["uuid"] not in seen:
+                    seen.add(campaign["uuid"])
+                    yield campaign
+            if number >= page.total_pages or not page.campaigns:
+                return
+            number += 1
+            # Page 2 of 50 is not page 2 of 100: go on with the size that the server really uses.
+            page_size = page.per_page or page_size
+
+    def get_campaign(self, campaign_uuid: str, *, fields: str | Sequence[str] = ()) -> Campaign:
+        """Return a campaign (3.3).
+
+        :param fields: optional parts: ``tasks``, ``messages``
+        :raises BMNotFoundError: there is none
+        """
+        uuid = campaign_id(campaign_uuid)
+        path, params = self._path(uuid), fields_param(fields)
+        return self._transport.repeat(
+            lambda: campaign_of(self._call("GET", path, params), uuid, self._transport.scrub)
+        )
+
+    def create_campaign(self, campaign: CampaignCreate | Mapping[str, Any]) -> Campaign:
+        """Create a campaign (3.1, 4.2). Sent once, never repeated.
+
+        :raises BMPayloadError: it is not valid; nothing was sent
+        :raises BMOutcomeUnknownError: it was sent, and may exist
+        """
+        if not isinstance(campaign, CampaignCreate):
+            campaign = CampaignCreate.from_mapping(campaign)
+        return self._post(campaign.to_payload())
+
+    def clone_campaign(
+        self,
+        clone_uuid: CampaignClone | str,
+        *,
+        template_vars: Mapping[str, Any] | None = None,
+        **overrides: Any,
+    ) -> Campaign:
+        """Clone a campaign (1.4, 3.1, 4.2). Sent once, never repeated.
+
+        :param clone_uuid: the campaign to clone, or all of it as a :class:`.CampaignClone`
+        :param template_vars: values of the variables in its content, by raw name
+        :param overrides: campaign fields that differ from the source
+        :raises BMPayloadError: it is not valid; nothing was sent
+        :raises BMOutcomeUnknownError: it was sent, and may exist
+        """
+        if not isinstance(clone_uuid, CampaignClone):
+            clone_uuid = CampaignClone.from_mapping(
+                {"clone_uuid": clone_uuid, "template_vars": template_vars, **overrides}
+            )
+        return self._post(clone_uuid.to_payload())
+
+    def update_campaign(
+        self, campaign_uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
+    ) -> Campaign:
+        """Change a campaign: read it, merge the changes, write the whole (3.4, 4.3).
+
+        A campaign that is being sent, or was, is not written with status ``active``: a ``now`` campaign
+        runs as soon as it is saved, so that would send it again.
+
+        :param changes: the fields to change
+        :param replace: do not read: ``changes`` is the whole campaign
+        :raises BMPayloadError: the result is not a valid campaign; nothing was written
+        :raises BMCampaignStateError: the change could send the campaign a second time
+        :raises BMOutcomeUnknownError: it was activated, or not
+        """
+        uuid = campaign_id(campaign_uuid)
+        if not isinstance(changes, CampaignUpdate):
+            changes = CampaignUpdate.from_mapping(changes)
+        payload = changes.to_payload()
+        path = self._path(uuid)
+        if self.settings.draft_only:
+            payload = self._as_draft(payload)
+        if replace:
+            check_complete(payload)
+        else:
+            current = self.get_campaign(uuid)
+            payload = _merge(current, payload)
+            check_complete(payload)
+            _refuse_second_run(current, payload)
+        return self._put(path, uuid, payload)
+
+    def set_campaign_status(self, campaign_uuid: str, status: str) -> Campaign:
+        """Start, resume or stop a campaign, if it is not so already (3.5, 4.5).
+
+        A draft is activated by PUT, since PATCH is for active and stopped.
+
+        :param status: ``active`` or ``stopped``
+        :raises BMCampaignStateError: it has finished
+        :raises BMOutcomeUnknownError: it was started, or not
+        """
+        uuid = campaign_id(campaign_uuid)
+        body = CampaignStatus(status=status).to_payload()
+        path = self._path(uuid)
+        if self.settings.draft_only and status != "stopped":
+            raise BMDraftOnlyError(f"The connection is draft_only: campaign {uuid} was not activated.")
+        current = self.get_campaign(uuid)
+        if current["status"] == status:
+            log.info("Campaign %s is %s already", uuid, status)
+            return current
+        if current["status"] == "finished":
+            raise BMCampaignStateError(
+                f"Campaign {uuid} has finished (last execution {current.get('last_dt') or 'unknown'}) and cannot "
+                f"become {status}; clone it to send it again.",
+                current,
+            )
+        if status == "stopped":
+            return self._transport.repeat(
+                lambda: campaign_of(self._call("PATCH", path, body=body), uuid, self._transport.scrub)
+            )
+        if current["status"] == "draft":
+            payload = _merge(current, body)
+            check_complete(payload)
+            return self._put(path, uuid, payload)
+        return self._once("PATCH", path, body, f"campaign {uuid} may be active", uuid)
+
+    def delete_campaign(self, campaign_uuid: str, *, missing_ok: bool = False) -> None:
+        """Delete a campaign (3.6).
+
+        :param missing_ok: it is no error if there is none
+        :raises BMNotFoundError: there is none, and it was not this call that deleted it
+        """
+        uuid = campaign_id(campaign_uuid)
+        path = self._path(uuid)
+        maybe_deleted = missing_ok
+
+        def delete() -> None:
+            nonlocal maybe_deleted
+            try:
+                data_of(self._call("DELETE", path), self._transport.scrub)
+            except BMNotFoundError:
+                if not maybe_deleted:
+                    raise
+                log.info("Campaign %s is gone", uuid)
+            except BMError as error:
+                maybe_deleted = maybe_deleted or _outcome_unknown(error)
+                raise
+
+        self._transport.repeat(delete)
+
+    def _path(self, *parts: str) -> str:
+        service = self.settings.service_uuid
+        if not service:
+            raise BMConfigError(
+                "No service: put the Service UUID into the connection (field Schema), or give service_uuid."
+            )
+        return "/".join(["/services", service, "campaigns", *parts])
+
+    def _call(
+        self, method: str, path: str, params: Params = (), body: Mapping[str, Any] | None = None
+    ) -> Reply:
+        return self._transport.exchange(method, path, params=params, body=body)
+
+    def _post(self, payload: dict[str, Any]) -> Campaign:
+        if self.settings.draft_only:
+            payload = self._as_draft(payload)
+        name = payload.get("name")
+        what = f"a campaign named {name!r} may exist" if name else "a campaign without a name of its own may exist"
+        return self._once("POST", self._path(), payload, what, name=name)
+
+    def _put(self, path: str, uuid: str, payload: dict[str, Any]) -> Campaign:
+        if payload.get("status") == "active":
+            return self._once("PUT", path, payload, f"campaign {uuid} may be active", uuid, payload.get("name"))
+        return self._transport.repeat(
+            lambda: campaign_of(self._call("PUT", path, body=payload), uuid, self._transport.scrub)
+        )
+
+    def _once(
+        self, method: str, path: str, body: dict[str, Any], what: str, uuid: str | None = None, name: Any = None
+    ) -> Campaign:
+        """Make a call that can send messages: one time, and say so if nobody knows how it ended."""
+        try:
+            return campaign_of(self._call(method, path, body=body), uuid, self._transport.scrub)
+        except BMError as error:
+            if not _outcome_unknown(error):
+                raise
+            raise BMOutcomeUnknownError(
+                f"It is not known whether {method} {path} was carried out: {what}. Look for it in the BM "
+                f"console before you repeat this, or it may be sent twice. ({error})",
+                name=name,
+                status=getattr(error, "status", None),
+            ) from error
+
+    def _as_draft(self, payload: dict[str, Any]) -> dict[str, Any]:
+        if payload.get("status") != "draft":
+            log.warning(
+                "The connection is draft_only: campaign %r is saved as a draft instead of %s; nothing will be sent",
+                payload.get("name"),
+                payload.get("status") or "as it is",
+            )
+        return {**payload, "status": "draft"}
+
+
+def _outcome_unknown(error: BMError) -> bool:
+    """Whether a request that ended so may have been carried out."""
+    if error.of_token:
+        return False
+    if isinstance(error, BMAPIError):
+        return error.status in UNKNOWN_OUTCOME_STATUSES
+    return isinstance(error, (BMTransportError, BMResponseError)) and not isinstance(error, BMConnectError)
+
+
+def _merge(current: Campaign, changes: dict[str, Any]) -> dict[str, Any]:
+    """The whole campaign for a PUT, without what the changes make meaningless."""
+    merged = {**writable(current), **changes}
+    if merged.get("schedule_type") == "now" and "schedule_rrule" not in changes:
+        merged.pop("schedule_rrule", None)
+    if merged.get("query_type") == "all" and "query" not in changes:
+        merged.pop("query", None)
+    return merged
+
+
+def _refuse_second_run(current: Campaign, payload: Mapping[str, Any]) -> None:
+    """Refuse to save as active what has run, or is running: ``now`` runs as soon as it is saved (4.1)."""
+    status, uuid = current["status"], current["uuid"]
+    if payload["status"] != "active" or status == "draft":
+        return
+    if status == "active" and payload["schedule_type"] != "now":
+        return
+    if status == "active":
+        why = "is being sent; saving it would send it again. Stop it first, or clone it."
+    else:
+        why = (
+            f"is {status}; saving it as active could send it again. Resume a stopped campaign by changing "
+            "its status, clone a finished one."
+        )
+    raise BMCampaignStateError(f"Campaign {uuid} {why}", current)

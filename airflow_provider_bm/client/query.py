@@ -1,0 +1,137 @@
+"""Query parameters of the list: filters, sort, fields, pages (3.2 and the URL Filtering Guidelines)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_bm.campaigns.vocabulary import OPTIONAL_FIELDS, SENDING_TYPES, STATUSES
+from airflow_provider_bm.client.assumptions import (
+    FIELDS_SEPARATOR,
+    FILTER_VALUE_SEPARATOR,
+    FILTER_WITHOUT_VALUE,
+    SORT_SEPARATOR,
+)
+from airflow_provider_bm.exceptions import BMPayloadError, Problem
+
+#: What ``filters`` can be: ``{"startswith(name)": "Storm", "status": ["active", "draft"]}``, or pairs where
+#: one field has the same operator twice.
+Filters = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+_NO_VALUE = ("isnull", "isnotnull", "isempty", "isnotempty")
+_MANY_VALUES = ("in", "notin", "between", "notbetween")
+_ONE_VALUE = ("eq", "neq", "startswith", "contains", "endswith", "doesnotcontain", "lt", "lte", "gte", "gt")
+_OPERATORS = (*_NO_VALUE, *_ONE_VALUE, *_MANY_VALUES)
+_KEY = re.compile(r"(?:(?P<operator>[a-z]+)\((?P<inner>[A-Za-z_][A-Za-z0-9_]*)\)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*))")
+_COLUMN = re.compile(r"-?[A-Za-z_][A-Za-z0-9_]*")
+
+
+def list_params(
+    *,
+    sending_type: str | Sequence[str] | None = None,
+    status: str | Sequence[str] | None = None,
+    filters: Filters | None = None,
+    fields: str | Sequence[str] = (),
+    sort: str | Sequence[str] = (),
+) -> list[tuple[str, str]]:
+    """The query of a list, all but its page.
+
+    :raises BMPayloadError: naming each filter that no server would understand
+    """
+    problems: list[Problem] = []
+    params: list[tuple[str, str]] = []
+    for name, value, known in (("sending_type", sending_type, SENDING_TYPES), ("status", status, STATUSES)):
+        if value is None:
+            continue
+        values = _texts(value)
+        problems += [
+            Problem(name, each, f"must be one of {', '.join(known)}") for each in values if each not in known
+        ]
+        params.append(_param(name, values if len(values) != 1 else values[0], problems))
+    for key, value in _pairs(filters or ()):
+        params.append(_param(key, value, problems))
+    columns = _texts(sort)
+    problems += [
+        Problem("sort", each, "must be a column, or -column for descending")
+        for each in columns
+        if not _COLUMN.fullmatch(each)
+    ]
+    if columns:
+        params.append(("sort", SORT_SEPARATOR.join(columns)))
+    if problems:
+        raise BMPayloadError(problems, "list of campaigns")
+    return [*params, *fields_param(fields)]
+
+
+def fields_param(fields: str | Sequence[str]) -> list[tuple[str, str]]:
+    """The ``fields`` parameter (3.2, 3.3): optional parts of the response."""
+    names = optional_fields(fields)
+    return [("fields", FIELDS_SEPARATOR.join(names))] if names else []
+
+
+def optional_fields(fields: str | Sequence[str]) -> list[str]:
+    """The names of optional parts of the response, checked."""
+    names = _texts(fields)
+    problems = [
+        Problem("fields", each, f"must be one of {', '.join(OPTIONAL_FIELDS)}")
+        for each in names
+        if each not in OPTIONAL_FIELDS
+    ]
+    if problems:
+        raise BMPayloadError(problems, "request")
+    return names
+
+
+def _pairs(filters: Filters) -> Iterator[tuple[str, Any]]:
+    if isinstance(filters, str):
+        raise BMPayloadError(
+            [Problem("filters", filters, 'must be a mapping such as {"startswith(name)": "Storm"}, or pairs')],
+            "list of campaigns",
+        )
+    yield from filters.items() if isinstance(filters, Mapping) else filters
+
+
+def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
+    match = _KEY.fullmatch(key) if isinstance(key, str) else None
+    many = isinstance(value, (list, tuple, set, frozenset))
+    operator = (match["operator"] or ("in" if many else "eq")) if match else ""
+    name = f"filters[{key!r}]"
+    if match is None or operator not in _OPERATORS:
+        problems.append(
+            Problem(name, value, f"must be `field` or `operator(field)`, operator one of {', '.join(_OPERATORS)}")
+        )
+        return str(key), ""
+    if many and operator not in _MANY_VALUES:
+        problems.append(Problem(name, value, f"{operator} takes one value; use in, notin or between for several"))
+        return key, ""
+    texts = [_value(each) for each in value] if many else [_value(value)]
+    if operator in _NO_VALUE:
+        if value not in (None, "", True):
+            problems.append(Problem(name, value, f"{operator} takes no value: give None, True or ''"))
+        return key, FILTER_WITHOUT_VALUE
+    if value is None or not texts or any(text is None for text in texts):
+        problems.append(Problem(name, value, "must be text, a number or a time; use isnull(field) for nothing"))
+        return key, ""
+    if many and any(FILTER_VALUE_SEPARATOR in (text or "") for text in texts):
+        problems.append(Problem(name, value, "a value of several must not hold a comma"))
+    if operator in ("between", "notbetween") and many and len(texts) != 2:
+        problems.append(Problem(name, value, f"{operator} takes two values"))
+    if many and not match["operator"]:
+        key = f"in({key})"
+    return key, FILTER_VALUE_SEPARATOR.join(text or "" for text in texts)
+
+
+def _value(value: Any) -> str | None:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat() if value.tzinfo else None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    return str(value)
+
+
+def _texts(value: str | Sequence[str]) -> list[str]:
+    """A list of names, from a sequence or a comma separated string."""
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    return [str(part).strip() for part in parts if str(part).strip()]

@@ -1,0 +1,186 @@
+"""From (status, headers, body) to data, or to a typed error. No I/O."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from airflow_provider_bm.campaigns import campaign_id
+from airflow_provider_bm.client.assumptions import TOKEN_LIFETIME
+from airflow_provider_bm.client.retry import retry_after
+from airflow_provider_bm.client.token import Token
+from airflow_provider_bm.exceptions import (
+    BMAPIError,
+    BMAuthError,
+    BMPayloadError,
+    BMResponseError,
+    shorten,
+)
+
+Campaign = dict[str, Any]
+
+_HINTS = {
+    401: "check Client ID and Client secret of the connection",
+    403: "is this machine's IP address on the API account's list, and the service one of its own?",
+}
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
+class Reply(NamedTuple):
+    """What came back, and for which call (for messages; without secrets)."""
+
+    call: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Page(NamedTuple):
+    """One page of a list (4.6, 4.12, 4.13)."""
+
+    campaigns: list[Campaign]
+    number: int
+    per_page: int
+    total_pages: int
+
+
+def data_of(reply: Reply, scrub: Callable[[str], str] = str) -> Any:
+    """The JSON of a successful reply; None if it has no body.
+
+    :param scrub: takes secrets out of a text, in case that a server sends one back
+    :raises BMAPIError: the server refused or failed (4.10, 4.11)
+    :raises BMResponseError: a redirect, or a body that is not JSON
+    """
+    if 200 <= reply.status < 300:
+        return _json(reply, scrub) if reply.body else None
+    if 300 <= reply.status < 400:
+        raise BMResponseError(
+            f"{reply.call} was redirected (HTTP {reply.status}) to "
+            f"{scrub(shorten(reply.headers.get('Location')))}; redirects are not followed. "
+            "Check Platform domain, api_url and token_url of the connection.",
+            reply.status,
+            permanent=True,
+        )
+    raise _error(reply, scrub)
+
+
+def token_of(reply: Reply, scrub: Callable[[str], str] = str) -> Token:
+    """The access token of a reply of the token endpoint (1.3).
+
+    :raises BMAuthError: the endpoint refused the credentials
+    """
+    try:
+        data = data_of(reply, scrub)
+    except BMAPIError as error:
+        if error.status not in (400, 401):
+            raise
+        raise BMAuthError(
+            status=error.status,
+            call=error.call,
+            code=error.code,
+            message=error.message or _HINTS[401],
+            description=error.description,
+        ) from None
+    value = data.get("access_token") if isinstance(data, dict) else None
+    # The value is never shown, whatever is wrong with it. One that does not fit into a header would be
+    # quoted by the HTTP library's own error.
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise BMResponseError(f"{reply.call} answered without a usable access_token", reply.status)
+    try:
+        lifetime = float(data.get("expires_in", TOKEN_LIFETIME))
+    except (TypeError, ValueError):
+        lifetime = TOKEN_LIFETIME
+    return Token(value, lifetime if lifetime > 0 else TOKEN_LIFETIME)
+
+
+def campaign_of(reply: Reply, uuid: str | None = None, scrub: Callable[[str], str] = str) -> Campaign:
+    """The campaign of a reply (4.4).
+
+    :param uuid: the campaign that was asked for; another one is an error
+    """
+    campaign = _campaign(data_of(reply, scrub), reply)
+    if uuid is not None and campaign["uuid"] != uuid:
+        raise BMResponseError(f"{reply.call} answered with another campaign, {campaign['uuid']}", reply.status)
+    return campaign
+
+
+def page_of(reply: Reply, scrub: Callable[[str], str] = str) -> Page:
+    """A page of the list (4.6)."""
+    data = data_of(reply, scrub)
+    rows = data.get("data") if isinstance(data, dict) else None
+    meta = data.get("meta") if isinstance(data, dict) else None
+    if not isinstance(rows, list) or not isinstance(meta, dict):
+        raise _unexpected(reply, "has no data and meta", data)
+    pagination = meta.get("pagination")
+    numbers = [
+        pagination.get(key) if isinstance(pagination, dict) else None
+        for key in ("currentPage", "perPage", "totalPages")
+    ]
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        raise _unexpected(reply, "has no meta.pagination with currentPage, perPage and totalPages", meta)
+    return Page([_campaign(row, reply) for row in rows], *numbers)
+
+
+def _campaign(data: Any, reply: Reply) -> Campaign:
+    if not isinstance(data, dict):
+        raise _unexpected(reply, "is not a campaign", data)
+    try:
+        uuid = campaign_id(data.get("uuid"), "uuid")
+    except BMPayloadError:
+        raise _unexpected(reply, "has no campaign uuid", data) from None
+    if not isinstance(data.get("status"), str):
+        raise _unexpected(reply, "has no campaign status", data)
+    return {**data, "uuid": uuid}
+
+
+def _unexpected(reply: Reply, what: str, data: Any) -> BMResponseError:
+    return BMResponseError(f"The reply to {reply.call} {what}: {shorten(data)}", reply.status)
+
+
+def _json(reply: Reply, scrub: Callable[[str], str]) -> Any:
+    try:
+        return json.loads(reply.body)
+    except ValueError:
+        raise BMResponseError(
+            f"The reply to {reply.call} is not JSON (HTTP {reply.status}, "
+            f"{reply.headers.get('Content-Type') or 'no content type'}): {scrub(excerpt(reply.body))}",
+            reply.status,
+        ) from None
+
+
+def _error(reply: Reply, scrub: Callable[[str], str]) -> BMAPIError:
+    try:
+        data = json.loads(reply.body)
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        data = {"message": excerpt(reply.body)}
+
+    def text(*keys: str) -> str | None:
+        value = next((data[key] for key in keys if data.get(key) not in (None, "")), None)
+        return None if value is None else scrub(str(value))
+
+    items = data.get("items")
+    return BMAPIError.for_status(reply.status)(
+        status=reply.status,
+        call=reply.call,
+        # The token endpoint answers with OAuth2's own names (RFC 6749, 5.2).
+        code=text("code", "error"),
+        message=text("message", "error_description") or _HINTS.get(reply.status, ""),
+        description=text("description") or (_HINTS.get(reply.status) if reply.status == 403 else None),
+        items=[
+            {key: scrub(str(value)) for key, value in item.items()}
+            for item in (items if isinstance(items, list) else [])
+            if isinstance(item, dict)
+        ],
+        retry_after=retry_after(reply.headers.get("Retry-After")),
+    )
+
+
+def excerpt(body: bytes) -> str:
+    """A short piece of a body that is not what it should be; without markup, if it is HTML."""
+    text = body[:4000].decode("utf-8", "replace")
+    text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
+    return shorten(" ".join(text.split())) if text.strip() else "(empty)"

@@ -1,0 +1,100 @@
+"""The one HTTP session: token, time-outs, proxies, CA, and no way around any of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from airflow_provider_bm import __version__
+from airflow_provider_bm.client.settings import BMSettings
+from airflow_provider_bm.exceptions import BMDraftOnlyError
+
+log = logging.getLogger(__name__)
+
+#: What may be written where nothing may be sent: the only status that a body may carry.
+_HARMLESS_STATUS = {"POST": "draft", "PUT": "draft", "PATCH": "stopped"}
+
+
+class BMSession(requests.Session):
+    """A ``requests.Session`` that is authorized for one BM account.
+
+    It sends the token to the API's own origin only, renews it once on 401 and replays the call, follows
+    no redirect, repeats nothing else, and always has a time-out.
+
+    :param token: returns a token; called with the refused one after a 401
+    """
+
+    def __init__(self, settings: BMSettings, user_agent: str, token: Callable[[str | None], str]) -> None:
+        super().__init__()
+        self._settings = settings
+        self._token = token
+        self._origin = origin(settings.api_url)
+        self.auth = self._authorize
+        self.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
+        # No retries in the adapter: it cannot know which call may be repeated.
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, HTTPAdapter(max_retries=0))
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Prefer the connection's proxies and CA bundle to the environment's."""
+        verify = self._settings.verify if verify is None else verify
+        proxies = {**self._settings.proxies, **(proxies or {})}
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send a prepared request, within time-outs and without following redirects."""
+        self._refuse_sending(request)
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self._settings.timeouts
+        kwargs["allow_redirects"] = False
+        response = super().send(request, **kwargs)
+        authorization = request.headers.get("Authorization")
+        if response.status_code != 401 or not authorization or origin(request.url) != self._origin:
+            return response
+        # A 401 was not carried out, so any method can be replayed, once.
+        log.info("The BM token was refused; getting a new one and repeating the call once")
+        response.close()
+        again = request.copy()
+        again.headers["Authorization"] = f"Bearer {self._token(authorization.removeprefix('Bearer '))}"
+        return super().send(again, **kwargs)
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if origin(request.url) == self._origin:
+            request.headers["Authorization"] = f"Bearer {self._token(None)}"
+        return request
+
+    def _refuse_sending(self, request: requests.PreparedRequest) -> None:
+        """Keep ``draft_only`` at the last door, whoever calls (``get_conn()``, too)."""
+        if not self._settings.draft_only or request.url == self._settings.token_url:
+            return
+        allowed = _HARMLESS_STATUS.get(request.method or "")
+        if allowed is None:
+            return
+        try:
+            status = json.loads(request.body or b"")["status"]
+        except (ValueError, TypeError, KeyError):
+            status = None
+        if status != allowed:
+            raise BMDraftOnlyError(
+                f"The connection is draft_only: {request.method} {urlsplit(request.url).path!s} was not sent, "
+                f"since its status is {status!r} and may only be {allowed!r}."
+            )
+
+
+def origin(url: str | None) -> tuple[str, str, int | None]:
+    """Scheme, host and port of a URL."""
+    parts = urlsplit(url or "")
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, parts.hostname or "", port
+
+
+def user_agent(*products: str) -> str:
+    """The ``User-Agent``: this package, whoever calls it, and requests."""
+    own = f"airflow-provider-bm/{__version__}"
+    return " ".join([own, *products, f"python-requests/{requests.__version__}"])

@@ -1,0 +1,45 @@
+"""Everything that a client needs to know about a BM account and the way to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+#: Seconds to wait for a connection, and then between two pieces of a reply.
+DEFAULT_TIMEOUT = 30.0
+#: A connection that takes longer than this is not going to be made.
+LONGEST_CONNECT_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BMSettings:
+    """Where the API is, who calls it, and how. Checked by whoever makes it.
+
+    :param api_url: base of the Campaign API, without a slash at the end
+    :param token_url: the OAuth2 token endpoint
+    :param client_id: OAuth2 client id
+    :param client_secret: OAuth2 client secret; not in the ``repr``
+    :param service_uuid: the BM account (service); None: every call fails that needs one
+    :param timeout: seconds to wait for each piece of a reply; the connection has 10 s at most
+    :param verify: True, or the path of a CA bundle. True still honours ``REQUESTS_CA_BUNDLE``.
+    :param proxies: as in requests, on top of the environment's; not in the ``repr``, they may hold a
+        password
+    :param draft_only: nothing may be sent: campaigns stay drafts
+    :param console_url: template of a link to a campaign, with ``{campaign_uuid}``
+    """
+
+    api_url: str
+    token_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    service_uuid: str | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    verify: bool | str = True
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    draft_only: bool = False
+    console_url: str | None = None
+
+    @property
+    def timeouts(self) -> tuple[float, float]:
+        """Connect and read time-outs, in seconds."""
+        return min(self.timeout, LONGEST_CONNECT_TIMEOUT), self.timeout

@@ -1,0 +1,80 @@
+"""One access token per process and set of credentials, shared by all threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from airflow_provider_bm.client.settings import BMSettings
+
+#: A token is renewed when this share of its life is left, but never sooner than five minutes before.
+_MARGIN_SHARE = 0.1
+_LARGEST_MARGIN = 300.0
+
+
+class Token(NamedTuple):
+    """An access token and the time it may be used for, in seconds from now."""
+
+    value: str
+    lifetime: float
+
+
+class TokenCache:
+    """Holds one token, fetches it when there is none or when it is about to expire.
+
+    The lock is held while a token is fetched: threads that need one wait for the same request.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._value: str | None = None
+        self._renew_at = 0.0
+
+    def get(self, fetch: Callable[[], Token], *, rejected: str | None = None) -> str:
+        """Return a token that should work.
+
+        :param fetch: gets a new token
+        :param rejected: a token that the server has just refused; it is renewed unless another thread
+            already has done so
+        """
+        with self._lock:
+            if self._value is None or self._value == rejected or self._clock() >= self._renew_at:
+                # The clock is read first: a slow reply must not make the token look younger.
+                asked_at = self._clock()
+                token = fetch()
+                margin = min(_LARGEST_MARGIN, token.lifetime * _MARGIN_SHARE)
+                self._value = token.value
+                self._renew_at = asked_at + token.lifetime - margin
+            return self._value
+
+    def known(self) -> str | None:
+        """The token as it is now, without fetching: for taking it out of texts."""
+        return self._value
+
+
+_caches: dict[tuple[str, str, str], TokenCache] = {}
+_caches_lock = threading.Lock()
+
+
+def token_cache(settings: BMSettings) -> TokenCache:
+    """The cache of this process for these credentials."""
+    digest = hashlib.sha256(settings.client_secret.encode()).hexdigest()
+    key = (settings.token_url, settings.client_id, digest)
+    with _caches_lock:
+        return _caches.setdefault(key, TokenCache())
+
+
+def forget_tokens() -> None:
+    """Drop all tokens of this process, and any lock that another thread held when it was forked."""
+    global _caches_lock
+    _caches_lock = threading.Lock()
+    _caches.clear()
+
+
+# A task process forked while another thread was fetching a token would wait for that thread for ever.
+os.register_at_fork(after_in_child=forget_tokens)

@@ -1,0 +1,136 @@
+"""One exchange with the server: a request out, a reply or a typed error back."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+import requests
+from urllib3.exceptions import NewConnectionError
+
+from airflow_provider_bm.client.replies import Reply, token_of
+from airflow_provider_bm.client.retry import repeat
+from airflow_provider_bm.client.session import BMSession, user_agent
+from airflow_provider_bm.client.settings import BMSettings
+from airflow_provider_bm.client.token import Token, token_cache
+from airflow_provider_bm.exceptions import BMConnectError, BMError, BMTimeoutError, BMTransportError
+
+T = TypeVar("T")
+Params = Sequence[tuple[str, str]]
+
+
+class Transport:
+    """A keep-alive session with a token, and the translation of its errors.
+
+    :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
+    :param on_token: told each new token, so that it can be masked in logs
+    :param sleep: waits between tries
+    """
+
+    def __init__(
+        self,
+        settings: BMSettings,
+        *,
+        products: Sequence[str] = (),
+        on_token: Callable[[str], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self._sleep = sleep
+        self._on_token = on_token
+        self._tokens = token_cache(settings)
+        self.session = BMSession(settings, user_agent(*products), self.token)
+
+    def token(self, rejected: str | None = None) -> str:
+        """An access token, fetched if need be.
+
+        :param rejected: the token that the server has just refused
+        """
+        try:
+            return self._tokens.get(lambda: self.repeat(self._fetch_token), rejected=rejected)
+        except BMError as error:
+            error.of_token = True
+            raise
+
+    def repeat(self, call: Callable[[], T]) -> T:
+        """Make a call that is safe to repeat; see :func:`.retry.repeat`."""
+        return repeat(call, self._sleep)
+
+    def exchange(
+        self, method: str, path: str, *, params: Params = (), body: Mapping[str, Any] | None = None
+    ) -> Reply:
+        """Send one request to the API, once (twice if the token was refused) and return the reply.
+
+        :raises BMConnectError: it never left
+        :raises BMTransportError: it left, and there was no complete reply
+        """
+        return self._send(method, f"{self.settings.api_url}{path}", params=params, json=body)
+
+    def scrub(self, text: str) -> str:
+        """Take the client secret and the token out of a text that came from outside."""
+        for secret in (self.settings.client_secret, self._tokens.known()):
+            if secret:
+                text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+        return text
+
+    def _fetch_token(self) -> Token:
+        reply = self._send(
+            "POST",
+            self.settings.token_url,
+            data={
+                "grant_type": "client_credentials",
+                "client_id": self.settings.client_id,
+                "client_secret": self.settings.client_secret,
+            },
+            # Not the session's own (it needs this token), nor one that a .netrc may hold.
+            auth=lambda request: request,
+        )
+        token = token_of(reply, self.scrub)
+        if self._on_token is not None:
+            self._on_token(token.value)
+        return token
+
+    def _send(self, method: str, url: str, **kwargs: Any) -> Reply:
+        call = f"{method} {url}"
+        try:
+            response = self.session.request(method, url, **kwargs)
+        except requests.RequestException as error:
+            raise self._transport_error(call, error) from error
+        return Reply(call, response.status_code, response.headers, response.content)
+
+    def _transport_error(self, call: str, error: requests.RequestException) -> BMTransportError:
+        cause = _root(error)
+        why = self.scrub(f"{type(cause).__name__}: {cause}")
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return BMConnectError(
+                f"{call}: the server's certificate is not trusted. If your company's proxy signs it, put "
+                f"its CA bundle into the connection's extra 'verify'. ({why})",
+                permanent=True,
+            )
+        if _never_left(error):
+            host = urlsplit(call.partition(" ")[2]).netloc
+            return BMConnectError(f"{call}: no connection to {host} ({why})")
+        if isinstance(error, requests.Timeout):
+            return BMTimeoutError(f"{call}: no reply within {self.settings.timeout:g} s ({why})")
+        return BMTransportError(f"{call}: the connection broke before the reply was complete ({why})")
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    """Whether the request cannot have reached anybody. In doubt: it can."""
+    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, NewConnectionError)
+
+
+def _root(error: BaseException) -> BaseException:
+    """The innermost error: what happened, without the layers that passed it on."""
+    seen: set[int] = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        inner = (getattr(error, "reason", None), error.__cause__, *error.args)
+        error = next((each for each in inner if isinstance(each, BaseException)), error)
+    return error

@@ -1,0 +1,198 @@
+"""One campaign per task instance: the name that marks it, and the search for it before anything is sent.
+
+The API has no idempotency key. Each task instance has a key of its own, the same for all its tries, in
+square brackets at the end of the campaign's name. Where an earlier request may have made the campaign, it
+is looked for by that name, until that request can no longer be in flight; only then a new one goes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_bm.exceptions import (
+    BMCampaignStateError,
+    BMNotFoundError,
+    BMOutcomeUnknownError,
+    BMResponseError,
+    shorten,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.client import BMClient
+
+log = logging.getLogger(__name__)
+
+#: Under which the intent and the UUID are kept in ``task_state_store`` (Airflow 3.3+).
+STATE_KEY = "bm_campaign"
+#: A server's clock may be this far off when ``created_dt`` is compared with our own times.
+CLOCK_SKEW = timedelta(minutes=10)
+#: Campaigns looked through at the most, if the server does not filter by name.
+MOST_CAMPAIGNS = 2_000
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+
+Campaign = dict[str, Any]
+
+
+class StateStore(Protocol):
+    """What is used of Airflow's ``task_state_store``."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Keep a value."""
+
+
+def task_key(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+    """The key of a task instance: ten hex digits, the same for all its tries."""
+    identity = "\0".join((dag_id, run_id, task_id, str(map_index)))
+    return hashlib.sha256(identity.encode()).hexdigest()[:10]
+
+
+def marked(name: str, key: str) -> str:
+    """The name of a task instance's campaign: ``Storm warning [7c41e09ab2]``."""
+    return f"{name} [{key}]"
+
+
+def in_flight(client: BMClient) -> timedelta:
+    """How long after it was sent a request may still be carried out.
+
+    The client gives up after its two time-outs; a gateway may hand the request on for as long again.
+    """
+    return timedelta(seconds=2 * sum(client.settings.timeouts))
+
+
+@dataclass(kw_only=True)
+class OneCampaign:
+    """Makes the campaign of one task instance, or finds the one that an earlier request made.
+
+    :param client: the API
+    :param name: the campaign's name, with the key
+    :param tried_before: whether an earlier try may have sent a request
+    :param store: Airflow's ``task_state_store``; None before 3.3
+    """
+
+    client: BMClient
+    name: str
+    tried_before: bool
+    store: StateStore | None = None
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def submit(self, post: Callable[[], Campaign], payload: Mapping[str, Any]) -> Campaign:
+        """Return the one campaign.
+
+        :param post: sends the request
+        :param payload: what it sends, to say what is different in a campaign that is adopted
+        :raises BMOutcomeUnknownError: a request was sent, and no campaign of it was seen for as long as it
+            could be in flight; the next try looks again before it sends
+        """
+        found = self._earlier()
+        if found is None:
+            started = self.now()
+            self._keep({"intent_dt": started.isoformat(), "name": self.name})
+            try:
+                found = post()
+            except BMOutcomeUnknownError as error:
+                log.warning("%s", error)
+                found = self._find("a request whose outcome is unknown", started, started + in_flight(self.client))
+                if found is None:
+                    raise
+                self._tell(found, payload)
+        else:
+            self._tell(found, payload)
+        self._keep({"name": self.name, "uuid": found["uuid"]})
+        return found
+
+    def _earlier(self) -> Campaign | None:
+        record = self.store.get(STATE_KEY) if self.store is not None else None
+        if isinstance(record, dict) and record.get("uuid"):
+            return self._recorded(str(record["uuid"]))
+        if isinstance(record, dict) and record.get("intent_dt"):
+            intent = datetime.fromisoformat(str(record["intent_dt"]))
+            return self._find("an earlier try", intent, intent + in_flight(self.client))
+        if not self.tried_before:
+            return None
+        if self.store is not None:
+            # An intent would have been recorded, so nothing is in flight: one look, in case that a person
+            # has deleted the record, or that it has expired.
+            return self._find("an earlier try", None, self.now())
+        return self._find("an earlier try", None, self.now() + in_flight(self.client))
+
+    def _recorded(self, uuid: str) -> Campaign:
+        try:
+            return self.client.get_campaign(uuid)
+        except BMNotFoundError as error:
+            raise BMCampaignStateError(
+                f"An earlier try made campaign {uuid} ({self.name!r}), and it has been deleted since. To send it "
+                f"anew, delete {STATE_KEY!r} from the task instance's state store, and clear the task."
+            ) from error
+
+    def _find(self, what: str, since: datetime | None, until: datetime) -> Campaign | None:
+        """Look for the campaign until then; at least once."""
+        pause = _FIRST_PAUSE
+        log.info("Looking for campaign %r, which %s may have made", self.name, what)
+        while True:
+            found = self._look(since)
+            if found is not None:
+                return found
+            remaining = (until - self.now()).total_seconds()
+            if remaining <= 0:
+                log.info("There is no campaign %r", self.name)
+                return None
+            self.sleep(min(pause, remaining))
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
+    def _look(self, since: datetime | None) -> Campaign | None:
+        """One look through the campaigns of that name, newest first; the oldest of them is the one."""
+        matches: list[Campaign] = []
+        listed = self.client.list_campaigns(filters=[("eq(name)", self.name)], sort="-created_dt")
+        for number, campaign in enumerate(listed):
+            if campaign.get("name") == self.name:
+                matches.append(campaign)
+            elif since is not None and _created(campaign) < since - CLOCK_SKEW:
+                # The server does not filter, and what follows is older than the request.
+                break
+            elif number >= MOST_CAMPAIGNS:
+                if matches:
+                    break
+                raise BMResponseError(
+                    f"The server does not filter by name, and {self.name!r} is not among the newest "
+                    f"{MOST_CAMPAIGNS} campaigns. Look for it in the BM console: whether it exists is not known."
+                )
+        if len(matches) > 1:
+            log.warning("There are %d campaigns named %r; the oldest is used", len(matches), self.name)
+        return min(matches, key=_created, default=None)
+
+    def _tell(self, campaign: Campaign, payload: Mapping[str, Any]) -> None:
+        log.warning(
+            "Campaign %s %r exists already: an earlier request of this task instance made it. It is used, and "
+            "nothing is sent again.",
+            campaign["uuid"],
+            self.name,
+        )
+        different = [
+            f"{key} is {shorten(campaign.get(key))} instead of {shorten(value)}"
+            for key, value in payload.items()
+            if key in campaign and key != "status" and campaign[key] != value
+        ]
+        if different:
+            log.warning("It differs from what this try would have sent: %s", "; ".join(different))
+
+    def _keep(self, record: dict[str, str]) -> None:
+        if self.store is not None:
+            self.store.set(STATE_KEY, record)
+
+
+def _created(campaign: Mapping[str, Any]) -> datetime:
+    try:
+        created = datetime.fromisoformat(str(campaign.get("created_dt")))
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+    return created if created.tzinfo else created.replace(tzinfo=UTC)

@@ -1,0 +1,21 @@
+"""The operators: one for each call of the Campaign API."""
+
+from __future__ import annotations
+
+from airflow_provider_bm.operators.clone import BMCloneCampaignOperator
+from airflow_provider_bm.operators.create import BMCreateCampaignOperator
+from airflow_provider_bm.operators.delete import BMDeleteCampaignOperator
+from airflow_provider_bm.operators.get import BMGetCampaignOperator
+from airflow_provider_bm.operators.list import BMListCampaignsOperator
+from airflow_provider_bm.operators.status import BMCampaignStatusOperator
+from airflow_provider_bm.operators.update import BMUpdateCampaignOperator
+
+__all__ = [
+    "BMCampaignStatusOperator",
+    "BMCloneCampaignOperator",
+    "BMCreateCampaignOperator",
+    "BMDeleteCampaignOperator",
+    "BMGetCampaignOperator",
+    "BMListCampaignsOperator",
+    "BMUpdateCampaignOperator",
+]

@@ -1,0 +1,37 @@
+"""Delete a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class BMDeleteCampaignOperator(BMOperator):
+    """Deletes a campaign (API 3.6). Returns nothing.
+
+    On a second or later try a missing campaign is what an earlier try may have done, and no error.
+
+    :param campaign_uuid: the campaign (templated)
+    :param missing_ok: it is no error if there is none; default: it is
+    :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
+    :param service_uuid: BM account; None: the connection's (templated)
+    :raises AirflowFailException: there is none, or it was refused
+    """
+
+    template_fields: Sequence[str] = ("campaign_uuid", *CONNECTION_FIELDS)
+
+    def __init__(self, *, campaign_uuid: str, missing_ok: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.campaign_uuid = campaign_uuid
+        self.missing_ok = missing_ok
+
+    def call_api(self, context: Context) -> None:
+        """Delete it."""
+        missing_ok = self.missing_ok or context["ti"].try_number > 1
+        self.hook.delete_campaign(self.campaign_uuid, missing_ok=missing_ok)
+        self.log.info("Campaign %s is deleted", self.campaign_uuid)

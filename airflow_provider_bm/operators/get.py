@@ -1,0 +1,37 @@
+"""Read a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bm.links import BMCampaignLink, push_link
+from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class BMGetCampaignOperator(BMOperator):
+    """Reads a campaign and returns it (API 3.3, 4.4).
+
+    :param campaign_uuid: the campaign (templated)
+    :param fields: optional parts of the response: ``tasks``, ``messages`` (templated)
+    :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
+    :param service_uuid: BM account; None: the connection's (templated)
+    :raises AirflowFailException: there is none, or it was refused
+    """
+
+    template_fields: Sequence[str] = ("campaign_uuid", "fields", *CONNECTION_FIELDS)
+    operator_extra_links = (BMCampaignLink(),)
+
+    def __init__(self, *, campaign_uuid: str, fields: str | Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.campaign_uuid = campaign_uuid
+        self.fields = fields
+
+    def call_api(self, context: Context) -> dict[str, Any]:
+        """Read it."""
+        campaign = self.hook.get_campaign(self.campaign_uuid, fields=self.fields)
+        push_link(context, self.hook, campaign["uuid"])
+        return campaign

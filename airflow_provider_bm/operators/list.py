@@ -1,0 +1,86 @@
+"""Read a list of campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bm.exceptions import BMPayloadError, Problem
+from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_bm.client.query import Filters
+
+
+class BMListCampaignsOperator(BMOperator):
+    """Reads campaigns and returns them as a list (API 3.2).
+
+    .. code-block:: python
+
+        BMListCampaignsOperator(
+            task_id="drafts",
+            status="draft",
+            filters={"startswith(name)": "Storm", "gte(created_dt)": "{{ data_interval_start }}"},
+            sort="-created_dt",
+        )
+
+    :param sending_type: only these channels (templated)
+    :param status: only these statuses: ``active``, ``stopped``, ``finished``, ``draft`` (templated)
+    :param filters: ``{"operator(field)": value}``, ``{"field": value}``, or pairs of these, after the URL
+        Filtering Guidelines; a list of values means ``in`` (templated)
+    :param fields: optional parts of each campaign: ``tasks``, ``messages`` (templated)
+    :param sort: columns, ``-created_dt`` for descending (templated)
+    :param limit: campaigns to return at the most; None: all. What is returned is stored in XCom.
+    :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
+    :param service_uuid: BM account; None: the connection's (templated)
+    :raises AirflowFailException: a filter is not valid, or was refused
+    """
+
+    template_fields: Sequence[str] = (
+        "sending_type",
+        "status",
+        "filters",
+        "fields",
+        "sort",
+        *CONNECTION_FIELDS,
+    )
+
+    def __init__(
+        self,
+        *,
+        sending_type: str | Sequence[str] | None = None,
+        status: str | Sequence[str] | None = None,
+        filters: Filters | None = None,
+        fields: str | Sequence[str] = (),
+        sort: str | Sequence[str] = (),
+        limit: int | None = 1000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sending_type = sending_type
+        self.status = status
+        self.filters = filters
+        self.fields = fields
+        self.sort = sort
+        self.limit = limit
+
+    def call_api(self, context: Context) -> list[dict[str, Any]]:
+        """Read them."""
+        limit = self.limit
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise BMPayloadError([Problem("limit", limit, "must be a whole number from 1, or None")], "request")
+        found = self.hook.list_campaigns(
+            sending_type=self.sending_type,
+            status=self.status,
+            filters=self.filters,
+            fields=self.fields,
+            sort=self.sort,
+        )
+        campaigns = list(islice(found, limit))
+        self.log.info("%d campaigns", len(campaigns))
+        if limit is not None and next(found, None) is not None:
+            self.log.warning("There are more than limit=%d; the rest was left out", limit)
+        return campaigns

@@ -1,0 +1,151 @@
+"""Create and clone: put a campaign on its way, and wait for it if asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, conf
+
+from airflow_provider_bm.deferral import defer_arguments, failed, outcome_of, seconds, timed_out
+from airflow_provider_bm.exceptions import BMError, BMOutcomeUnknownError
+from airflow_provider_bm.links import BMCampaignLink
+from airflow_provider_bm.operators.base import BMOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_bm.waiting import CampaignWatch
+
+SEVEN_DAYS = timedelta(days=7)
+
+
+class SubmitOperator(BMOperator):
+    """Base of create and clone.
+
+    :param wait_for_completion: wait until the campaign has finished
+    :param deferrable: wait in the triggerer, without a worker slot; default: Airflow's
+        ``operators.default_deferrable``
+    :param poke_interval: seconds (or a timedelta) between two looks
+    :param timeout: seconds (or a timedelta) to wait at most; the campaign goes on by itself
+    :param stop_on_kill: stop the campaign if the task is killed while it waits
+    :param deduplicate: mark the campaign's name, and look for it where an earlier request may have made it
+    """
+
+    operator_extra_links = (BMCampaignLink(),)
+    #: Set by the subclasses, from their arguments.
+    name: str | None
+
+    def __init__(
+        self,
+        *,
+        wait_for_completion: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: float | timedelta = 60,
+        timeout: float | timedelta = SEVEN_DAYS,
+        stop_on_kill: bool = True,
+        deduplicate: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poke_interval = poke_interval
+        self.timeout = timeout
+        self.stop_on_kill = stop_on_kill
+        self.deduplicate = deduplicate
+        self._started: str | None = None
+
+    def post(self, **marks: str) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
+        """Return the checked payload, and what sends it.
+
+        :param marks: campaign fields that come before the task's own
+        """
+        raise NotImplementedError
+
+    def submit(self, context: Context) -> dict[str, Any]:
+        """Make the campaign; with ``deduplicate``, one for all tries of the task instance."""
+        if not self.deduplicate:
+            return self.post()[1]()
+        from airflow_provider_bm.once import OneCampaign, marked, task_key
+
+        ti = context["ti"]
+        key = task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        name = marked(str(self.name or f"{ti.dag_id}.{ti.task_id}"), key)
+        payload, send = self.post(name=name)
+        one = OneCampaign(
+            client=self.hook.client,
+            name=payload["name"],
+            tried_before=ti.try_number > 1,
+            store=context.get("task_state_store"),
+        )
+        try:
+            return one.submit(send, payload)
+        except BMOutcomeUnknownError as error:
+            # The next try looks before it sends, so Airflow may go on with it.
+            raise AirflowException(str(error)) from error
+
+    def call_api(self, context: Context) -> str:
+        """Make the campaign, leave it in XCom, wait if asked to, and return its UUID."""
+        campaign = self.submit(context)
+        uuid: str = campaign["uuid"]
+        self.log.info("Campaign %s %r is %s", uuid, campaign.get("name"), campaign["status"])
+        # Before the wait: whatever happens then, people and tasks can find the campaign.
+        self.leave(context, campaign)
+        if self.wait_for_completion:
+            self._started = uuid
+            self._wait(context, campaign)
+            self._started = None
+        return uuid
+
+    def _wait(self, context: Context, campaign: dict[str, Any]) -> None:
+        from airflow_provider_bm.waiting import CampaignWatch
+
+        deadline = datetime.now(UTC) + timedelta(seconds=seconds(self.timeout))
+        watch = CampaignWatch(campaign_uuid=campaign["uuid"])
+        verdict = watch.judge(campaign)
+        if verdict.state == "waiting" and self.deferrable:
+            self.defer(
+                **defer_arguments(
+                    watch,
+                    bm_conn_id=self.bm_conn_id,
+                    service_uuid=self.service_uuid,
+                    poke_interval=seconds(self.poke_interval),
+                    deadline=deadline,
+                )
+            )
+        while verdict.state == "waiting":
+            remaining = (deadline - datetime.now(UTC)).total_seconds()
+            if remaining <= 0:
+                failed(timed_out(watch.last_seen()))
+            time.sleep(min(seconds(self.poke_interval), remaining))
+            verdict = watch.look(self.hook.client)
+        if verdict.state == "failed":
+            failed(verdict.reason)
+        self._ended(context, watch)
+
+    def _ended(self, context: Context, watch: CampaignWatch) -> None:
+        if watch.campaign is not None:
+            self.leave(context, watch.campaign)
+
+    def execute_complete(self, context: Context, event: Any) -> str:
+        """Return the UUID of the campaign that the trigger waited for, or fail with what it says."""
+        campaign = outcome_of(event)
+        self.leave(context, campaign)
+        uuid: str = campaign["uuid"]
+        return uuid
+
+    def on_kill(self) -> None:
+        """Stop the campaign that this task started and waits for."""
+        uuid, self._started = self._started, None
+        if uuid is None or not self.stop_on_kill:
+            return
+        self.log.warning("The task was killed; stopping its campaign %s", uuid)
+        try:
+            self.hook.set_campaign_status(uuid, "stopped")
+        except BMError as error:
+            self.log.error("Campaign %s could not be stopped; look at it in the BM console. %s", uuid, error)
+
+

@@ -1,0 +1,12 @@
+"""A BM of one's own, for development, tests and demonstrations: it sends nothing to anybody.
+
+``python -m airflow_provider_bm.sandbox`` serves one; :class:`Sandbox` does so from Python, and
+:class:`SandboxClient` steers one that runs in another process.
+"""
+
+from __future__ import annotations
+
+from .remote import SandboxClient
+from .sandbox import Sandbox
+
+__all__ = ["Sandbox", "SandboxClient"]

@@ -1,0 +1,90 @@
+"""``python -m airflow_provider_bm.sandbox``: serve a sandbox until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from .sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, is_loopback
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m airflow_provider_bm.sandbox",
+        description="Serve a BM of your own: the whole Campaign API, and no message leaves this machine.",
+    )
+    made.add_argument("--port", type=int, default=8765, help="TCP port, 0 for any free one (default: 8765)")
+    made.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    made.add_argument("--speed", type=float, default=1.0, help="sandbox seconds per real second (default: 1)")
+    made.add_argument("--client-id", default=CLIENT_ID, help=f"client id (default: {CLIENT_ID})")
+    made.add_argument("--client-secret", default=CLIENT_SECRET, help="client secret (needed beyond loopback)")
+    made.add_argument(
+        "--execution-seconds", type=float, default=2.0, help="how long an execution takes (default: 2)"
+    )
+    made.add_argument("--verbose", action="store_true", help="log every request")
+    return made
+
+
+def banner(sandbox: Sandbox) -> str:
+    """Say where the sandbox is and how to connect to it."""
+    lists = "\n".join(f"    {uuid}  {name}" for name, uuid in sandbox.recipient_lists.items())
+    return f"""\
+BM sandbox: {sandbox.url}
+
+  Airflow connection:
+    export AIRFLOW_CONN_BM_DEFAULT={shlex.quote(sandbox.connection_json())}
+
+  Service:
+    {sandbox.service_uuid}
+
+  Recipient lists:
+{lists}
+
+  What was sent:   {sandbox.url}/_sandbox/messages
+  What was asked:  {sandbox.url}/_sandbox/requests
+
+Ctrl-C ends it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    options = parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.INFO if options.verbose else logging.WARNING, format="%(asctime)s %(message)s"
+    )
+    try:
+        sandbox = Sandbox(
+            port=options.port,
+            host=options.host,
+            client_id=options.client_id,
+            client_secret=options.client_secret,
+            speed=options.speed,
+            execution_seconds=options.execution_seconds,
+        ).start()
+    except (ValueError, OverflowError) as error:
+        print(f"bm sandbox: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        where = f"{options.host}:{options.port}"
+        print(f"bm sandbox: cannot listen at {where}: {error.strerror}.", file=sys.stderr)
+        print("Is another sandbox running there? --port takes another port, 0 any free one.", file=sys.stderr)
+        return 2
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    print(banner(sandbox), flush=True)
+    if not is_loopback(options.host):
+        print("Others can reach it: /_sandbox asks for the client id and secret.", flush=True)
+    ended.wait()
+    sandbox.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

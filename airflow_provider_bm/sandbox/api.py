@@ -1,0 +1,193 @@
+"""The routes of the API: the token endpoint and the six of the Campaign API."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import Any
+from urllib.parse import parse_qsl
+
+from .errors import ApiError, error_body, invalid, item
+from .execution import Campaign
+from .filters import pagination, parse_list, parse_single
+from .messages import Reply, Request, json_reply
+from .store import Store
+from .validation import UUID, changed_campaign, cloned_campaign, new_campaign, new_status
+
+API_PATH = "/news/v1"
+TOKEN_PATH = "/oauth2/access-token"
+_ROUTE = re.compile(rf"{API_PATH}/services/([^/]*)/campaigns(?:/([^/]*))?")
+_COLLECTION = ("GET", "POST")
+_SINGLE = ("GET", "PUT", "PATCH", "DELETE")
+
+
+class RateLimit:
+    """A bucket of calls that fills with time; real time, because that is what clients wait in."""
+
+    def __init__(self) -> None:
+        """Start without a limit."""
+        self.set(None)
+
+    def set(self, per_second: float | None, retry_after: str = "1") -> None:
+        """Set or (None) lift the limit."""
+        if per_second is not None and per_second < 0:
+            raise ValueError("per_second cannot be negative")
+        self.per_second, self.retry_after = per_second, str(retry_after)
+        self._size = 0.0 if not per_second else max(1.0, per_second)
+        self._left, self._at = self._size, time.monotonic()
+
+    def check(self) -> None:
+        """Count a call; refuse it if there are too many."""
+        if self.per_second is None:
+            return
+        now = time.monotonic()
+        self._left = min(self._size, self._left + (now - self._at) * self.per_second)
+        self._at = now
+        if self._left < 1:
+            raise ApiError(429, headers={"Retry-After": self.retry_after})
+        self._left -= 1
+
+
+class Api:
+    """The API over a store. All of a call happens under the store's lock."""
+
+    def __init__(self, store: Store, api_url: str) -> None:
+        """Serve this store; ``api_url`` is for the links between pages."""
+        self.store = store
+        self.api_url = api_url
+        self.rate_limit = RateLimit()
+        self.ignore_filters = False
+
+    def handle(self, request: Request) -> Reply:
+        """Answer one call."""
+        if request.path == TOKEN_PATH:
+            return self._token(request)
+        try:
+            with self.store.lock:
+                return self._campaigns(request)
+        except ApiError as error:
+            return json_reply(error.status, error.body, error.headers)
+
+    def _token(self, request: Request) -> Reply:
+        if request.method != "POST":
+            return json_reply(405, error_body(405), {"Allow": "POST"})
+        if request.content_type != "application/x-www-form-urlencoded":
+            return _oauth_error(400, "invalid_request", "The body must be form-encoded.")
+        pairs = parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
+        form = dict(pairs)
+        if len(form) != len(pairs):
+            return _oauth_error(400, "invalid_request", "A parameter is there more than once.")
+        if form.get("grant_type") != "client_credentials":
+            return _oauth_error(400, "unsupported_grant_type", "grant_type must be client_credentials.")
+        with self.store.lock:
+            token = self.store.issue_token(form.get("client_id", ""), form.get("client_secret", ""))
+            lifetime = self.store.token_lifetime
+        if token is None:
+            return _oauth_error(401, "invalid_client", "The client_id or client_secret is wrong.")
+        answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(lifetime)}
+        return json_reply(200, answer, {"Cache-Control": "no-store"})
+
+    def _campaigns(self, request: Request) -> Reply:
+        self.rate_limit.check()
+        client = self._client(request)
+        route = _ROUTE.fullmatch(request.path)
+        if route is None:
+            raise ApiError(404, "There is no such path in the API.")
+        service = route[1].lower()
+        if service not in self.store.services:
+            raise ApiError(404, "There is no service with this UUID.")
+        if service not in self.store.clients[client][1]:
+            raise ApiError(403)
+        allowed = _COLLECTION if route[2] is None else _SINGLE
+        if request.method not in allowed:
+            raise ApiError(405, headers={"Allow": ", ".join(allowed)})
+        if request.method != "GET" and request.pairs:
+            raise invalid([item(name, "unknown parameter") for name, _ in request.pairs])
+        if route[2] is None:
+            return self._list(request, service) if request.method == "GET" else self._create(request, service)
+        self.store.settle()
+        campaign = self.store.services[service].get(route[2].lower()) if UUID.fullmatch(route[2]) else None
+        if campaign is None:
+            raise ApiError(404, "There is no campaign with this UUID.")
+        return self._single(request, campaign)
+
+    def _client(self, request: Request) -> str:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        client = self.store.client_of(token.strip()) if scheme.lower() == "bearer" else None
+        if client is None:
+            raise ApiError(401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        return client
+
+    def _create(self, request: Request, service: str) -> Reply:
+        body, now = _json_body(request), self.store.settle()
+        if "clone_uuid" in body:
+            source = self.store.services[service].get(str(body["clone_uuid"]).lower())
+            fields = cloned_campaign(body, source.fields if source else None, now)
+        else:
+            fields = new_campaign(body, now)
+        status = fields.pop("status")
+        return self._reply(201, self.store.add(service, fields, status))
+
+    def _list(self, request: Request, service: str) -> Reply:
+        listing = parse_list(request.pairs, ignore_filters=self.ignore_filters)
+        now = self.store.settle()
+        uuids = listing.uuids()
+        candidates = self.store.campaigns(service)
+        if uuids is not None:
+            held = self.store.services[service]
+            candidates = sorted((held[one] for one in set(uuids) if one in held), key=lambda one: one.age)
+        found = listing.select(candidates)
+        first = (listing.page - 1) * listing.size
+        page = found[first : first + listing.size]
+        url = f"{self.api_url}/services/{service}/campaigns"
+        pages = pagination(listing, len(found), len(page), url, request.pairs)
+        data = [campaign.answer(now, listing.extras) for campaign in page]
+        return json_reply(200, {"data": data, "meta": {"pagination": pages}})
+
+    def _single(self, request: Request, campaign: Campaign) -> Reply:
+        match request.method:
+            case "GET":
+                return self._reply(200, campaign, parse_single(request.pairs))
+            case "PUT":
+                fields = changed_campaign(_json_body(request), self.store.settle())
+                status = fields.pop("status")
+                self.store.replace(campaign, fields, status)
+            case "PATCH":
+                self._change_status(campaign, new_status(_json_body(request)))
+            case _:
+                self.store.delete(campaign)
+                return Reply(204)
+        return self._reply(200, campaign)
+
+    def _change_status(self, campaign: Campaign, status: str) -> None:
+        if campaign.status == status:
+            return
+        if campaign.status in ("draft", "finished"):
+            raise invalid([item("status", f"a {campaign.status} campaign cannot be made {status}")])
+        if status == "stopped":
+            self.store.stop(campaign)
+        elif self.store.missed(campaign):
+            raise invalid([item("status", "its time has passed: update it with a new schedule_rrule")])
+        else:
+            self.store.resume(campaign)
+
+    def _reply(self, status: int, campaign: Campaign, extras: list[str] | None = None) -> Reply:
+        return json_reply(status, campaign.answer(self.store.clock.now(), extras or ()))
+
+
+def _oauth_error(status: int, error: str, description: str) -> Reply:
+    headers = {"Cache-Control": "no-store"}
+    return json_reply(status, {"error": error, "error_description": description}, headers)
+
+
+def _json_body(request: Request) -> dict[str, Any]:
+    if request.content_type != "application/json":
+        raise ApiError(400, "The body must be JSON: Content-Type must be application/json.")
+    try:
+        body = json.loads(request.body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise ApiError(400, "The body is not valid JSON.") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "The body must be a JSON object.")
+    return body

@@ -1,0 +1,115 @@
+"""The sandbox's clock: real time, faster, frozen, or moved by hand."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+
+class Clock:
+    """A clock of aware UTC times that can be steered.
+
+    :param start: where it starts (aware); the real time by default.
+    :param speed: seconds of sandbox time that pass in one real second.
+    """
+
+    def __init__(self, start: datetime | None = None, speed: float = 1.0) -> None:
+        """Start the clock."""
+        self._start = None if start is None else as_utc(start)
+        self._initial_speed = checked_speed(speed)
+        self._lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the start and the speed it was made with, running."""
+        with self._lock:
+            self._base = self._start or datetime.now(UTC)
+            self._real = time.monotonic()
+            self._speed = self._initial_speed
+            self._frozen = False
+
+    def now(self) -> datetime:
+        """Tell the sandbox's time, aware, in UTC."""
+        with self._lock:
+            return self._now()
+
+    def _now(self) -> datetime:
+        if self._frozen:
+            return self._base
+        return self._base + timedelta(seconds=(time.monotonic() - self._real) * self._speed)
+
+    def _rebase(self, base: datetime) -> None:
+        self._base = base
+        self._real = time.monotonic()
+
+    @property
+    def speed(self) -> float:
+        """Seconds of sandbox time per real second (while not frozen)."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        checked = checked_speed(speed)
+        with self._lock:
+            self._rebase(self._now())
+            self._speed = checked
+
+    @property
+    def frozen(self) -> bool:
+        """Whether time stands still."""
+        return self._frozen
+
+    def advance(self, by: float | timedelta) -> datetime:
+        """Move the clock forward by seconds or a timedelta; it goes on (or stands still) from there."""
+        step = by if isinstance(by, timedelta) else timedelta(seconds=by)
+        if step < timedelta(0):
+            raise ValueError("the clock can only be advanced forward")
+        with self._lock:
+            self._rebase(self._now() + step)
+            return self._base
+
+    def freeze(self) -> datetime:
+        """Let time stand still."""
+        with self._lock:
+            self._rebase(self._now())
+            self._frozen = True
+            return self._base
+
+    def resume(self) -> datetime:
+        """Let time pass again."""
+        with self._lock:
+            self._rebase(self._now())
+            self._frozen = False
+            return self._base
+
+    def set(self, now: datetime) -> datetime:
+        """Set the time. Going back undoes nothing: do it before anything has happened."""
+        moment = as_utc(now)
+        with self._lock:
+            self._rebase(moment)
+            return self._base
+
+
+def as_utc(moment: datetime) -> datetime:
+    """Convert an aware time to UTC; refuse a naive one, whose zone nobody knows."""
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def checked_speed(speed: float) -> float:
+    """Refuse a speed at which time would not pass."""
+    if not 0 < speed < float("inf"):
+        raise ValueError("speed must be more than 0 (to stop time, freeze the clock)")
+    return float(speed)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a time as the API does: RFC 3339 in whole seconds."""
+    return moment.isoformat(timespec="seconds")
+
+
+def rfc3339_ms(moment: datetime) -> str:
+    """Write a time with milliseconds, for journals, where the order within a second matters."""
+    return moment.isoformat(timespec="milliseconds")

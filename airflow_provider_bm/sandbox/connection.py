@@ -1,0 +1,58 @@
+"""Where a sandbox is and how Airflow connects to it: the same for the sandbox and its remote control."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from . import contacts
+from .api import API_PATH, TOKEN_PATH
+
+
+class Connectable:
+    """What a client has to know about a sandbox."""
+
+    _url: str = ""
+    client_id: str
+    client_secret: str
+    #: The service that every sandbox has.
+    service_uuid: str = contacts.DEFAULT_SERVICE
+
+    @property
+    def url(self) -> str:
+        """Where it is served."""
+        if not self._url:
+            raise RuntimeError("the sandbox has no URL before it is started")
+        return self._url
+
+    @property
+    def api_url(self) -> str:
+        """Base URL of the Campaign API."""
+        return self.url + API_PATH
+
+    @property
+    def token_url(self) -> str:
+        """URL of the token endpoint."""
+        return self.url + TOKEN_PATH
+
+    @property
+    def recipient_lists(self) -> dict[str, str]:
+        """UUIDs of the recipient lists, by name."""
+        return dict(contacts.RECIPIENT_LISTS)
+
+    def connection(self, **extra: Any) -> dict[str, Any]:
+        """Make the Airflow connection, as ``AIRFLOW_CONN_*`` takes it in JSON.
+
+        :param extra: more extras of the connection, e.g. ``draft_only=True``.
+        """
+        return {
+            "conn_type": "bm",
+            "login": self.client_id,
+            "password": self.client_secret,
+            "schema": self.service_uuid,
+            "extra": {"api_url": self.api_url, "token_url": self.token_url, **extra},
+        }
+
+    def connection_json(self, **extra: Any) -> str:
+        """Make the Airflow connection as JSON text."""
+        return json.dumps(self.connection(**extra))

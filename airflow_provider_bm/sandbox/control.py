@@ -1,0 +1,155 @@
+"""The routes under ``/_sandbox``: the handles of :class:`.Sandbox` for other processes."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .clock import Clock
+from .errors import ApiError
+from .messages import Reply, Request, json_reply
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+
+Action = Callable[..., Any]
+SETTINGS = ("ignore_filters", "execution_seconds", "token_lifetime")
+
+
+class Control:
+    """Calls the methods of a sandbox: query parameters or the JSON body are their arguments."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        """Control this sandbox."""
+        self.sandbox = sandbox
+        self._routes: dict[tuple[str, str], Action] = {
+            ("GET", "health"): self._health,
+            ("GET", "campaigns"): sandbox.campaigns,
+            ("POST", "campaigns"): sandbox.create,
+            ("GET", "messages"): sandbox.messages,
+            ("GET", "requests"): sandbox.requests,
+            ("GET", "executions"): sandbox.executions,
+            ("GET", "clock"): self._clock,
+            ("POST", "clock"): self._steer_clock,
+            ("GET", "faults"): sandbox.faults,
+            ("POST", "faults"): sandbox.fault,
+            ("DELETE", "faults"): sandbox.clear_faults,
+            ("POST", "reset"): sandbox.reset,
+            ("POST", "revoke_tokens"): sandbox.revoke_tokens,
+            ("POST", "rate_limit"): sandbox.rate_limit,
+            ("POST", "services"): self._add_service,
+            ("POST", "clients"): sandbox.add_client,
+            ("GET", "settings"): self._settings,
+            ("POST", "settings"): self._set,
+        }
+
+    def handle(self, request: Request) -> Reply:
+        """Answer one call."""
+        try:
+            name = request.path.strip("/").partition("/")[2]
+            self._check_access(request, name)
+            action = self._routes.get((request.method, name))
+            if action is None:
+                allowed = [method for method, known in self._routes if known == name]
+                if allowed:
+                    raise ApiError(405, headers={"Allow": ", ".join(allowed)})
+                known_names = ", ".join(sorted({known for _, known in self._routes}))
+                raise ApiError(404, f"Under /_sandbox/ there are: {known_names}")
+            arguments = dict(request.pairs) if request.method == "GET" else _arguments(request)
+            try:
+                inspect.signature(action).bind(**arguments)
+                result = action(**arguments)
+            except (ValueError, TypeError, KeyError) as error:
+                raise ApiError(400, str(error)) from error
+        except ApiError as error:
+            return json_reply(error.status, error.body, error.headers)
+        return Reply(204) if result is None else json_reply(200, result)
+
+    def _check_access(self, request: Request, name: str) -> None:
+        # A web page open in the developer's browser must not steer the sandbox.
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+            raise ApiError(403, "The sandbox is not steered from other sites.")
+        if self.sandbox.loopback or name == "health":
+            return
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        wanted = base64.b64encode(f"{self.sandbox.client_id}:{self.sandbox.client_secret}".encode())
+        if scheme.lower() != "basic" or not secrets.compare_digest(given.strip().encode(), wanted):
+            text = "Beyond loopback this needs the client id and secret, as Basic authorization."
+            raise ApiError(401, text, headers={"WWW-Authenticate": 'Basic realm="bm-sandbox"'})
+
+    def _health(self) -> dict[str, Any]:
+        sandbox = self.sandbox
+        return {
+            "status": "ok",
+            "api_url": sandbox.api_url,
+            "token_url": sandbox.token_url,
+            "service_uuid": sandbox.service_uuid,
+            "client_id": sandbox.client_id,
+            "recipient_lists": sandbox.recipient_lists,
+        }
+
+    def _clock(self) -> dict[str, Any]:
+        clock = self.sandbox.clock
+        return {"now": clock.now().isoformat(), "speed": clock.speed, "frozen": clock.frozen}
+
+    def _steer_clock(self, **wanted: Any) -> dict[str, Any]:
+        steer_clock(self.sandbox.clock, **wanted)
+        return self._clock()
+
+    def _add_service(self) -> dict[str, str]:
+        return {"service_uuid": self.sandbox.add_service()}
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self.sandbox, name) for name in SETTINGS}
+
+    def _set(self, **wanted: Any) -> dict[str, Any]:
+        unknown = wanted.keys() - set(SETTINGS)
+        if unknown:
+            raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
+        for name, value in wanted.items():
+            setattr(self.sandbox, name, value)
+        return self._settings()
+
+
+def steer_clock(
+    clock: Clock,
+    *,
+    freeze: bool = False,
+    resume: bool = False,
+    speed: float | None = None,
+    set: str | None = None,
+    advance: float | None = None,
+) -> None:
+    """Do to the clock what a request asks for."""
+    if freeze:
+        clock.freeze()
+    if speed is not None:
+        clock.speed = speed
+    if set is not None:
+        clock.set(datetime.fromisoformat(set))
+    if advance is not None:
+        clock.advance(advance)
+    if resume:
+        clock.resume()
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    if not request.body:
+        return {}
+    # A form of another site could be sent without asking; JSON cannot.
+    if request.content_type != "application/json":
+        raise ApiError(400, "The body must be JSON: Content-Type must be application/json.")
+    try:
+        body = json.loads(request.body)
+    except ValueError:
+        raise ApiError(400, "The body is not valid JSON.") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "The body must be a JSON object.")
+    return body

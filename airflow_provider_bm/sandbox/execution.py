@@ -1,0 +1,236 @@
+"""What happens to a campaign as time passes: executions, messages, recurrences.
+
+Nothing runs in the background. A campaign is settled up to the clock's time whenever somebody looks,
+so the outcome depends on the clock alone.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_provider_bm.campaigns.vocabulary import ONCE_FORMAT
+
+from .clock import rfc3339, rfc3339_ms
+from .contacts import Contact
+from .recurrence import occurrences
+from .rendering import address_of, render_message
+
+
+@dataclass
+class Run:
+    """One execution of a campaign, with the content it had when it started."""
+
+    campaign_uuid: str
+    fields: dict[str, str]
+    started: datetime
+    duration: timedelta
+    contacts: Sequence[Contact]
+    uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    paused: datetime | None = None
+    closed: datetime | None = None
+    #: Messages that were sent when it closed: fewer than contacts if it was given up.
+    final: int | None = None
+    #: From which message on which start counts: a pause moves the start of the rest.
+    segments: list[tuple[int, datetime]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with one segment."""
+        self.segments = [(0, self.started)]
+
+    @property
+    def total(self) -> int:
+        """Count the contacts it is for."""
+        return len(self.contacts)
+
+    @property
+    def ends(self) -> datetime:
+        """When it will be over if nothing stops it."""
+        return self.segments[-1][1] + self.duration
+
+    def sent(self, now: datetime) -> int:
+        """Count the messages sent until now."""
+        if self.final is not None:
+            return self.final
+        before, anchor = self.segments[-1]
+        elapsed = (self.paused or now) - anchor
+        if elapsed >= self.duration:
+            return self.total
+        return max(before, self.total * elapsed // self.duration)
+
+    def pause(self, now: datetime) -> None:
+        """Send no more until it goes on."""
+        if self.closed is None and self.paused is None:
+            self.paused = now
+
+    def go_on(self, now: datetime) -> None:
+        """Send the rest after a pause."""
+        if self.closed is None and self.paused is not None:
+            rest, anchor = self.sent(now), self.segments[-1][1]
+            self.segments.append((rest, anchor + (now - self.paused)))
+            self.paused = None
+
+    def close(self, now: datetime) -> None:
+        """End it; what has not been sent never will be."""
+        if self.closed is None:
+            self.final = self.sent(now)
+            self.closed = self.paused or now
+
+    def messages(self, now: datetime) -> Iterator[dict[str, Any]]:
+        """List the messages sent until now, rendered."""
+        total, sending_type = self.total, self.fields["sending_type"]
+        borders = [first for first, _ in self.segments[1:]] + [self.sent(now)]
+        for (first, anchor), end in zip(self.segments, borders, strict=True):
+            for number in range(first, end):
+                contact = self.contacts[number]
+                yield {
+                    "campaign_uuid": self.campaign_uuid,
+                    "campaign_name": self.fields["name"],
+                    "contact_uuid": contact["uuid"],
+                    "to": address_of(sending_type, contact),
+                    "channel": sending_type,
+                    "sender": self.fields["sender"],
+                    **render_message(self.fields, contact),
+                    "sent_dt": rfc3339_ms(anchor + self.duration * (number + 1) / total),
+                }
+
+    def as_task(self, now: datetime) -> dict[str, Any]:
+        """Describe it as a task of its campaign (``fields=tasks``; the shape is the sandbox's own)."""
+        task: dict[str, Any] = {"uuid": self.uuid, "started_dt": rfc3339(self.started)}
+        if self.closed is not None:
+            task["finished_dt"] = rfc3339(self.closed)
+        return task | {"total": self.total, "sent": self.sent(now)}
+
+
+@dataclass(eq=False)
+class Campaign:
+    """A campaign as stored: its fields (all but ``status``) and where its execution stands."""
+
+    service_uuid: str
+    uuid: str
+    fields: dict[str, str]
+    status: str
+    created: datetime
+    updated: datetime
+    number: int
+    last: datetime | None = None
+    #: The next execution; it counts only while the campaign is active.
+    upcoming: datetime | None = None
+    runs: list[Run] = field(default_factory=list)
+    #: Runs that are neither over nor given up.
+    open_runs: list[Run] = field(default_factory=list)
+    deleted: bool = False
+    _times: Iterator[datetime] = field(default_factory=lambda: iter(()))
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What campaigns are ordered by: as answered, in whole seconds, then as they came."""
+        return (self.created.replace(microsecond=0), self.number)
+
+    @property
+    def next(self) -> datetime | None:
+        """The next execution, if there is going to be one."""
+        return self.upcoming if self.status == "active" else None
+
+    @property
+    def due(self) -> datetime | None:
+        """When something will happen to it by itself."""
+        if self.status != "active" or self.deleted:
+            return None
+        times = [run.ends for run in self.open_runs]
+        if self.upcoming is not None:
+            times.append(self.upcoming)
+        # Active with nothing to come: it is over at once.
+        return min(times, default=self.updated)
+
+    def plan(self, now: datetime) -> None:
+        """Work out the executions to come anew, from its schedule."""
+        kind, rule = self.fields["schedule_type"], self.fields.get("schedule_rrule", "")
+        if kind == "scheduled":
+            self._times = occurrences(rule, now)
+        elif kind == "once":
+            self._times = iter((once_time(rule),))
+        else:
+            self._times = iter((now,))
+        self.upcoming = next(self._times, None)
+        if kind == "scheduled":
+            self.skip(now)
+
+    def skip(self, now: datetime) -> None:
+        """Drop recurrences whose time has passed while it was not active."""
+        earliest = now.replace(microsecond=0)
+        while self.upcoming is not None and self.upcoming < earliest:
+            self.upcoming = next(self._times, None)
+
+    def take(self) -> datetime:
+        """Take the next execution off the plan."""
+        assert self.upcoming is not None
+        taken, self.upcoming = self.upcoming, next(self._times, None)
+        return taken
+
+    def pause(self, now: datetime) -> None:
+        """Hold back what has not been sent."""
+        for run in self.open_runs:
+            run.pause(now)
+
+    def go_on(self, now: datetime) -> None:
+        """Send what was held back."""
+        for run in self.open_runs:
+            run.go_on(now)
+
+    def give_up(self, now: datetime) -> None:
+        """End all executions where they are."""
+        for run in self.open_runs:
+            run.close(now)
+        self.open_runs.clear()
+
+    def close_finished(self, now: datetime) -> None:
+        """Close executions that are over; the campaign is finished when nothing is left."""
+        for run in [run for run in self.open_runs if run.ends <= now]:
+            run.close(run.ends)
+            self.open_runs.remove(run)
+        if not self.open_runs and self.upcoming is None:
+            self.status = "finished"
+
+    def value(self, name: str) -> str | None:
+        """One field as the API answers it; None if it is not set."""
+        if name in _OWN:
+            moment_or_text = getattr(self, _OWN[name])
+            return rfc3339(moment_or_text) if isinstance(moment_or_text, datetime) else moment_or_text
+        return self.fields.get(name)
+
+    def moment(self, name: str) -> datetime | None:
+        """One of the ``_dt`` fields as a time, in whole seconds as the API answers it."""
+        moment: datetime | None = getattr(self, _OWN[name])
+        return None if moment is None else moment.replace(microsecond=0)
+
+    def answer(self, now: datetime, extras: Sequence[str] = ()) -> dict[str, Any]:
+        """Make its CampaignResponse (4.4)."""
+        body: dict[str, Any] = {"uuid": self.uuid, **self.fields}
+        for name in ("status", "created_dt", "updated_dt", "next_dt", "last_dt"):
+            value = self.value(name)
+            if value is not None:
+                body[name] = value
+        if "tasks" in extras:
+            body["tasks"] = [run.as_task(now) for run in self.runs]
+        if "messages" in extras:
+            body["messages"] = [message for run in self.runs for message in run.messages(now)]
+        return body
+
+
+_OWN = {
+    "uuid": "uuid",
+    "status": "status",
+    "created_dt": "created",
+    "updated_dt": "updated",
+    "next_dt": "next",
+    "last_dt": "last",
+}
+
+
+def once_time(text: str) -> datetime:
+    """Read the time of a ``once`` campaign, which is in UTC."""
+    return datetime.strptime(text, ONCE_FORMAT).replace(tzinfo=UTC)

@@ -1,0 +1,119 @@
+"""Scripted faults: what goes wrong, with which call."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+#: ``times`` not given: once, or with a probability for ever.
+DEFAULT_TIMES: Final = -1
+
+
+@dataclass
+class Fault:
+    """One fault. See :meth:`.Sandbox.fault` for what the fields mean."""
+
+    method: str | None = None
+    path: str | None = None
+    nth: int = 1
+    times: int | None = DEFAULT_TIMES
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | Mapping[str, Any] | list[Any] | None = None
+    delay: float = 0.0
+    delay_after: float = 0.0
+    lose_reply: bool = False
+    drop: bool = False
+    truncate: bool = False
+    garbage: bool = False
+    html: bool = False
+    revoke_token: bool = False
+    apply: bool = False
+    probability: float | None = None
+    seed: int | None = None
+    id: int = 0
+    seen: int = 0
+    hits: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what could never happen, so that a typing error does not turn a fault off."""
+        if self.nth < 1:
+            raise ValueError("nth counts from 1")
+        if self.times == DEFAULT_TIMES:
+            self.times = 1 if self.probability is None else None
+        if self.times is not None and self.times < 1:
+            raise ValueError("times must be at least 1, or None for ever")
+        if self.probability is not None and not 0 <= self.probability <= 1:
+            raise ValueError("probability must be from 0 to 1")
+        if self.status is not None and not 200 <= self.status <= 599:
+            raise ValueError("status must be from 200 to 599")
+        if self.delay < 0 or self.delay_after < 0:
+            raise ValueError("a delay cannot be negative")
+        effects = (self.status, self.body, self.headers, self.delay, self.delay_after, self.lose_reply)
+        if not any((*effects, self.drop, self.truncate, self.garbage, self.html, self.revoke_token)):
+            raise ValueError("a fault needs an effect: status, body, delay, lose_reply, drop, ...")
+        self._pattern = re.compile(self.path or "")
+        self._chance = random.Random(self.seed)
+
+    def hit(self, method: str, path: str) -> bool:
+        """Count a call, and tell whether it is hit."""
+        if self.method is not None and self.method.upper() != method.upper():
+            return False
+        if not self._pattern.search(path):
+            return False
+        self.seen += 1
+        if self.seen < self.nth or (self.times is not None and self.seen >= self.nth + self.times):
+            return False
+        if self.probability is not None and self._chance.random() >= self.probability:
+            return False
+        self.hits += 1
+        return True
+
+    @property
+    def applies(self) -> bool:
+        """Whether the call has its effect all the same."""
+        return self.apply or (self.status is None and not self.html)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Describe it, without the effects that it does not have."""
+        held = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        always = ("id", "nth", "times", "seen", "hits")
+        return {n: value for n, value in held.items() if n in always or value not in (None, False, 0, {})}
+
+
+class Faults:
+    """All faults in force."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self._ids = itertools.count(1)
+
+    def add(self, fault: Fault) -> Fault:
+        """Put a fault in force."""
+        with self._lock:
+            fault.id = next(self._ids)
+            self._faults.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """End all faults."""
+        with self._lock:
+            self._faults.clear()
+
+    def match(self, method: str, path: str) -> Fault | None:
+        """Find the fault that hits a call: the oldest, if several do. All of them count the call."""
+        with self._lock:
+            hits = [fault for fault in self._faults if fault.hit(method, path)]
+        return hits[0] if hits else None
+
+    def list(self) -> list[dict[str, Any]]:
+        """Describe all faults, with how many calls each has seen and hit."""
+        with self._lock:
+            return [fault.as_dict() for fault in self._faults]

@@ -1,0 +1,111 @@
+"""The journal of requests, without secrets."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import threading
+from collections import deque
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+LIMIT: Final = 100_000
+MAX_TEXT: Final = 20_000
+HIDDEN: Final = "***"
+
+_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
+_SECRET_FIELDS = frozenset(
+    {"client_secret", "access_token", "refresh_token", "client_assertion", "password", "authorization"}
+)
+_IN_TEXT = re.compile(rf"(?i)((?:{'|'.join(_SECRET_FIELDS)})\W{{1,5}}(?:bearer\s+)?)[^\s&\"',;]+")
+
+
+@dataclass(eq=False)
+class Entry:
+    """One request."""
+
+    method: str
+    path: str
+    query: dict[str, str | list[str]]
+    body: Any
+    headers: dict[str, str]
+    dt: str
+    connection: int
+    status: int | None = None
+
+
+class Journal:
+    """The last requests, oldest first."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        """Start empty."""
+        self._lock = threading.Lock()
+        self._entries: deque[Entry] = deque(maxlen=limit)
+
+    def add(self, entry: Entry) -> None:
+        """Note a request as it comes in."""
+        with self._lock:
+            self._entries.append(entry)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._entries.clear()
+
+    def list(self, method: str | None = None, path: str | None = None) -> list[dict[str, Any]]:
+        """Describe requests; ``path`` is searched as a piece of the path."""
+        with self._lock:
+            found = list(self._entries)
+        return [
+            copy.deepcopy(vars(entry))
+            for entry in found
+            if (method is None or entry.method == method.upper()) and (path is None or path in entry.path)
+        ]
+
+
+def safe_headers(headers: Message[str, str]) -> dict[str, str]:
+    """Headers without secrets."""
+    return {
+        name: HIDDEN if name.lower() in _SECRET_HEADERS else safe_text(value)
+        for name, value in headers.items()
+    }
+
+
+def safe_query(pairs: list[tuple[str, str]]) -> dict[str, str | list[str]]:
+    """Query parameters without secrets: a string each, or a list if one came several times."""
+    query: dict[str, str | list[str]] = {}
+    for name, value in pairs:
+        shown = HIDDEN if name.lower() in _SECRET_FIELDS else value
+        held = query.get(name)
+        if held is None:
+            query[name] = shown
+        else:
+            query[name] = [*held, shown] if isinstance(held, list) else [held, shown]
+    return query
+
+
+def safe_body(raw: bytes, content_type: str) -> Any:
+    """Parse a body and take the secrets out: JSON, a form, or else its text. None if it is empty."""
+    if not raw:
+        return None
+    text = raw.decode("utf-8", "replace")
+    if "x-www-form-urlencoded" in content_type:
+        return safe_query(parse_qsl(text, keep_blank_values=True))
+    try:
+        return _hide(json.loads(text))
+    except (ValueError, RecursionError):
+        return safe_text(text[:MAX_TEXT])
+
+
+def safe_text(text: str) -> str:
+    """Text with what looks like a secret in it hidden."""
+    return _IN_TEXT.sub(rf"\1{HIDDEN}", text)
+
+
+def _hide(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: HIDDEN if k.lower() in _SECRET_FIELDS else _hide(v) for k, v in value.items()}
+    return [_hide(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,52 @@
+"""Requests and replies as the parts of the sandbox hand them to each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from functools import cached_property
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+@dataclass
+class Request:
+    """One HTTP request, read completely."""
+
+    method: str
+    target: str
+    headers: Message[str, str]
+    body: bytes = b""
+
+    @cached_property
+    def path(self) -> str:
+        """The path, as sent."""
+        # Not urlsplit alone: it takes "//a/b" for a host.
+        return urlsplit("http://host/" + self.target.lstrip("/")).path
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Query parameters, decoded, in order."""
+        return parse_qsl(urlsplit("/" + self.target.lstrip("/")).query, keep_blank_values=True)
+
+    @property
+    def content_type(self) -> str:
+        """The media type without its parameters."""
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+@dataclass
+class Reply:
+    """One HTTP reply."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def json_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
+    """Make a reply of JSON."""
+    raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return Reply(status, raw, {"Content-Type": "application/json; charset=utf-8", **(headers or {})})

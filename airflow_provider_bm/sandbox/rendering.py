@@ -1,0 +1,57 @@
+"""Filling ``{variables}`` into texts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from airflow_provider_bm.campaigns.vocabulary import CONTACT_FIELDS, JSON_TEMPLATE_SENDING_TYPES
+
+_VARIABLE = re.compile(r"\{([^{}\s\"]+)\}")
+_WEBPUSH_FIELDS = ("webpush_title", "webpush_body", "webpush_target_url", "webpush_icon", "webpush_image")
+
+
+def fill(text: str, values: Mapping[str, str], *, as_json: bool = False) -> str:
+    """Replace each ``{name}`` that has a value; leave all others as they are.
+
+    :param as_json: the text is JSON, so values are escaped and cannot break it.
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        value = values.get(match[1])
+        if value is None:
+            return match[0]
+        return json.dumps(value, ensure_ascii=False)[1:-1] if as_json else value
+
+    return _VARIABLE.sub(value_of, text)
+
+
+def fill_campaign(fields: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """Fill template variables into the content of a campaign (4.2, ``template_vars``)."""
+    filled = dict(fields)
+    for name in ("template", *_WEBPUSH_FIELDS):
+        if name in filled:
+            filled[name] = fill(filled[name], values, as_json=_is_json(name, fields))
+    return filled
+
+
+def render_message(fields: Mapping[str, str], contact: Mapping[str, str]) -> dict[str, str]:
+    """Make the content of one contact's message: ``text``, and for webpush its other parts."""
+    # A contact field without a value is empty in the text; a name that is no contact field stays.
+    values = {field: contact.get(field, "") for field in CONTACT_FIELDS}
+    message = {"text": fill(fields["template"], values, as_json=_is_json("template", fields))}
+    if fields["sending_type"] == "webpush":
+        message |= {name: fill(fields[name], values) for name in _WEBPUSH_FIELDS if name in fields}
+    return message
+
+
+def address_of(sending_type: str, contact: Mapping[str, str]) -> str | None:
+    """Where a contact gets messages of a channel."""
+    if sending_type == "email":
+        return contact.get("email")
+    return contact["uuid"] if sending_type == "webpush" else contact.get("mobile")
+
+
+def _is_json(field: str, fields: Mapping[str, str]) -> bool:
+    return field == "template" and fields.get("sending_type") in JSON_TEMPLATE_SENDING_TYPES

@@ -1,0 +1,281 @@
+"""The sandbox itself: everything put together, and the handles to steer it."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final
+
+from .api import Api
+from .clock import Clock, rfc3339, rfc3339_ms
+from .connection import Connectable
+from .console import put_in
+from .control import Control
+from .faults import DEFAULT_TIMES, Fault, Faults
+from .journal import Entry, Journal, safe_body, safe_headers, safe_query
+from .messages import Request
+from .server import Server
+from .store import Store
+
+CLIENT_ID: Final = "sandbox"
+CLIENT_SECRET: Final = "sandbox-secret"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Sandbox(Connectable):
+    """A BM of one's own, served over HTTP from a thread.
+
+    ::
+
+        with Sandbox() as sandbox:
+            print(sandbox.connection_json())
+
+    :param port: TCP port; 0 for any free one.
+    :param host: address to listen at; another one than loopback needs a ``client_secret`` of your own.
+    :param speed: seconds of sandbox time in one real second.
+    :param token_lifetime: seconds until a token expires, in sandbox time.
+    :param execution_seconds: how long sending the messages of an execution takes, in sandbox time.
+    :param start: aware time at which the clock starts; now by default.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        client_id: str = CLIENT_ID,
+        client_secret: str = CLIENT_SECRET,
+        speed: float = 1.0,
+        token_lifetime: float = 604800,
+        execution_seconds: float = 2.0,
+        start: datetime | None = None,
+    ) -> None:
+        """Make it; nothing is bound before :meth:`start`."""
+        if not is_loopback(host) and client_secret == CLIENT_SECRET:
+            raise ValueError(
+                f"refusing to listen at {host}: everybody knows the sandbox's usual client secret. "
+                "Give a client secret of your own, or stay on 127.0.0.1."
+            )
+        self.host, self.port = host, port
+        self.client_id, self.client_secret = client_id, client_secret
+        self.clock = Clock(start, speed)
+        self.store = Store(self.clock, client_id, client_secret)
+        self.token_lifetime, self.execution_seconds = token_lifetime, execution_seconds
+        self._defaults = (token_lifetime, execution_seconds)
+        self.journal = Journal()
+        self._faults = Faults()
+        self._api = Api(self.store, "")
+        self._server: Server | None = None
+
+    # Serving
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return is_loopback(self.host)
+
+    def start(self) -> Sandbox:
+        """Serve, from a daemon thread."""
+        if self._server is not None:
+            raise RuntimeError("the sandbox is running already")
+        server = Server(
+            (self.host, self.port),
+            api=self._api.handle,
+            control=Control(self).handle,
+            faults=self._faults,
+            revoke_tokens=self.revoke_tokens,
+            note=self._note,
+        )
+        self._server, self.port = server, server.server_port
+        self._url = f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        self._api.api_url = self.api_url
+        threading.Thread(target=server.serve_forever, args=(0.05,), name="bm-sandbox", daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; the state stays to be looked at."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def __enter__(self) -> Sandbox:
+        """Start."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _note(self, request: Request, connection: int) -> Callable[[int], None]:
+        entry = Entry(
+            method=request.method,
+            path=request.path,
+            query=safe_query(request.pairs),
+            body=safe_body(request.body, request.content_type),
+            headers=safe_headers(request.headers),
+            dt=rfc3339_ms(self.clock.now()),
+            connection=connection,
+        )
+        self.journal.add(entry)
+
+        def note(status: int) -> None:
+            entry.status = status
+
+        return note
+
+    # Looking
+
+    def campaigns(self, **filters: Any) -> list[dict[str, Any]]:
+        """List campaigns as the API answers them at this moment, oldest first.
+
+        :param filters: what fields must be equal to; ``service_uuid`` and ``fields`` (the optional ones,
+            e.g. ``"tasks,messages"``) are understood too.
+        """
+        service, fields = filters.pop("service_uuid", None), filters.pop("fields", "")
+        extras = fields.split(",") if isinstance(fields, str) else list(fields)
+        with self.store.lock:
+            now = self.store.settle()
+            services = self.store.services if service is None else [service]
+            found = [one for name in services for one in self.store.campaigns(name)]
+            chosen = (one for one in found if all(one.value(n) == v for n, v in filters.items()))
+            return [campaign.answer(now, extras) for campaign in chosen]
+
+    def messages(self, campaign_uuid: str | None = None, to: str | None = None) -> list[dict[str, Any]]:
+        """List the messages sent until now, in the order of sending; also those of deleted campaigns."""
+        with self.store.lock:
+            now = self.store.settle()
+            runs = [run for run in self.store.runs if campaign_uuid in (None, run.campaign_uuid)]
+            sent = [message for run in runs for message in run.messages(now) if to in (None, message["to"])]
+        return sorted(sent, key=lambda message: str(message["sent_dt"]))
+
+    def executions(self, campaign_uuid: str | None = None) -> list[dict[str, Any]]:
+        """List the executions: when each started, and to how many contacts."""
+        with self.store.lock:
+            self.store.settle()
+            return [
+                {"campaign_uuid": run.campaign_uuid, "dt": rfc3339(run.started), "contacts": run.total}
+                for run in self.store.runs
+                if campaign_uuid in (None, run.campaign_uuid)
+            ]
+
+    def requests(self, method: str | None = None, path: str | None = None) -> list[dict[str, Any]]:
+        """List the requests, oldest first, secrets hidden; ``path`` is searched as a piece of the path.
+
+        ``status`` is None while a request is served, and for ever if no reply was sent.
+        """
+        return self.journal.list(method, path)
+
+    # Steering
+
+    def fault(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        nth: int = 1,
+        times: int | None = DEFAULT_TIMES,
+        **effect: Any,
+    ) -> dict[str, Any]:
+        """Let calls go wrong.
+
+        :param method: HTTP method; any by default.
+        :param path: regular expression searched in the path; any by default.
+        :param nth: the first matching call that is hit, counted from now.
+        :param times: how many calls in a row are hit; None for ever. By default one, or with a
+            ``probability`` for ever.
+        :param effect: ``status`` (the call is not applied unless ``apply``), ``headers``, ``body``, ``html``
+            (not applied either), ``delay`` (seconds before), ``delay_after`` (after applying),
+            ``lose_reply`` (applied, then the connection is closed), ``drop`` (closed before applying),
+            ``truncate``, ``garbage`` (both applied), ``revoke_token``, ``probability`` with ``seed``.
+        """
+        return self._faults.add(Fault(method=method, path=path, nth=nth, times=times, **effect)).as_dict()
+
+    def faults(self) -> list[dict[str, Any]]:
+        """List the faults in force, with how many calls each has seen and hit."""
+        return self._faults.list()
+
+    def clear_faults(self) -> None:
+        """End all faults."""
+        self._faults.clear()
+
+    def reset(self) -> None:
+        """Make everything as it was at the start: state, tokens, faults, journal, clock, settings."""
+        with self.store.lock:
+            self.token_lifetime, self.execution_seconds = self._defaults
+            self.store.reset()
+            self.clock.reset()
+            self._api.rate_limit.set(None)
+            self.ignore_filters = False
+            self._faults.clear()
+            self.journal.clear()
+
+    def revoke_tokens(self) -> None:
+        """Make all tokens given out so far worthless."""
+        with self.store.lock:
+            self.store.tokens.clear()
+
+    def rate_limit(self, per_second: float | None, retry_after: str | int = "1") -> None:
+        """Answer 429 to calls beyond so many per (real) second; None lifts the limit, 0 refuses all.
+
+        :param retry_after: the header to send: seconds or an HTTP date.
+        """
+        with self.store.lock:
+            self._api.rate_limit.set(per_second, str(retry_after))
+
+    def add_service(self) -> str:
+        """Add a service and give its UUID; no client may use it before :meth:`add_client` says so."""
+        with self.store.lock:
+            return self.store.add_service()
+
+    def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
+        """Add an API client that may use these services, or change one."""
+        with self.store.lock:
+            self.store.add_client(client_id, client_secret, service_uuids)
+
+    def create(self, **fields: Any) -> dict[str, Any]:
+        """Put a campaign in as the console would: any status, and defaults for what is missing.
+
+        :param fields: campaign fields, and ``service_uuid``, ``uuid``, ``created_dt``, ``last_dt``.
+        """
+        with self.store.lock:
+            campaign = put_in(self.store, fields)
+            return campaign.answer(self.clock.now())
+
+    @property
+    def ignore_filters(self) -> bool:
+        """Whether lists ignore ``operator(field)``, ``name`` and ``uuid`` filters, to test clients with."""
+        return self._api.ignore_filters
+
+    @ignore_filters.setter
+    def ignore_filters(self, ignore: bool) -> None:
+        self._api.ignore_filters = bool(ignore)
+
+    @property
+    def execution_seconds(self) -> float:
+        """How long an execution that starts from now on takes, in sandbox time."""
+        return self.store.execution_seconds
+
+    @execution_seconds.setter
+    def execution_seconds(self, seconds: float) -> None:
+        if not 0 <= seconds < float("inf"):
+            raise ValueError("execution_seconds cannot be negative")
+        self.store.execution_seconds = float(seconds)
+
+    @property
+    def token_lifetime(self) -> float:
+        """Seconds until a token given out from now on expires, in sandbox time."""
+        return self.store.token_lifetime
+
+    @token_lifetime.setter
+    def token_lifetime(self, seconds: float) -> None:
+        self.store.token_lifetime = float(seconds)

@@ -1,0 +1,170 @@
+"""Segmentation queries (4.7 to 4.9): what is wrong with one, and whom it finds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from airflow_provider_bm.campaigns.vocabulary import (
+    CONDITIONS,
+    CONTACT_FIELDS,
+    GROUP_OPERATORS,
+    RULE_OPERATORS,
+)
+
+_DAYS = re.compile(r"[0-9]{1,6}")
+#: Contact fields that hold several values, separated by commas.
+_MANY = frozenset({"subscription_options_in", "subscription_options_out"})
+
+
+def problems(text: str) -> list[str]:
+    """List all that is wrong with a query; empty if it is good."""
+    try:
+        query = json.loads(text)
+    except ValueError:
+        return ["it is not JSON"]
+    return list(_query_problems(query))
+
+
+def _query_problems(query: Any) -> Iterator[str]:
+    if not isinstance(query, dict):
+        yield "it must be a JSON object"
+        return
+    yield from _keys("query", query, ("segmentation",))
+    groups = query.get("segmentation")
+    if "segmentation" in query and not (isinstance(groups, list) and groups):
+        yield "segmentation must be an array with at least one group"
+        return
+    for number, group in enumerate(groups or ()):
+        yield from _group_problems(f"segmentation[{number}]", group)
+
+
+def _group_problems(where: str, group: Any) -> Iterator[str]:
+    if not isinstance(group, dict):
+        yield f"{where} must be an object"
+        return
+    yield from _keys(where, group, ("operator", "rules"))
+    if "operator" in group:
+        yield from _one_of(f"{where}.operator", group["operator"], GROUP_OPERATORS)
+    if "rules" not in group:
+        return
+    rules = group["rules"]
+    if not (isinstance(rules, list) and rules):
+        yield f"{where}.rules must be an array with at least one rule"
+        return
+    for number, rule in enumerate(rules):
+        yield from _rule_problems(f"{where}.rules[{number}]", rule)
+    operators = [rule.get("operator") for rule in rules if isinstance(rule, dict)]
+    if any(operator != operators[0] for operator in operators):
+        yield f"{where}.rules must all have the same operator as the first one"
+
+
+def _rule_problems(where: str, rule: Any) -> Iterator[str]:
+    if not isinstance(rule, dict):
+        yield f"{where} must be an object"
+        return
+    yield from _keys(where, rule, ("field", "condition", "value", "operator"))
+    for name, allowed in (("field", CONTACT_FIELDS), ("condition", CONDITIONS), ("operator", RULE_OPERATORS)):
+        if name in rule:
+            yield from _one_of(f"{where}.{name}", rule[name], allowed)
+    value = rule.get("value", "")
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str) for one in values):
+        yield f"{where}.value must be a string or an array of strings"
+    elif rule.get("condition") == "ann_in_days" and not (len(values) == 1 and _DAYS.fullmatch(values[0])):
+        yield f"{where}.value must be a number of days for ann_in_days"
+
+
+def _keys(where: str, thing: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[str]:
+    yield from (f"{where} lacks {name}" for name in known if name not in thing)
+    yield from (f"{where} has an unknown property {name!r}" for name in thing if name not in known)
+
+
+def _one_of(where: str, value: Any, allowed: tuple[str, ...]) -> Iterator[str]:
+    if not isinstance(value, str) or value not in allowed:
+        yield f"{where} must be one of: {', '.join(allowed)}"
+
+
+def matcher(text: str, today: date) -> Callable[[Mapping[str, str]], bool]:
+    """Make the test of a (valid) query for one contact."""
+    groups = json.loads(text)["segmentation"]
+
+    def matches(contact: Mapping[str, str]) -> bool:
+        result: bool | None = None
+        for group in groups:
+            every = group["rules"][0]["operator"] == "AND"
+            hits = (rule_matches(rule, contact, today) for rule in group["rules"])
+            hit = all(hits) if every else any(hits)
+            operator = group["operator"]
+            if result is None:
+                # The first group has none before it: NOT stands against all contacts.
+                result = hit if operator == "OR" else not hit
+            elif operator == "AND NOT":
+                result = result and not hit
+            else:
+                result = result or (hit if operator == "OR" else not hit)
+        return bool(result)
+
+    return matches
+
+
+def rule_matches(rule: Mapping[str, Any], contact: Mapping[str, str], today: date) -> bool:
+    """Tell whether a contact fulfils one rule. A field without a value fulfils only the negative ones."""
+    condition, given = rule["condition"], rule["value"]
+    values: list[str] = given if isinstance(given, list) else [given]
+    held = contact.get(rule["field"])
+    if condition in ("isnull", "isnotnull"):
+        return (held is None) == bool(condition == "isnull")
+    if condition in ("neq", "notin"):
+        return held is None or not any(one in values for one in _held(rule["field"], held))
+    if held is None:
+        return False
+    if condition in ("eq", "in"):
+        return any(one in values for one in _held(rule["field"], held))
+    if condition == "ann_in_days":
+        return anniversary_within(held, int(values[0]), today)
+    return any(_TESTS[condition](held, value) for value in values)
+
+
+def _held(field: str, held: str) -> list[str]:
+    return held.split(",") if field in _MANY else [held]
+
+
+def compare(left: str, right: str) -> int:
+    """Order two values: as numbers if both are, otherwise as text (right for ISO dates too)."""
+    try:
+        a, b = float(left), float(right)
+    except ValueError:
+        return (left > right) - (left < right)
+    return (a > b) - (a < b)
+
+
+_TESTS: dict[str, Callable[[str, str], bool]] = {
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+    "contains": str.__contains__,
+    "lt": lambda held, value: compare(held, value) < 0,
+    "lte": lambda held, value: compare(held, value) <= 0,
+    "gt": lambda held, value: compare(held, value) > 0,
+    "gte": lambda held, value: compare(held, value) >= 0,
+}
+
+
+def anniversary_within(day: str, days: int, today: date) -> bool:
+    """Tell whether the anniversary of a day is today or within so many days."""
+    try:
+        born = date.fromisoformat(day)
+    except ValueError:
+        return False
+    coming = [_anniversary(born, year) for year in (today.year, today.year + 1)]
+    return min((one - today).days for one in coming if one >= today) <= days
+
+
+def _anniversary(born: date, year: int) -> date:
+    try:
+        return born.replace(year=year)
+    except ValueError:  # 29 February: the day before in other years
+        return date(year, 2, 28)

@@ -1,0 +1,214 @@
+"""HTTP: sockets, connections, and the faults that need a hold of them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import random
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from .errors import ApiError, error_body
+from .faults import Fault, Faults
+from .messages import Reply, Request, json_reply
+
+log = logging.getLogger("airflow_provider_bm.sandbox")
+
+CONTROL_PATH: Final = "/_sandbox"
+MAX_BODY: Final = 10_000_000
+
+Handle = Callable[[Request], Reply]
+#: Notes a request in the journal; what it gives back notes the status of the reply.
+Note = Callable[[Request, int], Callable[[int], None]]
+
+
+class Server(ThreadingHTTPServer):
+    """The sandbox's server: one thread for each connection."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        api: Handle,
+        control: Handle,
+        faults: Faults,
+        revoke_tokens: Callable[[], None],
+        note: Note,
+    ) -> None:
+        """Bind, but do not serve yet."""
+        self.api = api
+        self.control = control
+        self.faults = faults
+        self.revoke_tokens = revoke_tokens
+        self.note = note
+        self.numbers = itertools.count(1)
+        self.stopping = threading.Event()
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        """Bind without the reverse DNS look-up of ``HTTPServer``, which can take seconds."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def track(self, connection: socket.socket) -> None:
+        """Remember an open connection."""
+        with self._lock:
+            self._open.add(connection)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        with self._lock:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def close(self) -> None:
+        """Stop serving, and end the connections that clients keep open."""
+        self.stopping.set()
+        self.shutdown()
+        self.server_close()
+        with self._lock:
+            for connection in self._open:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    log.debug("a connection was closed already")
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what went wrong with a connection; clients that go away are no news."""
+        log.debug("connection from %s ended", client_address, exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.number = next(self.server.numbers)
+        self.server.track(self.connection)
+
+    def __getattr__(self, name: str) -> Any:
+        # The base class looks for do_METHOD: the routes decide about methods, not it.
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)
+
+    def _serve(self) -> None:
+        try:
+            body = self._read_body()
+        except ApiError as error:
+            self.close_connection = True  # what follows on the connection could be anything
+            self.server.note(Request(self.command, self.path, self.headers), self.number)(error.status)
+            self._send(json_reply(error.status, error.body))
+            return
+        request = Request(self.command, self.path, self.headers, body)
+        if request.path == CONTROL_PATH or request.path.startswith(CONTROL_PATH + "/"):
+            self._send(self._call(self.server.control, request))
+            return
+        note = self.server.note(request, self.number)
+        fault = self.server.faults.match(request.method, request.path)
+        if fault is None:
+            reply = self._call(self.server.api, request)
+            note(reply.status)
+            log.info("%s %s %d", request.method, request.path, reply.status)
+            self._send(reply)
+        else:
+            self._serve_faulty(request, fault, note)
+
+    def _serve_faulty(self, request: Request, fault: Fault, note: Callable[[int], None]) -> None:
+        log.info("%s %s hit by fault %d", request.method, request.path, fault.id)
+        self.server.stopping.wait(fault.delay)
+        if fault.drop:
+            self.close_connection = True
+            return
+        if fault.revoke_token:
+            self.server.revoke_tokens()
+        reply = self._call(self.server.api, request) if fault.applies else Reply(fault.status or 502)
+        reply = _changed(reply, fault)
+        self.server.stopping.wait(fault.delay_after)
+        if fault.lose_reply:
+            self.close_connection = True
+            return
+        note(reply.status)
+        if fault.truncate:
+            self.close_connection = True
+            self._send(reply, half=True)
+        else:
+            self._send(reply)
+
+    def _call(self, handle: Handle, request: Request) -> Reply:
+        try:
+            return handle(request)
+        except Exception:
+            log.exception("%s %s failed", request.method, request.path)
+            return json_reply(500, error_body(500))
+
+    def _read_body(self) -> bytes:
+        if "Transfer-Encoding" in self.headers:
+            raise ApiError(411)
+        length = self.headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise ApiError(400, "The Content-Length is not a number.")
+        if int(length[:19]) > MAX_BODY:
+            raise ApiError(413)
+        return self.rfile.read(int(length)) if int(length) else b""
+
+    def _send(self, reply: Reply, *, half: bool = False) -> None:
+        status = reply.status
+        phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
+        lines = [f"HTTP/1.1 {status} {phrase}", f"Date: {self.date_time_string()}", "Server: bm-sandbox"]
+        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
+        # A 204 or 304 has no body by definition, and no length of it.
+        bodiless = status in (204, 304)
+        if not bodiless:
+            lines.append(f"Content-Length: {len(reply.body)}")
+        if self.close_connection:
+            lines.append("Connection: close")
+        head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+        body = b"" if bodiless or self.command == "HEAD" else reply.body
+        if half:
+            # Without a body the cut has to go through the head to be noticed.
+            head, body = (head, body[: len(body) // 2]) if body else (head[: len(head) // 2], b"")
+        # One write: two would wait for each other's acknowledgement on some systems.
+        self.wfile.write(head + body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what is no HTTP request in the API's error shape; the base class calls this."""
+        self.close_connection = True
+        self.command = getattr(self, "command", None) or "GET"
+        self._send(json_reply(int(code), error_body(int(code), message)))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing from the base class: its lines have whole URLs in them."""
+
+
+def _changed(reply: Reply, fault: Fault) -> Reply:
+    if fault.html:
+        page = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+        reply = Reply(fault.status or 502, page, {"Content-Type": "text/html"})
+    elif fault.garbage:
+        noise = b"{" + random.Random(fault.id).randbytes(max(64, len(reply.body)))
+        reply = Reply(fault.status or reply.status, noise, {"Content-Type": "application/json"})
+    elif fault.status is not None:
+        reply = json_reply(fault.status, error_body(fault.status))
+    if isinstance(fault.body, str):
+        reply.body = fault.body.encode()
+    elif fault.body is not None:
+        reply = json_reply(reply.status, fault.body, reply.headers)
+    reply.headers.update({name: str(value) for name, value in fault.headers.items()})
+    return reply

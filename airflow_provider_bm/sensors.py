@@ -1,0 +1,168 @@
+"""The sensor that waits for a campaign: poking, rescheduling, or deferred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_bm.deferral import defer_arguments, failed, failing_fast, outcome_of, timed_out
+from airflow_provider_bm.links import BMCampaignLink, push_link
+from airflow_provider_bm.templating import BMTemplating
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_bm.hooks import BMHook
+    from airflow_provider_bm.waiting import CampaignWatch
+
+_FAILURES_KEY = "bm_failed_looks"
+
+
+class BMCampaignSensor(BMTemplating, BaseSensorOperator):
+    """Waits until a campaign has finished, or has executed, and returns it as it ended.
+
+    Poking, rescheduling and deferred it decides the same. It fails, without retries, if the campaign can
+    no longer get there: it was stopped or deleted, it finished without executing, or its status was never
+    heard of. A draft is waited for, since a person may activate it. Five failed looks in a row are put up
+    with if the error is a passing one (in ``reschedule`` mode only on Airflow 3.3+, where they can be
+    counted).
+
+    .. code-block:: python
+
+        BMCampaignSensor(
+            task_id="wait",
+            campaign_uuid="{{ ti.xcom_pull('send') }}",
+            deferrable=True,
+        )
+
+    :param campaign_uuid: the campaign to wait for (templated)
+    :param target_status: wait for this status: ``active``, ``stopped``, ``finished`` or ``draft``
+    :param executed_after: wait until the campaign has executed at this time or later (its ``last_dt``),
+        instead: an aware datetime or a text with offset, such as ``{{ data_interval_start }}``. For
+        recurring campaigns, which do not finish. (templated)
+    :param failed_status: statuses at which to fail
+    :param fields: optional parts of the returned campaign: ``tasks``, ``messages``
+    :param deferrable: wait in the triggerer, without a worker slot; default: Airflow's
+        ``operators.default_deferrable``
+    :param bm_conn_id: Airflow connection of type ``bm`` (templated)
+    :param service_uuid: BM account; None: the connection's (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        "campaign_uuid",
+        "target_status",
+        "executed_after",
+        "failed_status",
+        "fields",
+        "bm_conn_id",
+        "service_uuid",
+    )
+    operator_extra_links = (BMCampaignLink(),)
+
+    def __init__(
+        self,
+        *,
+        campaign_uuid: str,
+        target_status: str = "finished",
+        executed_after: datetime | str | None = None,
+        failed_status: str | Sequence[str] = ("stopped",),
+        fields: str | Sequence[str] = (),
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        bm_conn_id: str = "bm_default",
+        service_uuid: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.campaign_uuid = campaign_uuid
+        self.target_status = target_status
+        self.executed_after = executed_after
+        self.failed_status = failed_status
+        self.fields = fields
+        self.deferrable = deferrable
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+
+    @cached_property
+    def hook(self) -> BMHook:
+        """The hook, made when it is first needed."""
+        from airflow_provider_bm.hooks import BMHook
+
+        return BMHook(self.bm_conn_id, self.service_uuid)
+
+    @cached_property
+    def watch(self) -> CampaignWatch:
+        """What is waited for; checked before the first request."""
+        from airflow_provider_bm.campaigns import campaign_id
+        from airflow_provider_bm.campaigns.progress import check_wait
+        from airflow_provider_bm.client.query import optional_fields
+        from airflow_provider_bm.waiting import CampaignWatch
+
+        wait = check_wait(self.target_status, self.executed_after, self.failed_status)
+        return CampaignWatch(
+            campaign_uuid=campaign_id(self.campaign_uuid),
+            target_status=wait.target_status,
+            executed_after=wait.executed_after,
+            failed_status=wait.failed_status,
+            fields=optional_fields(self.fields),
+        )
+
+    def execute(self, context: Context) -> Any:
+        """Wait; deferred, look once before."""
+        with failing_fast():
+            watch = self.watch
+            push_link(context, self.hook, watch.campaign_uuid)
+        if not self.deferrable:
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout as error:
+                raise AirflowSensorTimeout(f"{error} {watch.last_seen()}") from error
+        deadline = datetime.now(UTC) + timedelta(seconds=self.timeout)
+        try:
+            seen = self.poke(context)
+        except AirflowFailException as error:
+            # As Airflow does for the other modes, and for what the trigger says.
+            if self.soft_fail or getattr(self, "never_fail", False):
+                raise AirflowSkipException(str(error)) from error
+            raise
+        if seen:
+            return seen.xcom_value
+        self.defer(
+            **defer_arguments(
+                watch,
+                bm_conn_id=self.bm_conn_id,
+                service_uuid=self.service_uuid,
+                poke_interval=self.poke_interval,
+                deadline=deadline,
+            )
+        )
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        with failing_fast():
+            watch = self.watch
+            store = context.get("task_state_store") if self.reschedule else None
+            if store is not None:
+                watch.failures = int(store.get(_FAILURES_KEY, 0))
+            before = watch.failures
+            verdict = watch.look(self.hook.client)
+            if store is not None and watch.failures != before:
+                store.set(_FAILURES_KEY, watch.failures)
+        if verdict.state == "failed":
+            failed(verdict.reason)
+        self.log.info("%s", verdict.reason)
+        return PokeReturnValue(verdict.state == "done", watch.campaign)
+
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
+        """Return the campaign that the trigger saw, or fail with what it says."""
+        return outcome_of(event)

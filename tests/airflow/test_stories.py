@@ -1,0 +1,83 @@
+"""Whole stories: a DAG in a real Airflow, against the sandbox."""
+
+from __future__ import annotations
+
+import pendulum
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_bm.operators import (
+    BMCampaignStatusOperator,
+    BMCloneCampaignOperator,
+    BMCreateCampaignOperator,
+    BMDeleteCampaignOperator,
+    BMGetCampaignOperator,
+    BMListCampaignsOperator,
+    BMUpdateCampaignOperator,
+)
+from airflow_provider_bm.sandbox import Sandbox
+from airflow_provider_bm.sensors import BMCampaignSensor
+
+START = pendulum.datetime(2026, 1, 1)
+
+
+def make_dag(name: str, **kwargs: object) -> DAG:
+    return DAG(dag_id=f"story_{name}", schedule=None, start_date=START, **kwargs)
+
+
+def sms(sandbox: Sandbox, **kwargs: object) -> dict[str, object]:
+    return {
+        "name": "Storm",
+        "sending_type": "sms",
+        "template": "Hello {first_name}, stay at home.",
+        "sender": "+41587000000",
+        "recipient_lists": sandbox.recipient_lists["staff"],
+        **kwargs,
+    }
+
+
+def test_every_class_in_one_dag(sandbox, run_dag):
+    with make_dag("all") as dag:
+        draft = BMCreateCampaignOperator(task_id="draft", **sms(sandbox, status="draft"))
+        update = BMUpdateCampaignOperator(
+            task_id="update", campaign_uuid=draft.output, template="Hello {first_name}, {temp} today."
+        )
+        clone = BMCloneCampaignOperator(
+            task_id="clone", clone_uuid=draft.output, template_vars={"temp": "-22C"}
+        )
+        wait = BMCampaignSensor(task_id="wait", campaign_uuid=clone.output, poke_interval=0.3, timeout=30)
+        read = BMGetCampaignOperator(task_id="read", campaign_uuid=clone.output, fields="messages")
+        drafts = BMListCampaignsOperator(task_id="drafts", status="draft")
+        start = BMCampaignStatusOperator(task_id="start", campaign_uuid=draft.output, status="active")
+        stop = BMCampaignStatusOperator(task_id="stop", campaign_uuid=draft.output, status="stopped")
+        delete = BMDeleteCampaignOperator(task_id="delete", campaign_uuid=draft.output)
+        draft >> update >> clone >> wait >> read >> drafts >> start >> stop >> delete
+    run = run_dag(dag, expect="success")
+
+    draft_uuid, clone_uuid = run.xcom("draft"), run.xcom("clone")
+    assert draft_uuid != clone_uuid
+    assert run.xcom("draft", "campaign")["status"] == "draft"
+    assert run.xcom("clone", "campaign")["uuid"] == clone_uuid
+    assert run.xcom("wait")["status"] == "finished"
+    assert len(run.xcom("read")["messages"]) == len(sandbox.messages(campaign_uuid=clone_uuid)) > 10
+    assert [each["uuid"] for each in run.xcom("drafts")] == [draft_uuid]
+    assert run.xcom("delete") is None
+    texts = {message["text"] for message in sandbox.messages(campaign_uuid=clone_uuid)}
+    assert all(text.endswith(", -22C today.") for text in texts)
+    assert [campaign["uuid"] for campaign in sandbox.campaigns()] == [clone_uuid]
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_create_waits(sandbox, run_dag, deferrable):
+    with make_dag(f"wait_{deferrable}") as dag:
+        BMCreateCampaignOperator(
+            task_id="send",
+            wait_for_completion=True,
+            deferrable=deferrable,
+            poke_interval=0.3,
+            **sms(sandbox),
+        )
+    run = run_dag(dag, expect="success")
+    uuid = run.xcom("send")
+    assert run.xcom("send", "campaign")["status"] == "finished"
+    assert sandbox.campaigns()[0]["uuid"] == uuid

@@ -1,0 +1,55 @@
+"""Values that the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from airflow_provider_bm.exceptions import BMPayloadError
+
+#: The first example may have to import pendulum, and nothing is left in the working tree.
+unhurried = settings(deadline=None, database=None)
+
+LIST_A = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
+LIST_B = "1592695e-c1b1-11ee-b153-774c9d3a7957"
+QUERY: dict[str, Any] = {
+    "segmentation": [
+        {
+            "operator": "OR",
+            "rules": [
+                {"field": "first_name", "condition": "eq", "value": "John", "operator": "AND"},
+                {"field": "last_name", "condition": "eq", "value": "Smith", "operator": "AND"},
+            ],
+        },
+        {
+            "operator": "OR",
+            "rules": [{"field": "nick_name", "condition": "eq", "value": "Johnny", "operator": "AND"}],
+        },
+    ]
+}
+
+
+def required(**changes: Any) -> dict[str, Any]:
+    """The fewest fields of a new campaign."""
+    return {
+        "name": "Storm",
+        "sending_type": "sms",
+        "template": "Hello {first_name}",
+        "sender": "+41587000000",
+        "recipient_lists": LIST_A,
+    } | changes
+
+
+def whole(**changes: Any) -> dict[str, Any]:
+    """A whole campaign as PUT wants it."""
+    return required(status="active", schedule_type="now") | changes
+
+
+def problems_of(call: Callable[[], Any]) -> dict[str, str]:
+    """What is wrong, per field, of a call that must fail."""
+    with pytest.raises(BMPayloadError) as caught:
+        call()
+    return {problem.field: problem.expected for problem in caught.value.problems}

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_bm.campaigns import (
+    CampaignClone,
+    CampaignCreate,
+    CampaignStatus,
+    CampaignUpdate,
+)
+from airflow_provider_bm.campaigns.vocabulary import (
+    CAMPAIGN_FIELDS,
+    CHANGE_STATUSES,
+    CREATE_STATUSES,
+    JSON_TEMPLATE_SENDING_TYPES,
+    SENDING_TYPES,
+    STATUSES,
+)
+from airflow_provider_bm.exceptions import BMPayloadError
+from tests.campaigns.samples import LIST_A, LIST_B, QUERY, problems_of, required, unhurried
+
+JSON_TEMPLATE = {"message": {"text": "Grüezi 👋"}}
+
+
+def create(**changes: Any) -> dict[str, Any]:
+    return CampaignCreate(**required(**changes)).to_payload()
+
+
+def test_shortest_campaign() -> None:
+    assert create() == {
+        "name": "Storm",
+        "status": "active",
+        "sending_type": "sms",
+        "schedule_type": "now",
+        "template": "Hello {first_name}",
+        "sender": "+41587000000",
+        "recipient_lists": LIST_A,
+    }
+
+
+def test_every_field_goes_out_in_the_order_of_the_documentation() -> None:
+    webpush = {name: f" {name}" for name in CAMPAIGN_FIELDS if name.startswith("webpush_")}
+    given_fields = required(
+        sending_type="webpush",
+        status="draft",
+        schedule_rrule="2024-05-01T17:05:00Z",
+        query_type="segmentation",
+        query=json.dumps(QUERY),
+        **webpush,
+    )
+    payload = CampaignCreate(**given_fields).to_payload()
+    assert tuple(payload) == CAMPAIGN_FIELDS
+    assert payload == given_fields | {"schedule_type": "once", "schedule_rrule": "2024-05-01 17:05:00"}
+
+
+def test_models_are_frozen_and_keyword_only() -> None:
+    models: list[Any] = [CampaignCreate, CampaignClone, CampaignUpdate, CampaignStatus]
+    for model in models:
+        assert model.__dataclass_params__.frozen
+        assert all(field.kw_only for field in dataclasses.fields(model))
+
+
+def test_every_problem_is_listed() -> None:
+    fields = required(
+        name=" ",
+        sending_type="SMS",
+        template=["x"],
+        sender=None,
+        recipient_lists="x",
+        status="finished",
+        schedule_type="daily",
+        query={},
+        webpush_title=1.5,
+    )
+    with pytest.raises(BMPayloadError) as caught:
+        CampaignCreate(**fields).to_payload()
+    found = {problem.field: problem for problem in caught.value.problems}
+    assert set(found) == {*required(), "status", "schedule_type", "query.segmentation", "webpush_title"}
+    assert "did you mean 'sms'?" in found["sending_type"].expected
+    assert found["sending_type"].value == "SMS"
+    assert all(field in str(caught.value) for field in found)
+
+
+@pytest.mark.parametrize("name", ["name", "sending_type", "template", "sender", "recipient_lists", "status"])
+def test_a_new_campaign_needs(name: str) -> None:
+    assert list(problems_of(CampaignCreate(**required(**{name: None})).to_payload)) == [name]
+
+
+@pytest.mark.parametrize(
+    ("model", "allowed"),
+    [
+        (CampaignCreate, CREATE_STATUSES),
+        (CampaignClone, CREATE_STATUSES),
+        (CampaignUpdate, STATUSES),
+        (CampaignStatus, CHANGE_STATUSES),
+    ],
+)
+@pytest.mark.parametrize("status", [*STATUSES, "Active", "", "None", 1, ["active"]])
+def test_status(model: Any, allowed: tuple[str, ...], status: Any) -> None:
+    base: dict[Any, dict[str, Any]] = {CampaignCreate: required(), CampaignClone: {"clone_uuid": LIST_A}}
+    made = model(**base.get(model, {}) | {"status": status})
+    if status in allowed:
+        assert made.to_payload()["status"] == status
+    else:
+        assert list(problems_of(made.to_payload)) == ["status"]
+
+
+def test_an_enum_of_ones_own_will_do() -> None:
+    class Channel(StrEnum):
+        SMS = "sms"
+
+    sent = create(sending_type=Channel.SMS)["sending_type"]
+    assert sent == "sms"
+    assert type(sent) is str
+
+
+@pytest.mark.parametrize("name", ["name", "sender", "webpush_title", "webpush_icon"])
+def test_texts(name: str) -> None:
+    assert create(**{name: 41587000000})[name] == "41587000000"
+    assert create(**{name: " 007 "})[name] == " 007 "
+    for wrong in (True, 1.5, ["x"], {"x": 1}, b"x", "None"):
+        assert list(problems_of(lambda wrong=wrong: create(**{name: wrong}))) == [name]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["name", "sender", "template"])
+@pytest.mark.parametrize("value", ["", "  \n"])
+def test_texts_that_must_not_be_empty(name: str, value: str) -> None:
+    assert list(problems_of(lambda: create(**{name: value}))) == [name]
+    assert list(problems_of(CampaignUpdate(**{name: value}).to_payload)) == [name]
+
+
+@pytest.mark.parametrize("name", ["webpush_title", "webpush_image", "query", "schedule_rrule"])
+def test_the_empty_text_clears_an_optional_field(name: str) -> None:
+    assert CampaignUpdate(**{name: ""}).to_payload() == {name: ""}
+    clear: Any = {name: ""}
+    clone = CampaignClone(clone_uuid=LIST_A, status=None, **clear)
+    assert clone.to_payload() == {"clone_uuid": LIST_A, name: ""}
+
+
+@pytest.mark.parametrize("name", ["query", "schedule_rrule"])
+def test_a_new_campaign_has_nothing_to_clear(name: str) -> None:
+    assert list(problems_of(lambda: create(**{name: ""}))) == [name]
+
+
+@pytest.mark.parametrize("sending_type", SENDING_TYPES)
+def test_template(sending_type: str) -> None:
+    def sent(template: Any) -> str:
+        text: str = create(sending_type=sending_type, template=template)["template"]
+        return text
+
+    text = ' {"a": "\\u00fc"} '
+    assert sent(text) == text
+    if sending_type not in JSON_TEMPLATE_SENDING_TYPES:
+        assert sent("Hi") == "Hi"
+        assert "plain text" in problems_of(lambda: sent(JSON_TEMPLATE))["template"]
+    else:
+        assert json.loads(sent(JSON_TEMPLATE)) == JSON_TEMPLATE
+        assert "Grüezi 👋" in sent(JSON_TEMPLATE)
+        assert "line 1 column 2" in problems_of(lambda: sent("{text: 1}"))["template"]
+        assert "render_template_as_native_obj" in problems_of(lambda: sent(str(JSON_TEMPLATE)))["template"]
+        not_objects: list[Any] = [
+            "Hi",
+            "[]",
+            "{}",
+            "12",
+            '{"a": NaN}',
+            '{"a": 1, "a": 2}',
+            "[" * 100_000,
+            {},
+            {"a": float("nan")},
+            {"a": object()},
+            '{"a": 1,}',
+        ]
+        for wrong in not_objects:
+            assert list(problems_of(lambda wrong=wrong: sent(wrong))) == ["template"]  # type: ignore[misc]
+    never: list[Any] = [[], [JSON_TEMPLATE], 12, True, b"Hi", "None"]
+    for wrong in never:
+        assert list(problems_of(lambda wrong=wrong: sent(wrong))) == ["template"]  # type: ignore[misc]
+
+
+def test_template_of_an_unknown_channel() -> None:
+    assert CampaignUpdate(template="{not json").to_payload() == {"template": "{not json"}
+    assert json.loads(CampaignUpdate(template=JSON_TEMPLATE).to_payload()["template"]) == JSON_TEMPLATE
+    never: list[Any] = [[], {}, " ", 5]
+    for wrong in never:
+        assert list(problems_of(CampaignUpdate(template=wrong).to_payload)) == ["template"]
+
+
+def test_clone_in_its_shortest_form() -> None:
+    clone = CampaignClone(clone_uuid=UUID(LIST_B), template_vars={"temp": "-22C", "wind": "100km/h"})
+    assert clone.to_payload() == {
+        "clone_uuid": LIST_B,
+        "template_vars": {"temp": "-22C", "wind": "100km/h"},
+        "status": "active",
+    }
+
+
+def test_clone_needs_a_uuid() -> None:
+    wrong = CampaignClone(clone_uuid="None", name="", template_vars={"a": None})  # type: ignore[dict-item]
+    assert sorted(problems_of(wrong.to_payload)) == ["clone_uuid", "name", "template_vars.a"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (5, "5"),
+        (-22, "-22"),
+        (1.5, "1.5"),
+        (Decimal("1.50"), "1.50"),
+        *((text, text) for text in ("1.50", "+41", "007", "", " x ", "None", "{x}")),
+    ],
+)
+def test_template_vars(value: Any, expected: str) -> None:
+    clone = CampaignClone(clone_uuid=LIST_A, template_vars={"wind": value})
+    assert clone.to_payload()["template_vars"] == {"wind": expected}
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({"wind": wrong}, "template_vars.wind")
+        for wrong in (True, None, {}, [], b"x", float("nan"), Decimal("Infinity"), object())
+    ]
+    + [
+        ({"{wind}": "x"}, "template_vars.{wind}"),
+        ({"": "x"}, "template_vars"),
+        ({" ": "x"}, "template_vars"),
+        ({5: "x"}, "template_vars"),
+        ("{'wind': 'x'}", "template_vars"),
+        ([("wind", "x")], "template_vars"),
+    ],
+)
+def test_wrong_template_vars(value: Any, field: str) -> None:
+    problems = problems_of(CampaignClone(clone_uuid=LIST_A, template_vars=value).to_payload)
+    assert list(problems) == [field]
+    assert ("render_template_as_native_obj" in problems[field]) == isinstance(value, str)
+
+
+names = st.text(min_size=1).filter(lambda name: name.strip() and not set(name) & set("{}"))
+
+
+@unhurried
+@given(st.dictionaries(names, st.text()))
+def test_texts_in_template_vars_are_never_changed(values: dict[str, str]) -> None:
+    before = dict(values)
+    assert CampaignClone(clone_uuid=LIST_A, template_vars=values).to_payload()["template_vars"] == before
+
+
+def test_an_update_is_only_what_is_given() -> None:
+    assert CampaignUpdate().to_payload() == {}
+    assert CampaignUpdate(name="x", recipient_lists=[LIST_A]).to_payload() == {
+        "name": "x",
+        "recipient_lists": LIST_A,
+    }
+
+
+def test_from_mapping_takes_what_the_constructor_takes() -> None:
+    assert CampaignCreate.from_mapping(required()) == CampaignCreate(**required())
+    assert CampaignUpdate.from_mapping({"name": "x"}) == CampaignUpdate(name="x")
+    assert CampaignStatus.from_mapping({"status": "stopped"}).to_payload() == {"status": "stopped"}
+    clone = {"clone_uuid": LIST_A, "template_vars": {"a": 1}}
+    assert CampaignClone.from_mapping(clone) == CampaignClone(**clone)  # type: ignore[arg-type]
+
+
+def test_from_mapping_lists_unknown_missing_and_wrong() -> None:
+    mapping = {"nmae": "Storm", "uuid": LIST_A, "clone_uuid": LIST_A, "sending_type": "smss", 5: 6}
+    problems = problems_of(lambda: CampaignCreate.from_mapping(mapping))  # type: ignore[arg-type]
+    assert set(problems) == {"nmae", "uuid", "clone_uuid", "5", *required()}
+    assert "did you mean 'name'?" in problems["nmae"]
+    assert "responses only" in problems["uuid"]
+    assert "clones only" in problems["clone_uuid"]
+    assert list(problems_of(lambda: CampaignUpdate.from_mapping({"status": None, "x": 1}))) == ["x"]
+    assert list(problems_of(lambda: CampaignClone.from_mapping({}))) == ["clone_uuid"]
+    assert list(problems_of(lambda: CampaignStatus.from_mapping({}))) == ["status"]
+    assert list(problems_of(lambda: CampaignUpdate.from_mapping("x"))) == ["mapping"]  # type: ignore[arg-type]
+
+
+def test_nothing_of_the_callers_is_changed() -> None:
+    fields = required(
+        sending_type="email",
+        template=copy.deepcopy(JSON_TEMPLATE),
+        query=copy.deepcopy(QUERY),
+        recipient_lists=[LIST_A, LIST_A],
+    )
+    before = copy.deepcopy(fields)
+    CampaignCreate.from_mapping(fields).to_payload()
+    assert fields == before

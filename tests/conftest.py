@@ -1,0 +1,98 @@
+"""For the whole suite: an Airflow of its own, no network but loopback, and no secret shown anywhere.
+
+This file is read before any test is, and nothing here imports Airflow before the environment is set.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_bm.client.token import forget_tokens
+from airflow_provider_bm.sandbox import Sandbox
+from tests.support import leaks, network
+from tools.airflow_env import environment
+
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-bm-tests-"))
+_settings = environment(AIRFLOW_HOME) | {
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+    # Warnings are for pytest to judge: see filterwarnings in pyproject.toml.
+    "PYTHONWARNINGS": "",
+}
+(AIRFLOW_HOME / "dags").mkdir()
+(AIRFLOW_HOME / "plugins").mkdir()
+os.environ.clear()
+os.environ.update(_settings)
+
+network.install()
+leaks.install()
+leaks.GUARD.register("sandbox-secret")
+
+# Airflow puts warning filters of its own before everybody else's, for modules whose name begins with
+# "airflow": ours does. Importing it here lets pytest's come first again, in each test.
+import airflow  # noqa: E402
+import airflow.configuration  # noqa: E402
+import airflow.settings  # noqa: E402
+
+airflow.settings.initialize()
+leaks.install_in_airflow()
+for _name in ("airflow_provider_bm", "urllib3", "requests"):
+    logging.getLogger(_name).setLevel(logging.DEBUG)
+
+
+@pytest.fixture(scope="session")
+def airflow_home() -> Path:
+    """AIRFLOW_HOME of the suite; its database is made by `airflow_db` in tests/airflow."""
+    return AIRFLOW_HOME
+
+
+@pytest.fixture
+def leak_guard() -> leaks.LeakGuard:
+    """The guard itself: `leak_guard.register(secret)` adds what must not be shown."""
+    return leaks.GUARD
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks() -> Iterator[None]:
+    """Fail a test after which a secret stands in a log, an exception, or a serialized trigger."""
+    leaks.GUARD.take()
+    yield
+    if found := leaks.GUARD.take():
+        pytest.fail("secrets were shown:\n" + "\n".join(map(str, found)), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaves() -> Iterator[None]:
+    """Fail a test that tried to reach another machine, even if the code under test shrugged it off."""
+    network.take_attempts()
+    yield
+    if attempts := network.take_attempts():
+        pytest.fail(f"tried to reach another machine: {', '.join(attempts)}", pytrace=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_secret_in_files() -> Iterator[None]:
+    """At the end, search Airflow's logs and database."""
+    yield
+    if found := leaks.GUARD.search_files(AIRFLOW_HOME):
+        pytest.fail("secrets were written:\n" + "\n".join(map(str, found)), pytrace=False)
+
+
+def pytest_unconfigure() -> None:
+    logging.raiseExceptions = False  # Airflow logs at exit, to a stream that pytest has closed
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A BM of the test's own, which the connection `bm_default` leads to."""
+    forget_tokens()
+    with Sandbox(port=0, execution_seconds=1.0) as sandbox:
+        monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json())
+        yield sandbox

@@ -1,0 +1,148 @@
+"""Tokens, services, routes, and the shape of errors."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+import requests
+
+
+def test_token(api):
+    reply = api.token()
+    assert reply.status_code == 200
+    assert reply.json()["token_type"] == "Bearer"
+    assert reply.json()["expires_in"] == 604800
+    assert reply.json()["access_token"] != api.token().json()["access_token"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "error"),
+    [
+        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+        ({"grant_type": None}, 400, "unsupported_grant_type"),
+        ({"client_secret": "wrong"}, 401, "invalid_client"),
+        ({"client_id": "nobody", "client_secret": ""}, 401, "invalid_client"),
+        ({"client_id": None}, 401, "invalid_client"),
+    ],
+)
+def test_token_refused(api, changes, status, error):
+    reply = api.token(**changes)
+    assert (reply.status_code, reply.json()["error"]) == (status, error)
+
+
+def test_token_wants_a_form(api):
+    body = {"grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox-secret"}
+    assert requests.post(api.sandbox.token_url, json=body).json()["error"] == "invalid_request"
+    assert requests.get(api.sandbox.token_url).status_code == 405
+
+
+def test_token_expires_by_the_clock(api, sandbox):
+    sandbox.clock.advance(604799)
+    assert api.call("GET").status_code == 200
+    sandbox.clock.advance(1)
+    reply = api.call("GET")
+    assert reply.status_code == 401
+    assert reply.json()["code"] == "unauthorized"
+    assert api.login().call("GET").status_code == 200
+
+
+def test_tokens_revoked(api, sandbox):
+    sandbox.revoke_tokens()
+    assert api.call("GET").status_code == 401
+
+
+@pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer nonsense", "Basic c2FuZGJveDpzYW5kYm94"])
+def test_no_good_token(api, value):
+    headers = {} if value is None else {"Authorization": value}
+    assert requests.get(api.url, headers=headers).status_code == 401
+
+
+def test_services_are_apart(api, sandbox):
+    other = sandbox.add_service()
+    url = f"{sandbox.api_url}/services/{other}/campaigns"
+    assert api.session.get(url).status_code == 403
+    assert api.session.get(url.replace(other, str(uuid.uuid4()))).status_code == 404
+    sandbox.add_client("second", "second-secret", [other])
+    made = api.post(status="draft").json()["uuid"]
+    api.login(client_id="second", client_secret="second-secret")
+    assert api.call("GET").status_code == 403
+    assert api.session.get(url).json()["data"] == []
+    assert api.session.get(f"{url}/{made}").status_code == 404
+    clone = api.session.post(url, json={"clone_uuid": made})
+    assert list(api.problems(clone)) == ["clone_uuid"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "", 405),
+        ("DELETE", "", 405),
+        ("OPTIONS", "", 405),
+        ("BREW", "", 405),
+        ("POST", f"/{uuid.uuid4()}", 405),
+        ("GET", f"/{uuid.uuid4()}", 404),
+        ("GET", "/not-a-uuid", 404),
+        ("GET", "/", 404),
+        ("DELETE", f"/{uuid.uuid4()}", 404),
+        ("GET", "/../other", 404),
+        ("GET", "x", 404),
+    ],
+)
+def test_routes(api, method, path, status):
+    reply = api.call(method, path)
+    assert reply.status_code == status
+    assert set(reply.json()) >= {"code", "message"}
+    assert (reply.headers.get("Allow") is not None) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"{}", "text/plain"),
+        (b"a=b", "application/x-www-form-urlencoded"),
+        (b"{", "application/json"),
+        (b"", "application/json"),
+        (b"[]", "application/json"),
+        (b'"text"', "application/json"),
+        (b"\xff\xfe", "application/json"),
+        (b"[" * 100_000, "application/json"),
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_bodies_that_are_no_json_object(api, sandbox, method, body, content_type):
+    path = "" if method == "POST" else "/" + sandbox.create()["uuid"]
+    reply = api.call(method, path, data=body, headers={"Content-Type": content_type})
+    assert reply.status_code == 400
+    assert reply.json()["code"] == "bad_request"
+    assert len(sandbox.campaigns()) == (method != "POST")
+
+
+def test_what_is_no_http_gets_an_error_body(api):
+    reply = api.call("POST", data=iter([b"{}"]))  # chunked
+    assert reply.status_code == 411
+    assert reply.json()["code"] == "length_required"
+    reply = api.call("POST", headers={"Content-Length": "nonsense"})
+    assert reply.status_code == 400
+    assert reply.json()["message"]
+
+
+def test_a_failure_of_the_sandbox_is_an_error_body(api, sandbox, monkeypatch, caplog):
+    monkeypatch.setattr(sandbox.store, "settle", lambda: 1 / 0)
+    reply = api.call("GET")
+    assert reply.status_code == 500
+    assert reply.json()["code"] == "internal_error"
+    assert "Traceback" not in reply.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_rate_limit(api, sandbox):
+    sandbox.rate_limit(per_second=0.001, retry_after="3")
+    assert api.call("GET").status_code == 200
+    reply = api.call("GET")
+    assert reply.status_code == 429
+    assert reply.headers["Retry-After"] == "3"
+    assert reply.json()["code"] == "too_many_requests"
+    assert api.token().status_code == 200
+    sandbox.rate_limit(None)
+    assert api.call("GET").status_code == 200

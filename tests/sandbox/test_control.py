@@ -1,0 +1,240 @@
+"""The journal, /_sandbox, the remote client, and the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+
+import pytest
+import requests
+
+from airflow_provider_bm.sandbox import Sandbox, SandboxClient
+
+
+def test_journal(api, sandbox):
+    api.post(status="draft")
+    api.call("GET", "?in(status)=draft&sort=name", headers={"X-Trace": "1"})
+    requests.get(api.url)
+    token, post, get, other = sandbox.requests()
+    assert (token["method"], token["path"], token["status"]) == ("POST", "/oauth2/access-token", 200)
+    assert token["body"] == {
+        "grant_type": "client_credentials",
+        "client_id": "sandbox",
+        "client_secret": "***",
+    }
+    assert (post["status"], post["body"]) == (201, api.payload(status="draft"))
+    assert get["query"] == {"in(status)": "draft", "sort": "name"}
+    assert (get["body"], get["status"], get["headers"]["X-Trace"]) == (None, 200, "1")
+    assert get["headers"]["Authorization"] == "***"
+    assert get["dt"] == "2026-03-02T12:00:00.000+00:00"
+    assert other["status"] == 401
+    assert token["connection"] == post["connection"] == get["connection"] != other["connection"]
+    assert sandbox.requests(method="get") == [get, other]
+    assert sandbox.requests(path="oauth2") == [token]
+
+
+def test_no_secret_is_kept_anywhere(api, sandbox, caplog):
+    caplog.set_level("DEBUG")
+    token = api.session.headers["Authorization"].split()[1]
+    secret = "s3cr3t-of-mine"
+    api.token(client_secret=secret)
+    body = json.dumps({"client_secret": secret, "deep": [{"access_token": token}]})
+    json_type = {"Content-Type": "application/json"}
+    for sent in (body, body[:-3], f"client_secret={secret}&grant_type=x"):
+        requests.post(sandbox.token_url, data=sent, headers=json_type)
+        api.call("POST", data=sent, headers=json_type)
+    api.call("GET", f"?access_token={token}&client_secret={secret}")
+    api.call("GET", headers={"Cookie": secret, "Proxy-Authorization": f"Basic {secret}"})
+    kept = json.dumps(sandbox.requests()) + caplog.text
+    assert len(sandbox.requests()) == 10
+    assert secret not in kept
+    assert token not in kept
+    assert "sandbox-secret" not in kept
+
+
+def test_journal_is_bounded(sandbox):
+    assert sandbox.journal._entries.maxlen == 100_000
+
+
+def test_remote_has_the_same_handles(api, sandbox):
+    remote = SandboxClient(sandbox.url)
+    assert remote.health()["service_uuid"] == sandbox.service_uuid
+    assert remote.connection(draft_only=True) == sandbox.connection(draft_only=True)
+    made = remote.create(
+        name="Remote", status="active", schedule_type="scheduled", schedule_rrule="FREQ=DAILY"
+    )
+    assert remote.clock.advance(timedelta(seconds=5)) == sandbox.clock.now() == remote.clock.now()
+    assert remote.campaigns(name="Remote") == sandbox.campaigns(name="Remote") != []
+    assert remote.campaigns(name="Other") == sandbox.campaigns(name="Other") == []
+    assert remote.messages(made["uuid"]) == sandbox.messages(made["uuid"]) != []
+    assert remote.messages(to="nobody") == []
+    assert remote.executions() == sandbox.executions() != []
+    remote.fault("GET", "campaigns", status=503, times=None)
+    assert api.call("GET").status_code == 503
+    assert remote.faults() == sandbox.faults() != []
+    remote.clear_faults()
+    assert api.call("GET").status_code == 200
+    assert remote.requests("GET") == sandbox.requests("GET") != []
+    assert "_sandbox" not in json.dumps(sandbox.requests())
+    remote.rate_limit(0, retry_after=5)
+    assert api.call("GET").headers["Retry-After"] == "5"
+    remote.rate_limit(None)
+    remote.revoke_tokens()
+    assert api.call("GET").status_code == 401
+    service = remote.add_service()
+    remote.add_client("two", "two-secret", [service])
+    assert api.token(client_id="two", client_secret="two-secret").status_code == 200
+    remote.ignore_filters = True
+    remote.execution_seconds = 3
+    remote.token_lifetime = 60
+    assert (sandbox.ignore_filters, sandbox.execution_seconds, sandbox.token_lifetime) == (True, 3, 60)
+    assert (remote.ignore_filters, remote.execution_seconds, remote.token_lifetime) == (True, 3, 60)
+    assert remote.clock.frozen
+    remote.clock.resume()
+    remote.clock.speed = 50
+    assert sandbox.clock.speed == remote.clock.speed == 50
+    remote.clock.set(remote.clock.freeze() + timedelta(days=1))
+    remote.reset()
+    assert remote.campaigns() == remote.messages() == remote.requests() == []
+    assert (sandbox.clock.speed, sandbox.clock.frozen, sandbox.execution_seconds) == (1, False, 10)
+
+
+def test_every_public_handle_is_remote_too():
+    own = {"start", "stop", "journal", "store", "loopback", "host", "port"}
+    here = {name for name in dir(Sandbox) if not name.startswith("_")} - own
+    assert here <= {name for name in dir(SandboxClient) if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "body", "status"),
+    [
+        ("POST", "faults", {"status": 500, "explode": 1}, 400),
+        ("POST", "faults", {"path": "("}, 400),
+        ("POST", "campaigns", {"status": "asleep"}, 400),
+        ("POST", "clock", {"advance": -1}, 400),
+        ("POST", "clock", {"set": "tomorrow"}, 400),
+        ("POST", "clients", {"client_id": "a", "client_secret": "b", "service_uuids": ["c"]}, 400),
+        ("POST", "settings", {"colour": "blue"}, 400),
+        ("POST", "reset", [], 400),
+        ("GET", "messages?colour=blue", None, 400),
+        ("PUT", "clock", {}, 405),
+        ("GET", "nothing", None, 404),
+        ("GET", "", None, 404),
+    ],
+)
+def test_wrong_control(sandbox, method, name, body, status):
+    reply = requests.request(method, f"{sandbox.url}/_sandbox/{name}", json=body)
+    assert reply.status_code == status, reply.text
+    assert reply.json()["message"]
+
+
+def test_control_is_never_hit_by_faults(sandbox):
+    sandbox.fault(drop=True, times=None)
+    assert SandboxClient(sandbox.url).health()["status"] == "ok"
+
+
+def test_a_web_page_cannot_steer_it(sandbox):
+    url = f"{sandbox.url}/_sandbox/reset"
+    assert requests.post(url, json={}, headers={"Origin": "https://example.com"}).status_code == 403
+    assert requests.post(url, data="{}", headers={"Content-Type": "text/plain"}).status_code == 400
+    assert requests.post(url, json={}, headers={"Origin": sandbox.url}).status_code == 204
+
+
+def test_beyond_loopback():
+    with pytest.raises(ValueError, match="client secret of your own"):
+        Sandbox(host="0.0.0.0")
+    with Sandbox(host="0.0.0.0", client_secret="my own") as sandbox:
+        url = sandbox.url.replace("0.0.0.0", "127.0.0.1")
+        assert requests.get(f"{url}/_sandbox/messages").status_code == 401
+        assert requests.get(f"{url}/_sandbox/health").status_code == 200
+        assert SandboxClient(url, client_secret="my own").messages() == []
+
+
+def test_create_in_the_console(sandbox):
+    made = sandbox.create(status="finished", last_dt="2026-01-01T00:00:00Z", sending_type="email")
+    assert (made["status"], made["last_dt"]) == ("finished", "2026-01-01T00:00:00+00:00")
+    assert sandbox.executions() == []
+    other = sandbox.add_service()
+    sandbox.create(service_uuid=other, name="There")
+    assert [campaign["name"] for campaign in sandbox.campaigns(service_uuid=other)] == ["There"]
+    assert len(sandbox.campaigns()) == 2
+    for wrong in ({"uuid": made["uuid"]}, {"uuid": "x"}, {"colour": "blue"}, {"service_uuid": "x"}):
+        with pytest.raises(ValueError, match="already|UUID|colour|no service"):
+            sandbox.create(**wrong)
+
+
+def test_many_at_once(sandbox, api):
+    def work():
+        for _ in range(20):
+            mine = requests.Session()
+            mine.headers["Authorization"] = api.session.headers["Authorization"]
+            made = mine.post(api.url, json=api.payload()).json()["uuid"]
+            assert mine.get(f"{api.url}/{made}").status_code == 200
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(sandbox.campaigns()) == len(sandbox.executions()) == 160
+
+
+def test_stop_ends_open_connections(api, sandbox):
+    api.call("GET")
+    started = time.monotonic()
+    sandbox.stop()
+    assert time.monotonic() - started < 1
+    with pytest.raises(requests.ConnectionError):
+        api.call("GET")
+
+
+def _command(*arguments, **kwargs):
+    # The environment of a developer may have proxies and more; the command needs none of it.
+    command = [sys.executable, "-m", "airflow_provider_bm.sandbox", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy(), **kwargs
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_command(number):
+    started = time.monotonic()
+    with _command("--port", "0", "--speed", "10", "--execution-seconds", "1") as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        took = time.monotonic() - started
+        text = "".join(lines)
+        connection = json.loads(re.search(r"export AIRFLOW_CONN_BM_DEFAULT='(.*)'", text)[1])
+        remote = SandboxClient(connection["extra"]["api_url"].removesuffix("/news/v1"))
+        assert remote.health()["status"] == "ok"
+        assert remote.connection() == connection
+        assert (remote.clock.speed, remote.execution_seconds) == (10, 1)
+        assert all(uuid in text for uuid in [remote.service_uuid, *remote.recipient_lists.values()])
+        assert "/_sandbox/requests" in text
+        process.send_signal(number)
+        assert process.wait(5) == 0
+        assert process.stderr.read() == ""
+    assert took < 3  # under one on a machine that does nothing else
+
+
+def test_command_refuses():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with _command("--port", str(taken.getsockname()[1])) as process:
+            assert process.wait(10) == 2
+            assert "cannot listen" in process.stderr.read()
+    with _command("--host", "0.0.0.0") as process:
+        assert process.wait(10) == 2
+        assert "client secret of your own" in process.stderr.read()

@@ -1,0 +1,281 @@
+"""What happens as time passes."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+NOON = "2026-03-02T12:00:00+00:00"
+
+
+def test_now(api, sandbox):
+    made = api.post().json()
+    assert (made["status"], made["last_dt"]) == ("active", NOON)
+    assert "next_dt" not in made
+    uuid = made["uuid"]
+    assert sandbox.executions() == [{"campaign_uuid": uuid, "dt": NOON, "contacts": 40}]
+    assert sandbox.messages() == []
+    sandbox.clock.advance(5)
+    assert len(sandbox.messages()) == 20
+    assert api.get(uuid)["status"] == "active"
+    sandbox.clock.advance(4.999)
+    assert (len(sandbox.messages()), api.get(uuid)["status"]) == (39, "active")
+    sandbox.clock.advance(0.001)
+    assert (len(sandbox.messages()), api.get(uuid)["status"]) == (40, "finished")
+    sandbox.clock.advance(10**6)
+    assert len(sandbox.messages()) == 40
+    assert len(sandbox.executions()) == 1
+    assert api.get(uuid)["last_dt"] == NOON
+
+
+def test_message(api, sandbox):
+    uuid = api.post(template="Dear {first_name} {nick_name}, {unknown}").json()["uuid"]
+    sandbox.clock.advance(10)
+    message = sandbox.messages(campaign_uuid=uuid)[0]
+    assert message["text"].startswith("Dear ")
+    assert message["text"].endswith(", {unknown}")
+    assert "{first_name}" not in message["text"]
+    assert {name: message[name] for name in ("campaign_uuid", "campaign_name", "channel", "sender")} == {
+        "campaign_uuid": uuid,
+        "campaign_name": "Storm warning",
+        "channel": "sms",
+        "sender": "+41587000000",
+    }
+    assert message["to"].startswith("+4155500")
+    assert message["sent_dt"] == "2026-03-02T12:00:00.250+00:00"
+    assert sandbox.messages(to=message["to"]) == [message]
+    assert sandbox.messages(campaign_uuid="x") == []
+
+
+@pytest.mark.parametrize(("channel", "part"), [("email", "@example.com"), ("whatsapp", "+4155500")])
+def test_json_channels(api, sandbox, channel, part):
+    api.post(sending_type=channel, template='{"text": "Hi {first_name}"}')
+    sandbox.clock.advance(10)
+    message = sandbox.messages()[0]
+    assert part in message["to"]
+    assert json.loads(message["text"])["text"].startswith("Hi ")
+    assert "{" not in json.loads(message["text"])["text"]
+
+
+def test_webpush(api, sandbox):
+    api.post(sending_type="webpush", webpush_title="{last_name}")
+    sandbox.clock.advance(10)
+    message = sandbox.messages()[0]
+    assert message["to"] == message["contact_uuid"]
+    assert message["webpush_title"] not in ("", "{last_name}")
+
+
+def test_each_contact_gets_it_once(api, sandbox):
+    lists = sandbox.recipient_lists
+    api.post(recipient_lists=f"{lists['staff']}, {lists['customers']},{lists['region-north']}")
+    sandbox.clock.advance(10)
+    to = [message["to"] for message in sandbox.messages()]
+    assert len(to) == len(set(to)) == sandbox.executions()[0]["contacts"]
+    assert 1500 < len(to) < 2000
+
+
+def test_once(api, sandbox):
+    uuid = api.post(schedule_type="once", schedule_rrule="2026-03-02 12:10:00").json()["uuid"]
+    assert api.get(uuid)["next_dt"] == "2026-03-02T12:10:00+00:00"
+    sandbox.clock.advance(599)
+    assert sandbox.executions() == []
+    sandbox.clock.advance(1)
+    campaign = api.get(uuid)
+    assert (campaign["status"], campaign["last_dt"]) == ("active", "2026-03-02T12:10:00+00:00")
+    assert "next_dt" not in campaign
+    sandbox.clock.advance(10)
+    assert api.get(uuid)["status"] == "finished"
+    assert len(sandbox.executions()) == 1
+
+
+def test_scheduled(api, sandbox):
+    rule = "FREQ=DAILY;BYHOUR=8;BYMINUTE=30;BYSECOND=0;COUNT=3"
+    uuid = api.post(schedule_type="scheduled", schedule_rrule=rule).json()["uuid"]
+    assert api.get(uuid)["next_dt"] == "2026-03-03T08:30:00+00:00"
+    sandbox.clock.advance(timedelta(days=1))
+    campaign = api.get(uuid)
+    assert campaign["last_dt"] == "2026-03-03T08:30:00+00:00"
+    assert campaign["next_dt"] == "2026-03-04T08:30:00+00:00"
+    assert campaign["status"] == "active"
+    sandbox.clock.advance(timedelta(days=30))
+    campaign = api.get(uuid)
+    assert (campaign["status"], campaign["last_dt"]) == ("finished", "2026-03-05T08:30:00+00:00")
+    assert "next_dt" not in campaign
+    assert [run["dt"][:10] for run in sandbox.executions()] == ["2026-03-03", "2026-03-04", "2026-03-05"]
+    assert len(sandbox.messages()) == 120
+
+
+def test_a_rule_starts_with_its_creation(api, sandbox):
+    # RFC 5545: DTSTART is the first of the set, and COUNT counts it.
+    uuid = api.post(schedule_type="scheduled", schedule_rrule="FREQ=HOURLY;COUNT=2").json()["uuid"]
+    campaign = api.get(uuid)
+    assert (campaign["last_dt"], campaign["next_dt"]) == (NOON, "2026-03-02T13:00:00+00:00")
+
+
+def test_a_zone_in_the_rule(api):
+    # Summer time begins on 29 March in Zurich; the API answers in UTC.
+    rule = "DTSTART;TZID=Europe/Zurich:20260328T090000\nRRULE:FREQ=DAILY;COUNT=2"
+    uuid = api.post(schedule_type="scheduled", schedule_rrule=rule).json()["uuid"]
+    assert api.get(uuid)["next_dt"] == "2026-03-28T08:00:00+00:00"
+    api.sandbox.clock.advance(timedelta(days=26))
+    assert api.get(uuid)["next_dt"] == "2026-03-29T07:00:00+00:00"
+
+
+def test_a_rule_that_is_over(api):
+    made = api.post(schedule_type="scheduled", schedule_rrule="FREQ=DAILY;UNTIL=20200101T000000Z").json()
+    assert made["status"] == "finished"
+    assert "last_dt" not in made
+
+
+def test_draft_waits_for_activation(api, sandbox):
+    uuid = api.post(status="draft").json()["uuid"]
+    sandbox.clock.advance(1000)
+    assert sandbox.executions() == []
+    api.call("PUT", f"/{uuid}", json=api.payload(status="active"))
+    assert [run["dt"] for run in sandbox.executions()] == ["2026-03-02T12:16:40+00:00"]
+
+
+def test_stop_and_resume(api, sandbox):
+    uuid = api.post().json()["uuid"]
+    sandbox.clock.advance(5)
+    api.call("PATCH", f"/{uuid}", json={"status": "stopped"})
+    sandbox.clock.advance(1000)
+    assert len(sandbox.messages()) == 20
+    assert api.get(uuid)["status"] == "stopped"
+    api.call("PATCH", f"/{uuid}", json={"status": "active"})
+    assert len(sandbox.messages()) == 20
+    sandbox.clock.advance(2.5)
+    assert len(sandbox.messages()) == 30
+    sandbox.clock.advance(2.5)
+    messages = sandbox.messages()
+    assert len({message["to"] for message in messages}) == len(messages) == 40
+    assert messages[19]["sent_dt"] == "2026-03-02T12:00:05.000+00:00"
+    assert messages[20]["sent_dt"] == "2026-03-02T12:16:45.250+00:00"
+    assert api.get(uuid)["status"] == "finished"
+    assert len(sandbox.executions()) == 1
+
+
+def test_stopped_misses_its_times(api, sandbox):
+    uuid = api.post(schedule_type="scheduled", schedule_rrule="FREQ=HOURLY;BYMINUTE=30;BYSECOND=0").json()[
+        "uuid"
+    ]
+    stopped = api.call("PATCH", f"/{uuid}", json={"status": "stopped"}).json()
+    assert "next_dt" not in stopped
+    sandbox.clock.advance(timedelta(hours=5))
+    resumed = api.call("PATCH", f"/{uuid}", json={"status": "active"}).json()
+    assert resumed["next_dt"] == "2026-03-02T17:30:00+00:00"
+    assert sandbox.executions() == []
+
+
+def test_once_stopped_over_its_time_cannot_be_resumed(api, sandbox):
+    uuid = api.post(schedule_type="once", schedule_rrule="2026-03-02 12:10:00").json()["uuid"]
+    api.call("PATCH", f"/{uuid}", json={"status": "stopped"})
+    sandbox.clock.advance(300)
+    api.call("PATCH", f"/{uuid}", json={"status": "active"})
+    assert api.get(uuid)["next_dt"] == "2026-03-02T12:10:00+00:00"
+    api.call("PATCH", f"/{uuid}", json={"status": "stopped"})
+    sandbox.clock.advance(300)
+    assert api.call("PATCH", f"/{uuid}", json={"status": "active"}).status_code == 400
+    sandbox.clock.advance(300)
+    assert sandbox.executions() == []
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 100])
+def test_saving_an_active_now_campaign_sends_again(api, sandbox, seconds):
+    # On purpose: "now runs as soon as saved". Clients must not count on the opposite.
+    uuid = api.post().json()["uuid"]
+    sandbox.clock.advance(seconds)
+    assert api.call("PUT", f"/{uuid}", json=api.payload()).status_code == 200
+    sandbox.clock.advance(100)
+    assert len(sandbox.executions()) == 2
+    assert len(sandbox.messages()) == 80
+    assert api.get(uuid)["status"] == "finished"
+
+
+def test_saving_a_schedule_unchanged_keeps_its_count(api, sandbox):
+    schedule = {"schedule_type": "scheduled", "schedule_rrule": "FREQ=HOURLY;BYMINUTE=30;BYSECOND=0;COUNT=2"}
+    uuid = api.post(**schedule).json()["uuid"]
+    sandbox.clock.advance(timedelta(hours=1))
+    saved = api.call("PUT", f"/{uuid}", json=api.payload(name="New", **schedule)).json()
+    assert saved["next_dt"] == "2026-03-02T13:30:00+00:00"
+    sandbox.clock.advance(timedelta(days=1))
+    assert len(sandbox.executions()) == 2
+    assert {message["campaign_name"] for message in sandbox.messages()} == {"Storm warning", "New"}
+
+
+def test_saving_a_new_schedule_replaces_the_old(api, sandbox):
+    uuid = api.post(schedule_type="once", schedule_rrule="2026-03-02 12:10:00").json()["uuid"]
+    moved = api.payload(schedule_type="once", schedule_rrule="2026-03-02 13:00:00")
+    assert api.call("PUT", f"/{uuid}", json=moved).json()["next_dt"] == "2026-03-02T13:00:00+00:00"
+    sandbox.clock.advance(timedelta(days=1))
+    assert [run["dt"] for run in sandbox.executions()] == ["2026-03-02T13:00:00+00:00"]
+
+
+@pytest.mark.parametrize("status", ["draft", "finished", "stopped"])
+def test_saving_as_not_active_sends_no_more(api, sandbox, status):
+    uuid = api.post().json()["uuid"]
+    sandbox.clock.advance(5)
+    api.call("PUT", f"/{uuid}", json=api.payload(status=status))
+    sandbox.clock.advance(100)
+    assert len(sandbox.messages()) == 20
+    assert api.get(uuid)["status"] == status
+
+
+def test_deleted_sends_no_more(api, sandbox):
+    uuid = api.post().json()["uuid"]
+    sandbox.clock.advance(5)
+    api.call("DELETE", f"/{uuid}")
+    sandbox.clock.advance(100)
+    assert len(sandbox.messages(uuid)) == 20
+    assert len(sandbox.executions(uuid)) == 1
+
+
+def test_optional_fields(api, sandbox):
+    uuid = api.post().json()["uuid"]
+    sandbox.clock.advance(5)
+    campaign = api.get(uuid, fields="tasks,messages")
+    assert campaign["tasks"] == [
+        {"uuid": campaign["tasks"][0]["uuid"], "started_dt": NOON, "total": 40, "sent": 20}
+    ]
+    assert campaign["messages"] == sandbox.messages()
+    sandbox.clock.advance(50)
+    listed = api.call("GET", "?fields=tasks").json()["data"][0]
+    assert listed["tasks"][0]["finished_dt"] == "2026-03-02T12:00:10+00:00"
+    assert listed["tasks"][0]["sent"] == 40
+    assert "messages" not in listed
+    assert "tasks" not in api.get(uuid)
+
+
+def test_the_outcome_does_not_depend_on_who_looks(api, sandbox):
+    def story(step):
+        sandbox.reset()
+        sandbox.clock.freeze()
+        rule = "FREQ=SECONDLY;INTERVAL=7;COUNT=5"  # executions overlap
+        api.login().post(schedule_type="scheduled", schedule_rrule=rule)
+        for _ in range(0, 60, step):
+            sandbox.clock.advance(step)
+            sandbox.campaigns()
+            sandbox.messages()
+        return [(m["to"], m["text"], m["sent_dt"][14:]) for m in sandbox.messages()], sandbox.campaigns()[0][
+            "status"
+        ]
+
+    assert story(1) == story(60)
+    assert story(60)[1] == "finished"
+
+
+def test_segmentation(api, sandbox):
+    rules = [
+        {"field": "language", "condition": "eq", "value": "de", "operator": "AND"},
+        {"field": "region", "condition": "in", "value": ["north", "south"], "operator": "AND"},
+    ]
+    query = json.dumps({"segmentation": [{"operator": "OR", "rules": rules}]})
+    everybody = sandbox.recipient_lists["customers"]
+    api.post(
+        recipient_lists=everybody, query_type="segmentation", query=query, template="{language} {region}"
+    )
+    sandbox.clock.advance(10)
+    assert {message["text"] for message in sandbox.messages()} == {"de north", "de south"}
+    assert sandbox.executions()[0]["contacts"] == len(sandbox.messages()) > 50

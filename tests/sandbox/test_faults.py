@@ -1,0 +1,161 @@
+"""Scripted faults, and the clock."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+
+from airflow_provider_bm.sandbox import Sandbox
+
+
+def test_nth_and_times(api, sandbox):
+    sandbox.fault("GET", "/campaigns$", nth=2, times=2, status=503, headers={"Retry-After": "7"})
+    assert [api.call("GET").status_code for _ in range(5)] == [200, 503, 503, 200, 200]
+    sandbox.fault("GET", status=500, times=None)
+    assert api.post(status="draft").status_code == 201
+    assert [api.call("GET").status_code for _ in range(3)] == [500] * 3
+    sandbox.clear_faults()
+    assert api.call("GET").status_code == 200
+
+
+def test_a_status_does_not_apply_the_call(api, sandbox):
+    sandbox.fault("POST", "campaigns", status=504, headers={"Retry-After": "7"})
+    reply = api.post()
+    assert (reply.status_code, reply.headers["Retry-After"]) == (504, "7")
+    assert reply.json()["code"] == "gateway_timeout"
+    assert sandbox.campaigns() == []
+    sandbox.fault("POST", "campaigns", status=504, apply=True)
+    assert api.post().status_code == 504
+    assert len(sandbox.campaigns()) == 1
+
+
+@pytest.mark.parametrize(("effect", "applied"), [({"lose_reply": True}, 1), ({"drop": True}, 0)])
+def test_the_connection_is_closed(api, sandbox, effect, applied):
+    sandbox.fault("POST", **effect)
+    with pytest.raises(requests.ConnectionError):
+        api.post()
+    assert len(sandbox.campaigns()) == applied
+    assert [request["status"] for request in sandbox.requests("POST", "campaigns")] == [None]
+    assert api.call("GET").status_code == 200
+
+
+def test_truncated(api, sandbox):
+    sandbox.fault("POST", truncate=True)
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        api.post()
+    made = sandbox.campaigns()[0]["uuid"]
+    sandbox.fault("DELETE", truncate=True)
+    with pytest.raises(requests.ConnectionError):
+        api.call("DELETE", f"/{made}")
+    assert sandbox.campaigns() == []
+
+
+def test_garbage_and_html(api, sandbox):
+    sandbox.fault("POST", garbage=True)
+    reply = api.post()
+    assert reply.status_code == 201
+    assert reply.headers["Content-Type"] == "application/json"
+    with pytest.raises(ValueError, match=r".*"):
+        reply.json()
+    sandbox.fault("POST", html=True)
+    reply = api.post()
+    assert (reply.status_code, reply.headers["Content-Type"]) == (502, "text/html")
+    assert "<html>" in reply.text
+    assert len(sandbox.campaigns()) == 1
+
+
+def test_body(api, sandbox):
+    sandbox.fault(path="access-token", status=400, body={"error": "invalid_grant"})
+    assert api.token().json() == {"error": "invalid_grant"}
+    sandbox.fault("GET", body="text", headers={"Content-Type": "text/plain"})
+    reply = api.call("GET")
+    assert (reply.status_code, reply.text, reply.headers["Content-Type"]) == (200, "text", "text/plain")
+
+
+def test_delays(api, sandbox):
+    sandbox.fault("POST", "campaigns", delay_after=0.3)
+    with pytest.raises(requests.ReadTimeout):
+        api.session.post(api.url, json=api.payload(), timeout=0.1)
+    assert len(sandbox.campaigns()) == 1
+    sandbox.clear_faults()
+    sandbox.fault("POST", "campaigns", delay=0.3)
+    with pytest.raises(requests.ReadTimeout):
+        api.session.post(api.url, json=api.payload(), timeout=0.1)
+    assert len(sandbox.campaigns()) == 1
+    time.sleep(0.4)
+    assert len(sandbox.campaigns()) == 2  # it comes through in the end: a client that repeats it sends twice
+
+
+def test_token_revoked(api, sandbox):
+    sandbox.fault("POST", "campaigns", revoke_token=True)
+    assert api.post().status_code == 401
+    assert api.post().status_code == 401
+    assert sandbox.campaigns() == []
+    assert api.login().post().status_code == 201
+
+
+def test_probability_is_repeatable(api, sandbox):
+    def pattern():
+        sandbox.clear_faults()
+        sandbox.fault("GET", probability=0.5, seed=7, status=503)
+        return [api.call("GET").status_code for _ in range(20)]
+
+    first = pattern()
+    assert set(first) == {200, 503}
+    assert pattern() == first
+
+
+def test_faults_tell_whether_they_hit(api, sandbox):
+    sandbox.fault("GET", "nowhere", status=500)
+    sandbox.fault("GET", nth=2, status=500)
+    api.call("GET")
+    assert [(fault["seen"], fault["hits"]) for fault in sandbox.faults()] == [(0, 0), (1, 0)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"apply": True}, {"status": 99}, {"status": 500, "nth": 0}, {"status": 500, "times": 0},
+     {"status": 500, "probability": 2}, {"delay": -1}],
+)  # fmt: skip
+def test_senseless_faults_are_refused(sandbox, wrong):
+    with pytest.raises(ValueError, match="fault|must|negative|nth"):
+        sandbox.fault(**wrong)
+
+
+def test_unknown_effects_are_refused(sandbox):
+    with pytest.raises(TypeError, match="explode"):
+        sandbox.fault(explode=True)
+
+
+def test_clock():
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    clock = Sandbox(start=start, speed=1000).clock
+    time.sleep(0.02)
+    assert timedelta(seconds=20) <= clock.now() - start < timedelta(minutes=10)
+    frozen = clock.freeze()
+    assert clock.now() == clock.now() == frozen
+    assert clock.advance(60) == frozen + timedelta(minutes=1) == clock.now()
+    assert clock.advance(timedelta(days=1)) == clock.now()
+    assert clock.set(start) == clock.now() == start
+    clock.speed = 1
+    assert clock.now() == start
+    clock.resume()
+    assert clock.now() - start < timedelta(seconds=1)
+    for wrong in (
+        lambda: clock.advance(-1),
+        lambda: clock.set(datetime(2026, 1, 1)),
+        lambda: Sandbox(speed=0),
+    ):
+        with pytest.raises(ValueError, match="forward|zone|speed"):
+            wrong()
+
+
+def test_speed(sandbox, api):
+    sandbox.clock.resume()
+    sandbox.clock.speed = 1000
+    uuid = api.post().json()["uuid"]
+    time.sleep(0.05)
+    assert api.get(uuid)["status"] == "finished"

@@ -1,0 +1,241 @@
+"""Create, clone, update, status, delete: what is allowed and what it does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def test_create(api, sandbox):
+    reply = api.post(
+        query_type="all", webpush_title="", schedule_type="once", schedule_rrule="2026-03-02 17:05:00"
+    )
+    assert reply.status_code == 201
+    body = reply.json()
+    assert body == {
+        "uuid": body["uuid"],
+        "name": "Storm warning",
+        "status": "active",
+        "sending_type": "sms",
+        "schedule_type": "once",
+        "schedule_rrule": "2026-03-02 17:05:00",
+        "template": "Hello {first_name}",
+        "sender": "+41587000000",
+        "recipient_lists": sandbox.recipient_lists["staff"],
+        "query_type": "all",
+        "created_dt": "2026-03-02T12:00:00+00:00",
+        "updated_dt": "2026-03-02T12:00:00+00:00",
+        "next_dt": "2026-03-02T17:05:00+00:00",
+    }
+    assert api.get(body["uuid"].upper()) == body
+
+
+def test_every_problem_is_an_item(api, sandbox):
+    reply = api.call(
+        "POST", json={"name": 5, "status": "stopped", "template": "", "nonsense": 1, "uuid": "x"}
+    )
+    problems = api.problems(reply)
+    assert problems == {
+        "name": "must be a string",
+        "status": "must be one of: active, draft",
+        "template": "must not be empty",
+        "nonsense": "unknown field",
+        "uuid": "unknown field",
+        "sending_type": "is required",
+        "schedule_type": "is required",
+        "sender": "is required",
+        "recipient_lists": "is required",
+    }
+    assert len(reply.json()["items"]) == len(problems)
+    assert sandbox.campaigns() == []
+
+
+QUERY = {
+    "segmentation": [
+        {
+            "operator": "OR",
+            "rules": [
+                {"field": "first_name", "condition": "eq", "value": "John", "operator": "AND"},
+                {"field": "last_name", "condition": "eq", "value": "Smith", "operator": "AND"},
+            ],
+        }
+    ]
+}
+
+
+def _query(**rule):
+    changed = json.loads(json.dumps(QUERY))
+    changed["segmentation"][0]["rules"][1] |= rule
+    return json.dumps(changed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"sending_type": "pigeon"}, "sending_type", "must be one of: sms"),
+        ({"status": "finished"}, "status", "must be one of: active, draft"),
+        ({"query_type": "some"}, "query_type", "must be one of: all"),
+        ({"sender": None}, "sender", "is required"),
+        ({"schedule_rrule": "2026-03-03 10:00:00"}, "schedule_rrule", "must be absent"),
+        ({"schedule_type": "once"}, "schedule_rrule", "is required"),
+        ({"schedule_type": "once", "schedule_rrule": "2026-03-02T17:05:00Z"}, "schedule_rrule", "format"),
+        ({"schedule_type": "once", "schedule_rrule": "2026-03-32 17:05:00"}, "schedule_rrule", "format"),
+        ({"schedule_type": "once", "schedule_rrule": "2026-3-2 17:05:00"}, "schedule_rrule", "format"),
+        ({"schedule_type": "once", "schedule_rrule": "2026-03-02 12:00:00"}, "schedule_rrule", "future"),
+        ({"schedule_type": "scheduled"}, "schedule_rrule", "is required"),
+        ({"schedule_type": "scheduled", "schedule_rrule": "every day"}, "schedule_rrule", "RRULE"),
+        ({"schedule_type": "scheduled", "schedule_rrule": "FREQ=OFTEN"}, "schedule_rrule", "RRULE"),
+        ({"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY;BYHOUR=x"}, "schedule_rrule", "RRULE"),
+        ({"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY;COUNT"}, "schedule_rrule", "RRULE"),
+        ({"sending_type": "email"}, "template", "JSON"),
+        ({"sending_type": "viber", "template": '"text"'}, "template", "JSON"),
+        ({"recipient_lists": "customers"}, "recipient_lists", "is not a UUID"),
+        ({"recipient_lists": "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"}, "recipient_lists", "there is no"),
+        ({"query_type": "segmentation"}, "query", "is required"),
+        ({"query_type": "segmentation", "query": "{"}, "query", "not JSON"),
+        ({"query": "[]"}, "query", "must be a JSON object"),
+        ({"query": '{"segmentation": []}'}, "query", "at least one group"),
+        ({"query": _query(operator="OR")}, "query", "the same operator as the first"),
+        ({"query": _query(field="shoe_size")}, "query", "field must be one of"),
+        ({"query": _query(condition="like")}, "query", "condition must be one of"),
+        ({"query": _query(value=5)}, "query", "must be a string or an array"),
+        ({"query": _query(more="x")}, "query", "unknown property"),
+        ({"query": _query(condition="ann_in_days", value="soon")}, "query", "number of days"),
+        ({"query": '{"segmentation": [{"operator": "AND", "rules": []}]}'}, "query", "at least one rule"),
+        ({"template_vars": {"a": "b"}}, "template_vars", "needs clone_uuid"),
+    ],
+)
+def test_rules_of_the_documentation(api, sandbox, changes, field, message):
+    problems = api.problems(api.post(**changes))
+    assert list(problems) == [field]
+    assert message in problems[field]
+    assert sandbox.campaigns() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "draft", "schedule_type": "once", "schedule_rrule": "2020-01-01 00:00:00"},
+        {"schedule_type": "scheduled", "schedule_rrule": "RRULE:FREQ=WEEKLY;BYDAY=MO;UNTIL=20270101T000000Z"},
+        {"schedule_type": "scheduled", "schedule_rrule": "FREQ=WEEKLY;UNTIL=20270101"},
+        {
+            "schedule_type": "scheduled",
+            "schedule_rrule": "DTSTART:20260401T080000Z\nRRULE:FREQ=DAILY;COUNT=3",
+        },
+        {"query_type": "segmentation", "query": json.dumps(QUERY)},
+        {"sending_type": "email", "template": '{"subject": "{first_name}"}'},
+    ],
+)
+def test_allowed(api, changes):
+    reply = api.post(**changes)
+    assert reply.status_code == 201, reply.text
+
+
+def test_clone_shortest(api):
+    source = api.post(
+        status="draft", template="{temp} and {wind}, {first_name}", webpush_body="{temp}"
+    ).json()
+    reply = api.call("POST", json={"clone_uuid": source["uuid"], "template_vars": {"temp": "-22C", "x": "y"}})
+    assert reply.status_code == 201
+    clone = reply.json()
+    assert clone["uuid"] != source["uuid"]
+    assert clone["name"] == "Storm warning (copy)"
+    assert clone["status"] == "active"
+    assert clone["template"] == "-22C and {wind}, {first_name}"
+    assert clone["webpush_body"] == "-22C"
+    assert "clone_uuid" not in clone
+    assert "template_vars" not in clone
+    assert api.get(source["uuid"]) == source
+
+
+def test_clone_overrides(api):
+    source = api.post(status="draft", schedule_type="once", schedule_rrule="2020-01-01 00:00:00").json()[
+        "uuid"
+    ]
+    assert list(api.problems(api.call("POST", json={"clone_uuid": source}))) == ["schedule_rrule"]
+    reply = api.call(
+        "POST", json={"clone_uuid": source, "name": "Mine", "schedule_type": "now", "status": "draft"}
+    )
+    assert reply.status_code == 201, reply.text
+    assert (reply.json()["name"], reply.json()["status"]) == ("Mine", "draft")
+    assert "schedule_rrule" not in reply.json()
+    wrong = api.call("POST", json={"clone_uuid": source, "sender": "", "template_vars": {"a": 1}, "b": 2})
+    assert set(api.problems(wrong)) == {"schedule_rrule", "sender", "template_vars", "b"}
+
+
+def test_clone_cannot_break_json(api):
+    source = api.post(status="draft", sending_type="email", template='{"text": "{who}"}').json()["uuid"]
+    body = {"clone_uuid": source, "template_vars": {"who": 'a "quoted"\nname'}}
+    template = api.call("POST", json=body).json()["template"]
+    assert json.loads(template) == {"text": 'a "quoted"\nname'}
+
+
+def test_clone_of_nothing(api):
+    body = {"clone_uuid": "1592695e-c1b1-11ee-b153-774c9d3a7957", "status": "stopped"}
+    assert set(api.problems(api.call("POST", json=body))) == {"clone_uuid", "status"}
+
+
+def test_update_is_the_whole_campaign(api, sandbox):
+    made = api.post(status="draft", query_type="all").json()
+    sandbox.clock.advance(60)
+    reply = api.call("PUT", f"/{made['uuid']}", json=api.payload(status="draft", name="New"))
+    assert reply.status_code == 200
+    assert reply.json()["name"] == "New"
+    assert "query_type" not in reply.json()
+    assert reply.json()["created_dt"] == made["created_dt"]
+    assert reply.json()["updated_dt"] == "2026-03-02T12:01:00+00:00"
+    problems = api.problems(
+        api.call("PUT", f"/{made['uuid']}", json={"name": "N", "clone_uuid": made["uuid"]})
+    )
+    assert problems["clone_uuid"] == "unknown field"
+    assert problems["sender"] == "is required"
+    assert api.get(made["uuid"]) == reply.json()
+
+
+@pytest.mark.parametrize("status", ["active", "stopped", "finished", "draft"])
+def test_update_takes_any_status(api, status):
+    made = api.post(status="draft").json()["uuid"]
+    assert api.call("PUT", f"/{made}", json=api.payload(status=status)).json()["status"] == status
+
+
+def test_status(api):
+    made = api.post().json()["uuid"]
+    for status in ("active", "stopped", "stopped", "active"):
+        reply = api.call("PATCH", f"/{made}", json={"status": status})
+        assert (reply.status_code, reply.json()["status"]) == (200, status)
+    for body in (
+        {"status": "finished"},
+        {"status": "draft"},
+        {"status": None},
+        {},
+        {"status": "active", "a": "b"},
+    ):
+        assert api.problems(api.call("PATCH", f"/{made}", json=body))
+
+
+@pytest.mark.parametrize("status", ["draft", "finished"])
+def test_status_of_draft_and_finished_cannot_be_toggled(api, sandbox, status):
+    made = sandbox.create(status=status)["uuid"]
+    for wanted in ("active", "stopped"):
+        assert list(api.problems(api.call("PATCH", f"/{made}", json={"status": wanted}))) == ["status"]
+    assert api.get(made)["status"] == status
+
+
+def test_delete(api, sandbox):
+    made = api.post(status="draft").json()["uuid"]
+    reply = api.call("DELETE", f"/{made}")
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert "Content-Length" not in reply.headers
+    for method in ("DELETE", "GET", "PUT", "PATCH"):
+        assert api.call(method, f"/{made}").status_code == 404
+    assert sandbox.campaigns() == []
+    assert api.names() == []
+
+
+def test_unknown_parameters(api):
+    made = api.post(status="draft").json()["uuid"]
+    assert list(api.problems(api.call("GET", f"/{made}?page_size=1"))) == ["page_size"]
+    assert list(api.problems(api.call("GET", f"/{made}?fields=tasks,secrets"))) == ["fields"]
+    assert list(api.problems(api.call("DELETE", f"/{made}?force=1"))) == ["force"]
+    assert api.get(made, fields="")["uuid"] == made

@@ -1,0 +1,1 @@
+"""What the suite needs that is no test itself."""

@@ -1,0 +1,194 @@
+"""DAGs run for real, in this process, on Airflow 2.11 and 3.x alike: `dag.test()` with answers to ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from tests.support import leaks
+from tools.airflow_env import is_airflow_2
+
+BUNDLE = "dags-folder"  # what Airflow 3 calls the configured dags folder; it is empty
+TaskKey = str | tuple[str, int]
+
+
+def make_database() -> None:
+    """`airflow db migrate`, by a process of its own as a user would."""
+    command = [sys.executable, "-m", "airflow", "db", "migrate"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@dataclass
+class Run:
+    """What became of a DAG run.
+
+    :ivar state: of the run: "success" or "failed"
+    :ivar task_states: by task id; by (task id, map index) for mapped tasks
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    task_states: dict[TaskKey, str | None]
+    _logs: dict[TaskKey, list[str]] = field(repr=False, default_factory=dict)
+
+    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
+        """Value of an XCom, or None if there is none."""
+        return read_xcom(self.dag_id, self.run_id, task_id, key, map_index)
+
+    def logs(self, task_id: str | None = None, map_index: int = -1) -> str:
+        """What was logged, at DEBUG, while a task and its triggers ran; of the whole run if none is named."""
+        if task_id is None:
+            return "\n".join(line for lines in self._logs.values() for line in lines)
+        return "\n".join(self._logs.get(task_key(task_id, map_index), ()))
+
+
+def task_key(task_id: str, map_index: int) -> TaskKey:
+    return task_id if map_index < 0 else (task_id, map_index)
+
+
+@dataclass
+class DagRunner:
+    """Runs DAGs one at a time and knows which."""
+
+    dag_ids: set[str] = field(default_factory=set)
+
+    def run(
+        self,
+        dag: Any,
+        logical_date: datetime.datetime | None = None,
+        conf: dict[str, Any] | None = None,
+        expect: str | None = None,
+    ) -> Run:
+        """Run a DAG from start to end.
+
+        :param dag: a DAG object; it need not be in any file
+        :param logical_date: default: now
+        :param expect: if given, the state that the run must end in; the logs are shown if it does not
+        """
+        write_dag(dag)
+        self.dag_ids.add(dag.dag_id)
+        arguments: dict[str, Any] = {"run_conf": conf}
+        if logical_date is not None:
+            arguments["execution_date" if is_airflow_2() else "logical_date"] = logical_date
+        with logs_by_task() as logs:
+            dag_run = dag.test(**arguments)
+        run = Run(
+            dag_id=dag.dag_id,
+            run_id=dag_run.run_id,
+            state=str(getattr(dag_run.state, "value", dag_run.state)),
+            task_states=read_states(dag.dag_id, dag_run.run_id),
+            _logs=logs,
+        )
+        if expect is not None:
+            assert run.state == expect, f"{run}\n{run.logs()}"
+        return run
+
+    def run_file(self, path: Path | str, dag_id: str, *args: Any, **kwargs: Any) -> Run:
+        """Run a DAG of a file, parsed as Airflow does it."""
+        return self.run(load_dag(path, dag_id), *args, **kwargs)
+
+    def forget(self) -> None:
+        """Remove the DAGs and their runs, so that the next test finds none of them."""
+        from airflow.api.common.delete_dag import delete_dag
+
+        for dag_id in self.dag_ids:
+            delete_dag(dag_id)
+        self.dag_ids.clear()
+
+
+def load_dag(path: Path | str, dag_id: str) -> Any:
+    """The DAG of that id in a file; any import error fails."""
+    try:
+        from airflow.dag_processing.dagbag import DagBag
+    except ImportError:
+        from airflow.models.dagbag import DagBag
+    bag = DagBag(str(path))
+    assert not bag.import_errors, bag.import_errors
+    assert dag_id in bag.dags, f"{path} has {sorted(bag.dags)}, not {dag_id}"
+    return bag.dags[dag_id]
+
+
+def write_dag(dag: Any) -> None:
+    """Make Airflow's database know a DAG as if its file had been parsed."""
+    if is_airflow_2():
+        dag.sync_to_db()
+        return
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+    try:
+        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+    except ImportError:  # 3.0, 3.1
+        from airflow.models.dagbag import DagBag, sync_bag_to_db
+    DagBundlesManager().sync_bundles_to_db()
+    bag = DagBag("/dev/null")
+    bag.bag_dag(dag)
+    sync_bag_to_db(bag, BUNDLE, None)
+
+
+@contextlib.contextmanager
+def logs_by_task() -> Iterator[dict[TaskKey, list[str]]]:
+    """Collect log lines under the task instance that `dag.test()` is at."""
+    if is_airflow_2():
+        import airflow.models.dag as module
+    else:
+        import airflow.sdk.definitions.dag as module  # type: ignore[no-redef]
+    logs: dict[TaskKey, list[str]] = defaultdict(list)
+    current: list[TaskKey] = [""]
+    real_run_task = module._run_task
+
+    def run_task(*, ti: Any, **kwargs: Any) -> Any:
+        current[0] = task_key(ti.task_id, ti.map_index)
+        try:
+            return real_run_task(ti=ti, **kwargs)
+        finally:
+            current[0] = ""
+
+    def listen(text: str) -> None:
+        logs[current[0]].append(text)
+
+    leaks.GUARD.listeners.append(listen)
+    try:
+        with mock.patch.object(module, "_run_task", run_task):
+            yield logs
+    finally:
+        leaks.GUARD.listeners.remove(listen)
+
+
+def read_states(dag_id: str, run_id: str) -> dict[TaskKey, str | None]:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        found = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id)
+        return {
+            task_key(ti.task_id, ti.map_index): None if ti.state is None else str(getattr(ti.state, "value", ti.state))
+            for ti in found
+        }
+
+
+def read_xcom(dag_id: str, run_id: str, task_id: str, key: str, map_index: int) -> Any:
+    from airflow.utils.session import create_session
+
+    place = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "key": key, "map_index": map_index}
+    if is_airflow_2():
+        from airflow.models.xcom import XCom as Model
+
+        with create_session() as session:
+            row = session.query(Model).filter_by(**place).one_or_none()
+            return None if row is None else Model.deserialize_value(row)
+    from airflow.models.xcom import XComModel
+    from airflow.sdk.execution_time.xcom import XCom
+
+    with create_session() as session:
+        row = session.query(XComModel).filter_by(**place).one_or_none()
+        return None if row is None else XCom.deserialize_value(row)

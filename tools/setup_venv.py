@@ -1,0 +1,159 @@
+"""Make the virtual environment that `make` works in: `.venv/airflow-<version>-py<x.y>`.
+
+Runs on a bare Python 3.11+ with the standard library's venv. Gets its own uv from the package index with
+pip, so pip's settings (PIP_INDEX_URL, PIP_CERT, ..., pip.conf) count, and hands them on to uv, which does
+not read them by itself. Installs what `constraints/` pins, the package itself editable, and fails if the
+Airflow that ended up there is not the one asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENVS = ROOT / ".venv"
+CONSTRAINTS = ROOT / "constraints"
+# The newest Python that a release of Airflow installs on, where it is not the newest there is.
+NEWEST_PYTHON = {"2.11": (3, 12), "3.0": (3, 12), "3.1": (3, 13), "3.2": (3, 14), "3.3": (3, 14)}
+
+
+def uv_environment() -> dict[str, str]:
+    """This process's environment, with what it says to pip said to uv, too."""
+    environment = dict(os.environ)
+    environment["UV_PYTHON_DOWNLOADS"] = "never"
+    environment.pop("VIRTUAL_ENV", None)
+
+    def pip_setting(name: str) -> str | None:
+        if value := os.environ.get(f"PIP_{name.replace('-', '_').upper()}"):
+            return value
+        asked = [sys.executable, "-m", "pip", "config", "get", f"global.{name}"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+        return answer.stdout.strip() if answer.returncode == 0 else None
+
+    def tell(name: str, value: str | None) -> None:
+        if value and not environment.get(name):
+            environment[name] = value
+
+    if not environment.get("UV_INDEX_URL"):
+        tell("UV_DEFAULT_INDEX", pip_setting("index-url"))
+    if extra := os.environ.get("PIP_EXTRA_INDEX_URL"):
+        tell("UV_INDEX", extra)
+        tell("UV_INDEX_STRATEGY", "unsafe-best-match")  # all indexes are equal, as they are for pip
+    if places := os.environ.get("PIP_FIND_LINKS"):
+        tell("UV_FIND_LINKS", ",".join(p for p in places.split() if "://" in p or Path(p).is_dir()))
+    tell("SSL_CERT_FILE", pip_setting("cert"))
+    if hosts := os.environ.get("PIP_TRUSTED_HOST"):
+        tell("UV_INSECURE_HOST", hosts)
+    tell("UV_HTTP_TIMEOUT", os.environ.get("PIP_DEFAULT_TIMEOUT"))
+    return environment
+
+
+def run(command: list[str | Path], environment: dict[str, str] | None = None) -> None:
+    done = subprocess.run([str(part) for part in command], env=environment, cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(f"set-up failed: {' '.join(map(str, command))} (exit status {done.returncode})")
+
+
+def get_uv() -> Path:
+    """Path of the project's own uv, installed if it is not there."""
+    home = VENVS / "uv"
+    uv = home / "bin" / "uv"
+    pins = CONSTRAINTS / "uv.txt"
+    stamp = home / ".ready"
+    if uv.exists() and stamp.exists() and stamp.read_text() == pins.read_text():
+        return uv
+    try:
+        import ensurepip  # noqa: F401
+    except ImportError:
+        sys.exit(
+            "set-up failed: this Python has no ensurepip, so it cannot make virtual environments. "
+            "On Debian and Ubuntu: apt-get install python3-venv"
+        )
+    run([sys.executable, "-m", "venv", "--clear", home])
+    options = ["--quiet", "--disable-pip-version-check"]
+    run([home / "bin" / "python", "-m", "pip", "install", *options, "--requirement", pins])
+    stamp.write_text(pins.read_text())
+    return uv
+
+
+def check_version(python: Path, asked: str) -> None:
+    """End the set-up if another Airflow than the one asked for is there."""
+    code = (
+        "import importlib.metadata as m, json; "
+        "have = {d.metadata['Name'].lower(): d.version for d in m.distributions()}; "
+        "print(json.dumps({n: have.get(n) for n in ('apache-airflow', 'apache-airflow-core')}))"
+    )
+    answer = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    found: dict[str, str | None] = json.loads(answer.stdout)
+    if asked.startswith("2."):
+        del found["apache-airflow-core"]
+    for name, version in found.items():
+        if version != asked:
+            sys.exit(f"set-up failed: {name} {asked} was asked for, but {version} was installed in {python}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--airflow", required=True, metavar="VERSION")
+    parser.add_argument("--venv", type=Path, help="where (default: .venv/airflow-VERSION-pyX.Y)")
+    parser.add_argument("--uv-only", action="store_true", help="only the project's own uv")
+    arguments = parser.parse_args()
+    version = arguments.airflow
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    newest = NEWEST_PYTHON.get(".".join(version.split(".")[:2]))
+    if newest and sys.version_info[:2] > newest:
+        sys.exit(
+            f"set-up failed: Airflow {version} runs on Python up to {newest[0]}.{newest[1]}, this is {here}. "
+            f"Name another one: make PYTHON=python{newest[0]}.{newest[1]} AIRFLOW={version} ..."
+        )
+
+    VENVS.mkdir(exist_ok=True)
+    with (VENVS / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two makes at once: the second one waits
+        uv = get_uv()
+        if arguments.uv_only:
+            return
+        venv = arguments.venv or VENVS / f"airflow-{version}-py{here}"
+        python = venv / "bin" / "python"
+        pins = CONSTRAINTS / f"airflow-{version}.txt"
+        inputs = [ROOT / "pyproject.toml", Path(__file__), CONSTRAINTS / "dev.txt", CONSTRAINTS / "build.txt"]
+        if pins.exists():
+            inputs.append(pins)
+        else:
+            print(f"Airflow {version} has no pins in constraints/: taking the newest of what it needs")
+        digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs)).hexdigest()
+        stamp = venv / ".ready"
+        if stamp.exists() and stamp.read_text() == digest:
+            stamp.touch()
+            return
+
+        began = time.monotonic()
+        print(f"Setting up Airflow {version} for Python {here} in {os.path.relpath(venv, ROOT)} ...", flush=True)
+        environment = uv_environment()
+        stamp.unlink(missing_ok=True)
+        if not python.exists():
+            run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, venv], environment)
+        run(
+            [
+                *(uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode", "--exact"),
+                *("--constraint", pins if pins.exists() else CONSTRAINTS / "dev.txt"),
+                *("--build-constraint", CONSTRAINTS / "build.txt"),
+                *(f"apache-airflow=={version}", "--group", "dev", "--editable", "."),
+            ],
+            environment,
+        )
+        check_version(python, version)
+        stamp.write_text(digest)
+        print(f"Set up in {time.monotonic() - began:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
