@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from airflow_provider_bm.client.replies import Campaign
 
 
-def client_of(connection: Connection, service_uuid: str | None = None, **kwargs: Any) -> BMClient:
+def client_of(connection: Connection, service_uuid: str | None = None) -> BMClient:
     """A client for an Airflow connection; the same for hook and trigger.
 
     :param service_uuid: the BM account to use instead of the connection's
     """
     settings = settings_of(connection, service_uuid)
-    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"], **kwargs)
+    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"])
 
 
 class BMHook(BaseHook):
@@ -66,9 +66,7 @@ class BMHook(BaseHook):
 
         :raises BMConfigError: the connection is wrong or incomplete
         """
-        from airflow.providers.common.compat.sdk import mask_secret
-
-        return client_of(self.get_connection(self.bm_conn_id), self.service_uuid, on_token=mask_secret)
+        return client_of(self.get_connection(self.bm_conn_id), self.service_uuid)
 
     def get_conn(self) -> requests.Session:
         """Return the authorized session, for calls that the hook does not have.

@@ -64,7 +64,8 @@ def check_audience(
     result: dict[str, str] = {}
     unset = query_type is None or (leftovers and query_type == "")
     kind = None if unset else check_choice("query_type", query_type, QUERY_TYPES, problems)
-    cleared = query == "" and may_clear
+    # A query that came out empty by accident must not widen the audience: it takes "all" beside it.
+    cleared = query == "" and may_clear and (leftovers or kind == "all")
     if kind == "segmentation" and (cleared or (whole and query is None)):
         problems.add("query", query, f"query_type {kind!r} needs a query: without one it is the whole list")
         return result

@@ -132,6 +132,8 @@ def check_schedule(
         if whole and kind in ("once", "scheduled"):
             problems.add("schedule_rrule", None, _needs(kind))
         return result
+    # A time that came out empty by accident must not send at once: it takes "now" beside it.
+    may_clear = may_clear and (leftovers or kind == "now")
     moment = check_moment("schedule_rrule", rrule, may_clear, problems)
     if moment is None:
         return result

@@ -50,7 +50,6 @@ class BMClient:
 
     :param settings: where the API is, and who calls it
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
-    :param on_token: told each new token, so that it can be masked in logs
     :param sleep: waits between tries
     """
 
@@ -59,11 +58,10 @@ class BMClient:
         settings: BMSettings,
         *,
         products: Sequence[str] = (),
-        on_token: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
-        self._transport = Transport(settings, products=products, on_token=on_token, sleep=sleep)
+        self._transport = Transport(settings, products=products, sleep=sleep)
 
     @property
     def session(self) -> requests.Session:
@@ -194,11 +192,12 @@ class BMClient:
         if self.settings.draft_only:
             payload = self._as_draft(payload)
         if replace:
-            check_complete(payload)
+            payload = check_complete(payload)
         else:
+            if not payload:
+                raise BMPayloadError([Problem("changes", changes, "must hold at least one field")], "update")
             current = self.get_campaign(uuid)
-            payload = _merge(current, payload)
-            check_complete(payload)
+            payload = check_complete(_merge(current, payload))
             _refuse_second_run(current, payload)
         return self._put(path, uuid, payload)
 
@@ -231,8 +230,7 @@ class BMClient:
                 lambda: campaign_of(self._call("PATCH", path, body=body), uuid, self._transport.scrub)
             )
         if current["status"] == "draft":
-            payload = _merge(current, body)
-            check_complete(payload)
+            payload = check_complete(_merge(current, body))
             return self._put(path, uuid, payload)
         return self._once("PATCH", path, body, f"campaign {uuid} may be active", uuid)
 

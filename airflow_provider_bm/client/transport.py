@@ -26,7 +26,6 @@ class Transport:
     """A keep-alive session with a token, and the translation of its errors.
 
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
-    :param on_token: told each new token, so that it can be masked in logs
     :param sleep: waits between tries
     """
 
@@ -35,12 +34,10 @@ class Transport:
         settings: BMSettings,
         *,
         products: Sequence[str] = (),
-        on_token: Callable[[str], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.settings = settings
         self._sleep = sleep
-        self._on_token = on_token
         self._tokens = token_cache(settings)
         self.session = BMSession(settings, user_agent(*products), self.token)
 
@@ -88,10 +85,7 @@ class Transport:
             # Not the session's own (it needs this token), nor one that a .netrc may hold.
             auth=lambda request: request,
         )
-        token = token_of(reply, self.scrub)
-        if self._on_token is not None:
-            self._on_token(token.value)
-        return token
+        return token_of(reply, self.scrub)
 
     def _send(self, method: str, url: str, **kwargs: Any) -> Reply:
         call = f"{method} {url}"

@@ -10,7 +10,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from .sandbox import CLIENT_ID, CLIENT_SECRET, Sandbox, is_loopback
+from .connection import CLIENT_ID, CLIENT_SECRET
+from .sandbox import Sandbox, is_loopback
 
 
 def parser() -> argparse.ArgumentParser:

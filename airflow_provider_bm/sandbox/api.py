@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl
 
 from .errors import ApiError, error_body, invalid, item
 from .execution import Campaign
-from .filters import pagination, parse_list, parse_single
+from .listing import pagination, parse_list, parse_single
 from .messages import Reply, Request, json_reply
 from .store import Store
 from .validation import UUID, changed_campaign, cloned_campaign, new_campaign, new_status
 
 API_PATH = "/news/v1"
-TOKEN_PATH = "/oauth2/access-token"
+TOKEN_PATH = "/oauth2/access-token"  # noqa: S105 - a path
 _ROUTE = re.compile(rf"{API_PATH}/services/([^/]*)/campaigns(?:/([^/]*))?")
 _COLLECTION = ("GET", "POST")
 _SINGLE = ("GET", "PUT", "PATCH", "DELETE")

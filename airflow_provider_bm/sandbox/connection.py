@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from . import contacts
 from .api import API_PATH, TOKEN_PATH
+
+CLIENT_ID: Final = "sandbox"
+CLIENT_SECRET: Final = "sandbox-secret"  # noqa: S105 - published, and good on loopback only
 
 
 class Connectable:

@@ -124,7 +124,7 @@ def steer_clock(
     freeze: bool = False,
     resume: bool = False,
     speed: float | None = None,
-    set: str | None = None,
+    set: str | None = None,  # noqa: A002 - the word of the request
     advance: float | None = None,
 ) -> None:
     """Do to the clock what a request asks for."""

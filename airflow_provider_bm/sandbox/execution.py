@@ -167,8 +167,9 @@ class Campaign:
 
     def take(self) -> datetime:
         """Take the next execution off the plan."""
-        assert self.upcoming is not None
         taken, self.upcoming = self.upcoming, next(self._times, None)
+        if taken is None:
+            raise RuntimeError("there is no next execution to take")
         return taken
 
     def pause(self, now: datetime) -> None:
@@ -197,15 +198,10 @@ class Campaign:
 
     def value(self, name: str) -> str | None:
         """One field as the API answers it; None if it is not set."""
-        if name in _OWN:
-            moment_or_text = getattr(self, _OWN[name])
+        if name in OWN_FIELDS:
+            moment_or_text = getattr(self, OWN_FIELDS[name])
             return rfc3339(moment_or_text) if isinstance(moment_or_text, datetime) else moment_or_text
         return self.fields.get(name)
-
-    def moment(self, name: str) -> datetime | None:
-        """One of the ``_dt`` fields as a time, in whole seconds as the API answers it."""
-        moment: datetime | None = getattr(self, _OWN[name])
-        return None if moment is None else moment.replace(microsecond=0)
 
     def answer(self, now: datetime, extras: Sequence[str] = ()) -> dict[str, Any]:
         """Make its CampaignResponse (4.4)."""
@@ -221,7 +217,8 @@ class Campaign:
         return body
 
 
-_OWN = {
+#: Fields of a response that are not among ``fields``, and the attributes that hold them.
+OWN_FIELDS = {
     "uuid": "uuid",
     "status": "status",
     "created_dt": "created",

@@ -1,39 +1,38 @@
-"""Query parameters of the list: the URL Filtering Guidelines, sort, fields and paging."""
+"""Conditions of a list: the operators of the URL Filtering Guidelines."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from operator import attrgetter
+from typing import Any
 
 from airflow_provider_bm.campaigns.vocabulary import (
     CAMPAIGN_FIELDS,
-    OPTIONAL_FIELDS,
     RESPONSE_FIELDS,
     SENDING_TYPES,
     STATUSES,
 )
 
-from .errors import invalid, item
-from .execution import Campaign
+from .execution import OWN_FIELDS, Campaign
 from .segmentation import compare
 
 COLUMNS = (*CAMPAIGN_FIELDS, *RESPONSE_FIELDS)
 TIMES = tuple(name for name in RESPONSE_FIELDS if name.endswith("_dt"))
-DEFAULT_PAGE_SIZE = 10
-MAX_PAGE_SIZE = 100
 
 _NULL = ("isnull", "isnotnull", "isempty", "isnotempty")
 _TEXT = ("startswith", "contains", "endswith", "doesnotcontain")
 _ORDER = ("eq", "neq", "lt", "lte", "gte", "gt")
 _MANY = ("in", "notin", "between", "notbetween")
 OPERATORS = (*_NULL, *_ORDER, *_TEXT, *_MANY)
+#: Operators that say the opposite of another one; what is not set fulfils these.
+_OPPOSITES = {"neq": "eq", "notin": "in", "notbetween": "between", "doesnotcontain": "contains"}
 _CALL = re.compile(r"([^()]*)\(([^()]*)\)")
 _ENUMS = {"status": STATUSES, "sending_type": SENDING_TYPES}
 
-Pair = tuple[str, str]
+Test = Callable[[Any], bool]
 
 
 @dataclass
@@ -43,144 +42,27 @@ class Filter:
     operator: str
     column: str
     values: list[str]
-
-    def matches(self, campaign: Campaign) -> bool:
-        """Tell whether a campaign fulfils it. What is not set fulfils only the negative ones."""
-        held = campaign.value(self.column)
-        if self.operator in _NULL:
-            return (held is None) == (self.operator in ("isnull", "isempty"))
-        negative = self.operator in ("neq", "notin", "notbetween", "doesnotcontain")
-        if held is None:
-            return negative
-        return self._holds(campaign, held) != negative
-
-    def _holds(self, campaign: Campaign, held: str) -> bool:
-        if self.operator in ("startswith", "endswith"):
-            test: Callable[[str], bool] = getattr(held, self.operator)
-            return test(self.values[0])
-        if self.operator in ("contains", "doesnotcontain"):
-            return self.values[0] in held
-        order = [self._order(campaign, held, value) for value in self.values]
-        match self.operator:
-            case "lt":
-                return order[0] < 0
-            case "lte":
-                return order[0] <= 0
-            case "gt":
-                return order[0] > 0
-            case "gte":
-                return order[0] >= 0
-            case "between" | "notbetween":
-                return order[0] >= 0 >= order[1]
-            case _:
-                return 0 in order
-
-    def _order(self, campaign: Campaign, held: str, value: str) -> int:
-        if self.column in TIMES:
-            left, right = campaign.moment(self.column), read_time(value)
-            assert left is not None
-            return (left > right) - (left < right)
-        if self.operator in ("eq", "neq", "in", "notin"):
-            return 0 if held == (value.lower() if self.column == "uuid" else value) else 1
-        return compare(held, value)
+    #: Whether a value of the column, as :func:`getter` gives it, fulfils the condition.
+    test: Test
 
 
-@dataclass
-class Listing:
-    """What a list was asked for."""
+def getter(column: str) -> Callable[[Campaign], Any]:
+    """Make the look at a column: None if it is not set, a datetime in whole seconds for times."""
+    if column not in OWN_FIELDS:
+        return lambda campaign: campaign.fields.get(column)
+    look: Callable[[Campaign], Any] = attrgetter(OWN_FIELDS[column])
+    if column not in TIMES:
+        return look
 
-    filters: list[Filter] = field(default_factory=list)
-    sort: list[tuple[str, bool]] = field(default_factory=list)
-    extras: list[str] = field(default_factory=list)
-    page: int = 1
-    size: int = DEFAULT_PAGE_SIZE
+    def seconds(campaign: Campaign) -> datetime | None:
+        moment: datetime | None = look(campaign)
+        return None if moment is None else moment.replace(microsecond=0)
 
-    def uuids(self) -> list[str] | None:
-        """Which campaigns it can be at most, if a filter by UUID says so: no need to look at all."""
-        for one in self.filters:
-            if one.column == "uuid" and one.operator in ("eq", "in"):
-                return [value.lower() for value in one.values]
-        return None
-
-    def select(self, campaigns: Iterable[Campaign]) -> list[Campaign]:
-        """Filter and sort."""
-        found = list(campaigns)
-        for wanted in self.filters:
-            found = [one for one in found if wanted.matches(one)]
-        # Sorting is stable: by the least important column first.
-        for column, descending in reversed(self.sort):
-            found.sort(key=lambda one, name=column: _sort_key(one, name), reverse=descending)  # type: ignore[misc]
-        return found
+    return seconds
 
 
-def _sort_key(campaign: Campaign, column: str) -> tuple[bool, str]:
-    value = campaign.value(column)
-    return (value is not None, value or "")
-
-
-def parse_list(pairs: list[Pair], *, ignore_filters: bool = False) -> Listing:
-    """Read the parameters of the list; all that is wrong ends in one 400."""
-    listing, items, seen = Listing(), [], set()
-    for name, value in pairs:
-        try:
-            if name in ("page_number", "page_size", "fields", "sort"):
-                if name in seen and name.startswith("page"):
-                    raise ValueError("must be given once")
-                seen.add(name)
-                _option(listing, name, value)
-            elif ignore_filters and (name in ("name", "uuid") or "(" in name):
-                continue
-            else:
-                listing.filters.append(_filter(name, value))
-        except ValueError as error:
-            items.append(item(name, str(error)))
-    if items:
-        raise invalid(items)
-    return listing
-
-
-def parse_single(pairs: list[Pair]) -> list[str]:
-    """Read the parameters of one campaign: ``fields``."""
-    items, extras = [], []
-    for name, value in pairs:
-        try:
-            if name != "fields":
-                raise ValueError("unknown parameter")
-            extras += _extras(value)
-        except ValueError as error:
-            items.append(item(name, str(error)))
-    if items:
-        raise invalid(items)
-    return extras
-
-
-def _option(listing: Listing, name: str, value: str) -> None:
-    if name == "fields":
-        listing.extras += _extras(value)
-    elif name == "sort":
-        for column in filter(None, value.split(",")):
-            wanted = column.removeprefix("-")
-            if wanted not in COLUMNS:
-                raise ValueError(f"there is no column {wanted!r}")
-            listing.sort.append((wanted, column != wanted))
-    else:
-        if not (value.isascii() and value.isdigit() and 0 < int(value[:19]) < 10**18):
-            raise ValueError("must be a whole number of at least 1")
-        if name == "page_number":
-            listing.page = int(value)
-        else:
-            listing.size = min(int(value), MAX_PAGE_SIZE)
-
-
-def _extras(value: str) -> list[str]:
-    names = [name for name in value.split(",") if name]
-    unknown = [name for name in names if name not in OPTIONAL_FIELDS]
-    if unknown:
-        raise ValueError(f"must be of: {', '.join(OPTIONAL_FIELDS)}; not {', '.join(unknown)}")
-    return names
-
-
-def _filter(name: str, value: str) -> Filter:
+def parse_filter(name: str, value: str) -> Filter:
+    """Read ``operator(column)=value`` or ``column=value``; raise ValueError if that makes no sense."""
     call = _CALL.fullmatch(name)
     operator, column = (call[1], call[2]) if call else ("eq", name)
     if operator not in OPERATORS:
@@ -194,10 +76,55 @@ def _filter(name: str, value: str) -> Filter:
         wrong = [one for one in values if one not in _ENUMS.get(column, (one,))]
         if wrong:
             raise ValueError(f"must be of: {', '.join(_ENUMS[column])}; not {', '.join(wrong)}")
-    if column in TIMES and operator in (*_ORDER, *_MANY):
-        for one in values:
-            read_time(one)
-    return Filter(operator, column, values)
+    if column == "uuid":
+        values = [one.lower() for one in values]
+    return Filter(operator, column, values, _test(operator, column, values))
+
+
+def _test(operator: str, column: str, values: list[str]) -> Test:
+    if operator in ("isnull", "isempty"):
+        return lambda held: held is None
+    if operator in ("isnotnull", "isnotempty"):
+        return lambda held: held is not None
+    if operator in _OPPOSITES:
+        opposite = _test(_OPPOSITES[operator], column, values)
+        return lambda held: not opposite(held)
+    if operator in ("startswith", "contains", "endswith"):
+        return _text_test(operator, column in TIMES, values[0])
+    wanted = [read_time(one) for one in values] if column in TIMES else values
+    if operator == "eq":
+        return lambda held: held == wanted[0]
+    if operator == "in":
+        return frozenset(wanted).__contains__
+    return _order_test(operator, _compare_times if column in TIMES else compare, wanted)
+
+
+def _text_test(operator: str, of_time: bool, value: str) -> Test:
+    def text(held: Any) -> str:
+        return held.isoformat() if of_time else str(held)
+
+    if operator == "startswith":
+        return lambda held: held is not None and text(held).startswith(value)
+    if operator == "endswith":
+        return lambda held: held is not None and text(held).endswith(value)
+    return lambda held: held is not None and value in text(held)
+
+
+def _order_test(operator: str, order: Callable[[Any, Any], int], wanted: list[Any]) -> Test:
+    first, last = wanted[0], wanted[-1]
+    tests: dict[str, Test] = {
+        "lt": lambda held: order(held, first) < 0,
+        "lte": lambda held: order(held, first) <= 0,
+        "gt": lambda held: order(held, first) > 0,
+        "gte": lambda held: order(held, first) >= 0,
+        "between": lambda held: order(held, first) >= 0 >= order(held, last),
+    }
+    chosen = tests[operator]
+    return lambda held: held is not None and chosen(held)
+
+
+def _compare_times(left: datetime, right: datetime) -> int:
+    return (left > right) - (left < right)
 
 
 def read_time(text: str) -> datetime:
@@ -207,27 +134,3 @@ def read_time(text: str) -> datetime:
     except ValueError:
         raise ValueError(f"{text!r} is not a time in RFC 3339 format") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def pagination(listing: Listing, total: int, count: int, url: str, pairs: list[Pair]) -> dict[str, object]:
-    """Make the CollectionMetaPagination (4.13). There is no link to a page that does not exist."""
-    pages = -(-total // listing.size)
-    kept = [pair for pair in pairs if pair[0] not in ("page_number", "page_size")]
-
-    def link(page: int) -> str:
-        query = urlencode([*kept, ("page_number", str(page)), ("page_size", str(listing.size))], safe="(),:")
-        return f"{url}?{query}"
-
-    links = {"first": link(1), "last": link(max(pages, 1))}
-    if 1 < listing.page <= pages + 1:
-        links["prev"] = link(listing.page - 1)
-    if listing.page < pages:
-        links["next"] = link(listing.page + 1)
-    return {
-        "total": total,
-        "count": count,
-        "perPage": listing.size,
-        "currentPage": listing.page,
-        "totalPages": pages,
-        "links": links,
-    }

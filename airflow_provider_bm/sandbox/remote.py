@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from .connection import Connectable
+from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
 
 
 class SandboxClient(Connectable):
@@ -20,8 +20,10 @@ class SandboxClient(Connectable):
     :param url: where the sandbox is served, e.g. ``http://127.0.0.1:8765``.
     """
 
-    def __init__(self, url: str, client_id: str = "sandbox", client_secret: str = "sandbox-secret") -> None:
+    def __init__(self, url: str, client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -> None:
         """Nothing is requested yet."""
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"{url!r} is not the URL of a sandbox")
         self._url = url.rstrip("/")
         self.client_id, self.client_secret = client_id, client_secret
         # A proxy from the environment has no business between two processes of a test.
@@ -35,7 +37,7 @@ class SandboxClient(Connectable):
             url += "?" + urlencode({n: v for n, v in (arguments or {}).items() if v is not None})
         elif arguments is not None:
             data = json.dumps(arguments).encode()
-        request = urllib.request.Request(url, data=data, method=method)
+        request = urllib.request.Request(url, data=data, method=method)  # noqa: S310 - checked above
         request.add_header("Content-Type", "application/json")
         login = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
         request.add_header("Authorization", f"Basic {login}")

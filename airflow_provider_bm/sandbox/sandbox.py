@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from .api import Api
 from .clock import Clock, rfc3339, rfc3339_ms
-from .connection import Connectable
+from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
 from .console import put_in
 from .control import Control
 from .faults import DEFAULT_TIMES, Fault, Faults
@@ -19,9 +19,6 @@ from .journal import Entry, Journal, safe_body, safe_headers, safe_query
 from .messages import Request
 from .server import Server
 from .store import Store
-
-CLIENT_ID: Final = "sandbox"
-CLIENT_SECRET: Final = "sandbox-secret"
 
 
 def is_loopback(host: str) -> bool:
@@ -98,7 +95,7 @@ class Sandbox(Connectable):
         self._server, self.port = server, server.server_port
         self._url = f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
         self._api.api_url = self.api_url
-        threading.Thread(target=server.serve_forever, args=(0.05,), name="bm-sandbox", daemon=True).start()
+        threading.Thread(target=server.run, name="bm-sandbox", daemon=True).start()
         return self
 
     def stop(self) -> None:

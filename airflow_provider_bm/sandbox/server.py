@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import random
+import selectors
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -51,6 +53,8 @@ class Server(ThreadingHTTPServer):
         self.note = note
         self.numbers = itertools.count(1)
         self.stopping = threading.Event()
+        self._ended = threading.Event()
+        self._wake = socket.socketpair()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         if ":" in address[0]:
@@ -60,6 +64,8 @@ class Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Bind without the reverse DNS look-up of ``HTTPServer``, which can take seconds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # A client that is gone again before it is accepted must not block the rest.
+        self.socket.setblocking(False)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
@@ -75,11 +81,35 @@ class Server(ThreadingHTTPServer):
             self._open.discard(request)
         super().shutdown_request(request)
 
+    def run(self) -> None:
+        """Serve until :meth:`close`; unlike ``serve_forever``, which polls, this ends at once."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            selector.register(self._wake[0], selectors.EVENT_READ)
+            while not self.stopping.is_set():
+                if any(key.fileobj is self.socket for key, _ in selector.select()):
+                    self._accept()
+        self._ended.set()
+
+    def _accept(self) -> None:
+        try:
+            connection, address = self.get_request()
+        except OSError:
+            return  # it is gone again
+        try:
+            self.process_request(connection, address)
+        except Exception:
+            log.exception("a connection from %s could not be served", address)
+            self.shutdown_request(connection)
+
     def close(self) -> None:
         """Stop serving, and end the connections that clients keep open."""
         self.stopping.set()
-        self.shutdown()
+        self._wake[1].send(b"x")
+        self._ended.wait()
         self.server_close()
+        for end in self._wake:
+            end.close()
         with self._lock:
             for connection in self._open:
                 try:
@@ -89,7 +119,7 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what went wrong with a connection; clients that go away are no news."""
-        log.debug("connection from %s ended", client_address, exc_info=True)
+        log.debug("connection from %s ended: %r", client_address, sys.exception())
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -182,8 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
         head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
         body = b"" if bodiless or self.command == "HEAD" else reply.body
         if half:
-            # Without a body the cut has to go through the head to be noticed.
-            head, body = (head, body[: len(body) // 2]) if body else (head[: len(head) // 2], b"")
+            # Without a body the cut has to go through the status line: clients take any head that ends.
+            head, body = (head, body[: len(body) // 2]) if body else (head[:10], b"")
         # One write: two would wait for each other's acknowledgement on some systems.
         self.wfile.write(head + body)
 
@@ -193,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.command = getattr(self, "command", None) or "GET"
         self._send(json_reply(int(code), error_body(int(code), message)))
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Log nothing from the base class: its lines have whole URLs in them."""
 
 
@@ -202,7 +232,7 @@ def _changed(reply: Reply, fault: Fault) -> Reply:
         page = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
         reply = Reply(fault.status or 502, page, {"Content-Type": "text/html"})
     elif fault.garbage:
-        noise = b"{" + random.Random(fault.id).randbytes(max(64, len(reply.body)))
+        noise = b"{" + random.Random(fault.id).randbytes(max(64, len(reply.body)))  # noqa: S311
         reply = Reply(fault.status or reply.status, noise, {"Content-Type": "application/json"})
     elif fault.status is not None:
         reply = json_reply(fault.status, error_body(fault.status))

@@ -139,12 +139,26 @@ def test_texts_that_must_not_be_empty(name: str, value: str) -> None:
     assert list(problems_of(CampaignUpdate(**{name: value}).to_payload)) == [name]
 
 
-@pytest.mark.parametrize("name", ["webpush_title", "webpush_image", "query", "schedule_rrule"])
-def test_the_empty_text_clears_an_optional_field(name: str) -> None:
-    assert CampaignUpdate(**{name: ""}).to_payload() == {name: ""}
-    clear: Any = {name: ""}
+@pytest.mark.parametrize(
+    "clear",
+    [
+        {"webpush_title": ""},
+        {"webpush_image": ""},
+        {"query": "", "query_type": "all"},
+        {"schedule_rrule": "", "schedule_type": "now"},
+    ],
+)
+def test_the_empty_text_clears_an_optional_field(clear: Any) -> None:
+    assert CampaignUpdate(**clear).to_payload() == clear
     clone = CampaignClone(clone_uuid=LIST_A, status=None, **clear)
-    assert clone.to_payload() == {"clone_uuid": LIST_A, name: ""}
+    assert clone.to_payload() == {"clone_uuid": LIST_A, **clear}
+
+
+@pytest.mark.parametrize("name", ["query", "schedule_rrule"])
+def test_nothing_is_widened_by_a_text_that_came_out_empty(name: str) -> None:
+    empty: Any = {name: ""}
+    assert list(problems_of(CampaignUpdate(**empty).to_payload)) == [name]
+    assert list(problems_of(CampaignClone(clone_uuid=LIST_A, **empty).to_payload)) == [name]
 
 
 @pytest.mark.parametrize("name", ["query", "schedule_rrule"])

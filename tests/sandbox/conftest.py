@@ -64,14 +64,16 @@ class Api:
         """Items of a 400, by name."""
         assert reply.status_code == 400, reply.text
         body = reply.json()
-        assert body["code"] and body["message"]
+        assert body["code"]
+        assert body["message"]
         return {item["name"]: item["message"] for item in body["items"]}
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A sandbox whose time stands still at noon."""
-    with Sandbox(start=datetime(2026, 3, 2, 12, tzinfo=UTC), execution_seconds=10) as running:
+    start = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    with Sandbox(start=start, execution_seconds=10, token_lifetime=10**9) as running:
         running.clock.freeze()
         yield running
 

@@ -7,8 +7,11 @@ import uuid
 import pytest
 import requests
 
+from airflow_provider_bm.sandbox import Sandbox
 
-def test_token(api):
+
+def test_token(api, sandbox):
+    sandbox.token_lifetime = Sandbox().token_lifetime
     reply = api.token()
     assert reply.status_code == 200
     assert reply.json()["token_type"] == "Bearer"
@@ -38,6 +41,8 @@ def test_token_wants_a_form(api):
 
 
 def test_token_expires_by_the_clock(api, sandbox):
+    sandbox.token_lifetime = 604800
+    api.login()
     sandbox.clock.advance(604799)
     assert api.call("GET").status_code == 200
     sandbox.clock.advance(1)

@@ -184,7 +184,8 @@ def read_xcom(dag_id: str, run_id: str, task_id: str, key: str, map_index: int) 
         from airflow.models.xcom import XCom as Model
 
         with create_session() as session:
-            row = session.query(Model).filter_by(**place).one_or_none()
+            # The column, since Airflow replaces the value of a whole row when it loads it.
+            row = session.query(Model.value).filter_by(**place).one_or_none()
             return None if row is None else Model.deserialize_value(row)
     from airflow.models.xcom import XComModel
     from airflow.sdk.execution_time.xcom import XCom

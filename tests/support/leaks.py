@@ -119,7 +119,8 @@ class LeakGuard:
 
     def saw_event(self, logger: Any, method: str, event: Mapping[str, Any]) -> None:
         name = str(event.get("logger", ""))
-        if name.startswith(_AIRFLOW_INTERNAL):
+        # "Sending request": what a task tells its supervisor, secrets to mask among it; without a name.
+        if name.startswith(_AIRFLOW_INTERNAL) or event.get("event") == "Sending request":
             return
         shown = dict(event)
         text = f"{name} {shown.pop('level', method)} {shown.pop('event', '')} {shown!r}"

@@ -1,0 +1,136 @@
+"""Query parameters of the list: filters, sort, fields and paging."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from airflow_provider_bm.campaigns.vocabulary import OPTIONAL_FIELDS
+
+from .errors import invalid, item
+from .execution import Campaign
+from .filters import COLUMNS, Filter, getter, parse_filter
+
+DEFAULT_PAGE_SIZE = 10
+MAX_PAGE_SIZE = 100
+
+Pair = tuple[str, str]
+
+
+@dataclass
+class Listing:
+    """What a list was asked for."""
+
+    filters: list[Filter] = field(default_factory=list)
+    sort: list[tuple[str, bool]] = field(default_factory=list)
+    extras: list[str] = field(default_factory=list)
+    page: int = 1
+    size: int = DEFAULT_PAGE_SIZE
+
+    def uuids(self) -> list[str] | None:
+        """Which campaigns it can be at most, if a filter by UUID says so: no need to look at all."""
+        for one in self.filters:
+            if one.column == "uuid" and one.operator in ("eq", "in"):
+                return one.values
+        return None
+
+    def select(self, campaigns: Iterable[Campaign]) -> list[Campaign]:
+        """Filter and sort."""
+        found = list(campaigns)
+        for wanted in self.filters:
+            look, test = getter(wanted.column), wanted.test
+            found = [one for one in found if test(look(one))]
+        # Sorting is stable: by the least important column first. What is not set comes first.
+        for column, descending in reversed(self.sort):
+            look = getter(column)
+            unset = [one for one in found if look(one) is None]
+            found = sorted((one for one in found if look(one) is not None), key=look, reverse=descending)
+            found = [*found, *unset] if descending else [*unset, *found]
+        return found
+
+
+def parse_list(pairs: list[Pair], *, ignore_filters: bool = False) -> Listing:
+    """Read the parameters of the list; all that is wrong ends in one 400."""
+    listing, items, seen = Listing(), [], set()
+    for name, value in pairs:
+        try:
+            if name in ("page_number", "page_size", "fields", "sort"):
+                if name in seen and name.startswith("page"):
+                    raise ValueError("must be given once")
+                seen.add(name)
+                _option(listing, name, value)
+            elif ignore_filters and (name in ("name", "uuid") or "(" in name):
+                continue
+            else:
+                listing.filters.append(parse_filter(name, value))
+        except ValueError as error:
+            items.append(item(name, str(error)))
+    if items:
+        raise invalid(items)
+    return listing
+
+
+def parse_single(pairs: list[Pair]) -> list[str]:
+    """Read the parameters of one campaign: ``fields``."""
+    items, extras = [], []
+    for name, value in pairs:
+        try:
+            if name != "fields":
+                raise ValueError("unknown parameter")
+            extras += _extras(value)
+        except ValueError as error:
+            items.append(item(name, str(error)))
+    if items:
+        raise invalid(items)
+    return extras
+
+
+def _option(listing: Listing, name: str, value: str) -> None:
+    if name == "fields":
+        listing.extras += _extras(value)
+    elif name == "sort":
+        for column in filter(None, value.split(",")):
+            wanted = column.removeprefix("-")
+            if wanted not in COLUMNS:
+                raise ValueError(f"there is no column {wanted!r}")
+            listing.sort.append((wanted, column != wanted))
+    else:
+        if not (value.isascii() and value.isdigit() and 0 < int(value[:19]) < 10**18):
+            raise ValueError("must be a whole number of at least 1")
+        if name == "page_number":
+            listing.page = int(value)
+        else:
+            listing.size = min(int(value), MAX_PAGE_SIZE)
+
+
+def _extras(value: str) -> list[str]:
+    names = [name for name in value.split(",") if name]
+    unknown = [name for name in names if name not in OPTIONAL_FIELDS]
+    if unknown:
+        raise ValueError(f"must be of: {', '.join(OPTIONAL_FIELDS)}; not {', '.join(unknown)}")
+    return names
+
+
+def pagination(listing: Listing, total: int, count: int, url: str, pairs: list[Pair]) -> dict[str, object]:
+    """Make the CollectionMetaPagination (4.13). There is no link to a page that does not exist."""
+    pages = -(-total // listing.size)
+    kept = [pair for pair in pairs if pair[0] not in ("page_number", "page_size")]
+
+    def link(page: int) -> str:
+        query = urlencode([*kept, ("page_number", str(page)), ("page_size", str(listing.size))], safe="(),:")
+        return f"{url}?{query}"
+
+    links = {"first": link(1), "last": link(max(pages, 1))}
+    if 1 < listing.page <= pages + 1:
+        links["prev"] = link(listing.page - 1)
+    if listing.page < pages:
+        links["next"] = link(listing.page + 1)
+    return {
+        "total": total,
+        "count": count,
+        "perPage": listing.size,
+        "currentPage": listing.page,
+        "totalPages": pages,
+        "links": links,
+    }
