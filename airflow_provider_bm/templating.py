@@ -36,7 +36,11 @@ class BMTemplating:
         for field in FILE_FIELDS:
             if self._is_file(field, content := getattr(self, field, None)):
                 env = self.get_template_env()  # type: ignore[attr-defined]
-                setattr(self, field, _source(env, content))
+                try:
+                    setattr(self, field, _source(env, content))
+                except Exception:
+                    # As Airflow does: the task fails when it runs, the DAG is there until then.
+                    self.log.exception("Failed to resolve template field %r", field)  # type: ignore[attr-defined]
         self.prepare_template()  # type: ignore[attr-defined]
 
     def render_template(
@@ -65,6 +69,8 @@ class BMTemplating:
             if self._is_file(field, given):
                 setattr(parent, field, _source(jinja_env, given))
             super()._do_render_template_fields(parent, (field,), context, jinja_env, seen_oids)  # type: ignore[misc]
+            if given is getattr(parent, field) and context["ti"].map_index >= 0:
+                _refuse_raw(field, given)
             # Left out, a query would let the whole list be messaged, a schedule would send at once.
             if given is not None and getattr(parent, field) is None:
                 raise AirflowFailException(
@@ -75,6 +81,23 @@ class BMTemplating:
     @staticmethod
     def _is_file(field: str, content: Any) -> bool:
         return field in FILE_FIELDS and isinstance(content, str) and content.endswith(".json")
+
+
+def _refuse_raw(field: str, value: Any) -> None:
+    """Refuse a template that reached us as it was written: Airflow does not render mapped arguments."""
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            parts += part.values()
+        elif isinstance(part, (list, tuple)):
+            parts += part
+        elif isinstance(part, str) and ("{{" in part or "{%" in part):
+            raise AirflowFailException(
+                f"{field}={shorten(value)} is a template that was not rendered, and would be sent as it is: "
+                "Airflow renders neither rows of expand_kwargs nor mapped values from XCom. Render it before, or "
+                "move it to partial()."
+            )
 
 
 def _source(env: jinja2.Environment, name: str) -> str:

@@ -85,7 +85,7 @@ def _no_secret_in_files() -> Iterator[None]:
 
 
 def pytest_unconfigure() -> None:
-    logging.raiseExceptions = False  # Airflow logs at exit, to a stream that pytest has closed
+    logging.disable()  # Airflow logs at exit, to a stream that pytest has closed
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 

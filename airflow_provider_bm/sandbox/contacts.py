@@ -43,6 +43,10 @@ _NICK = {"John": "Johnny", "Anna": "Annie", "Ben": "Benny", "Lena": "Leni", "Pau
 _TITLES = ("", "", "", "", "Dr.", "Prof.")
 _LANGUAGES = ("de", "fr", "it", "en")
 _COUNTRIES = ("CH", "CH", "CH", "DE", "AT", "FR", "IT")
+#: 15 % of the contacts for each region that has a list, the rest in the middle.
+_SPREAD = (*REGIONS * 3, *("central",) * 8)
+_ALL_REGIONS = (*REGIONS, "central")
+_FIRST_DAY = date(1940, 1, 1)
 _CITIES = {
     "north": ("Nordstadt", "Seebach", "Rheinau"),
     "south": ("Sudhofen", "Palmengrund", "Lagodorf"),
@@ -75,11 +79,10 @@ class _Dice:
 def _make(number: int, dice: _Dice) -> Contact:
     gender = dice.pick(("female", "male"))
     first, last = dice.pick(_FIRST[gender]), dice.pick(_LAST)
-    # 15 % of the contacts for each region that has a list, the rest in the middle.
-    region = dice.pick((*REGIONS * 3, *("central",) * 8))
+    region = dice.pick(_SPREAD)
     city, country = dice.pick(_CITIES[region]), dice.pick(_COUNTRIES)
     company = "Sandbox Example AG" if number < STAFF else dice.pick(_COMPANIES)
-    business_region = dice.pick((*REGIONS, "central"))
+    business_region = dice.pick(_ALL_REGIONS)
     options = [channel for channel in SENDING_TYPES if dice.chance(0.6)]
     contact = {
         "uuid": str(uuid.uuid5(NAMESPACE, f"contact-{number}")),
@@ -88,7 +91,7 @@ def _make(number: int, dice: _Dice) -> Contact:
         "second_name": dice.pick(_FIRST[gender]) if dice.chance(0.2) else "",
         "nick_name": _NICK.get(first, "") if dice.chance(0.5) else "",
         "gender": gender,
-        "birthday": (date(1940, 1, 1) + timedelta(days=dice.below(25_000))).isoformat(),
+        "birthday": (_FIRST_DAY + timedelta(days=dice.below(25_000))).isoformat(),
         "salutation": "Ms" if gender == "female" else "Mr",
         "title": dice.pick(_TITLES),
         "language": dice.pick(_LANGUAGES),

@@ -156,8 +156,6 @@ class Campaign:
         else:
             self._times = iter((now,))
         self.upcoming = next(self._times, None)
-        if kind == "scheduled":
-            self.skip(now)
 
     def skip(self, now: datetime) -> None:
         """Drop recurrences whose time has passed while it was not active."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from urllib.parse import urlencode
 
 from airflow_provider_bm.campaigns.vocabulary import OPTIONAL_FIELDS
@@ -44,9 +45,12 @@ class Listing:
         # Sorting is stable: by the least important column first. What is not set comes first.
         for column, descending in reversed(self.sort):
             look = getter(column)
-            unset = [one for one in found if look(one) is None]
-            found = sorted((one for one in found if look(one) is not None), key=look, reverse=descending)
-            found = [*found, *unset] if descending else [*unset, *found]
+            held = [(look(one), one) for one in found]
+            unset = [one for value, one in held if value is None]
+            rest = [pair for pair in held if pair[0] is not None]
+            rest.sort(key=itemgetter(0), reverse=descending)
+            found = [one for _, one in rest]
+            found = found + unset if descending else unset + found
         return found
 
 

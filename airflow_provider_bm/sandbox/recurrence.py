@@ -1,36 +1,119 @@
-"""Recurrence rules: iCalendar RRULE strings to UTC times."""
+"""Recurrence rules: iCalendar RRULE strings (RFC 5545) to UTC times.
+
+dateutil takes more than the RFC allows, and some rules that never fit any day keep it busy for long.
+The sandbox serves everybody under one lock, so both are dealt with here.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import Final
 
 from dateutil.rrule import rrulestr
 
+#: Nothing is looked for later than so many years from now.
+HORIZON_YEARS: Final = 100
+#: So many recurrences may lie in the past when a rule starts (a sandbox's own limit).
+MAX_PAST: Final = 100_000
+
+_FREQUENCIES = ("SECONDLY", "MINUTELY", "HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+#: The least and the greatest number of each part; negative ones count from the end where that makes sense.
+_RANGES = {
+    "INTERVAL": (1, 10**6),
+    "COUNT": (1, 10**6),
+    "BYSECOND": (0, 59),
+    "BYMINUTE": (0, 59),
+    "BYHOUR": (0, 23),
+    "BYMONTHDAY": (-31, 31),
+    "BYYEARDAY": (-366, 366),
+    "BYWEEKNO": (-53, 53),
+    "BYMONTH": (1, 12),
+    "BYSETPOS": (-366, 366),
+}
+_TEXTS = ("FREQ", "UNTIL", "BYDAY", "WKST")
+_UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?", re.ASCII)
+
 
 def occurrences(rule: str, start: datetime) -> Iterator[datetime]:
-    """All times of a rule, in UTC and in order.
+    """All times of a rule from its start on, in UTC and in order.
 
-    :param rule: an RRULE, with or without ``RRULE:`` and ``DTSTART``.
-    :param start: DTSTART for a rule that has none (aware; the first time of the rule, if it fits).
+    :param rule: an RRULE, with or without ``RRULE:`` and a line ``DTSTART`` before it.
+    :param start: where it starts: DTSTART for a rule that has none (and its first time, if it fits).
     :raises ValueError: if it is not a rule.
     """
-    text = rule.strip()
-    if not re.search(r"\bFREQ=", text, re.IGNORECASE):
-        raise ValueError("it has no FREQ")
-    first = start.astimezone(UTC).replace(microsecond=0)
+    since = start.astimezone(UTC).replace(microsecond=0)
+    first, parts = _parse(rule)
+    count = int(parts.pop("COUNT", 0))
+    horizon = f"{min(since.year + HORIZON_YEARS, 9999)}1231"
+    until = parts.get("UNTIL", horizon)
+    if until[:8] >= horizon:
+        parts["UNTIL"] = f"{horizon}T000000Z"
+    text = first + "RRULE:" + ";".join(f"{name}={value}" for name, value in parts.items())
     try:
-        try:
-            found = rrulestr(text, dtstart=first)
-        except ValueError:
-            # UNTIL without a zone does not go together with an aware DTSTART: all of it is UTC then.
-            found = rrulestr(text, dtstart=first.replace(tzinfo=None))
-        times = iter(found)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+        return _from(since, _times(text, since, count or None))
+    except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
         # The parser has no error of its own: what it trips over depends on what is wrong.
         raise ValueError(str(error) or type(error).__name__) from error
-    return (_utc(moment) for moment in times)
+
+
+def _parse(rule: str) -> tuple[str, dict[str, str]]:
+    lines = [line.strip() for line in rule.strip().upper().splitlines()]
+    # A zone's name is the one thing whose case matters.
+    first = rule.strip().splitlines()[0].strip() + "\n" if lines and lines[0].startswith("DTSTART") else ""
+    rules = lines[1:] if first else lines
+    if len(rules) != 1 or "FREQ=" not in rules[0]:
+        raise ValueError("it must be one rule with a FREQ")
+    parts: dict[str, str] = {}
+    for part in rules[0].removeprefix("RRULE:").rstrip(";").split(";"):
+        name, equals, value = part.partition("=")
+        if not equals or name in parts:
+            raise ValueError(f"{part} is not a part of a rule, or is there twice")
+        _check(name, value)
+        parts[name] = value
+    if "FREQ" not in parts:
+        raise ValueError("it has no FREQ")
+    if "COUNT" in parts and "UNTIL" in parts:
+        raise ValueError("COUNT and UNTIL exclude each other")
+    return first, parts
+
+
+def _check(name: str, value: str) -> None:
+    if name in _RANGES:
+        least, most = _RANGES[name]
+        for number in value.split(","):
+            if not re.fullmatch(r"[+-]?[0-9]{1,7}", number) or not least <= int(number) <= most:
+                raise ValueError(f"{name} must be from {least} to {most}, not {number}")
+            if least < 0 and int(number) == 0:
+                raise ValueError(f"{name} cannot be 0")
+    elif name not in _TEXTS:
+        raise ValueError(f"there is no {name} in a rule")
+    elif name == "FREQ" and value not in _FREQUENCIES:
+        raise ValueError(f"FREQ must be one of: {', '.join(_FREQUENCIES)}")
+    elif name == "UNTIL" and not _UNTIL.fullmatch(value):
+        raise ValueError("UNTIL must be a date or a time in UTC, like 20261231T235959Z")
+
+
+def _times(text: str, start: datetime, count: int | None) -> Iterator[datetime]:
+    try:
+        found = rrulestr(text, dtstart=start)
+    except ValueError:
+        # UNTIL and DTSTART must both have a zone or both have none: take all of it for UTC then.
+        text = re.sub(r"(UNTIL=[0-9T]+)Z", r"\1", text)
+        found = rrulestr(text, dtstart=start.replace(tzinfo=None))
+    return map(_utc, islice(found, count))
+
+
+def _from(since: datetime, times: Iterator[datetime]) -> Iterator[datetime]:
+    for _ in range(MAX_PAST):
+        moment = next(times, None)
+        if moment is None:
+            return iter(())
+        if moment >= since:
+            return chain((moment,), times)
+    raise ValueError(f"more than {MAX_PAST} of its times lie in the past")
 
 
 def _utc(moment: datetime) -> datetime:

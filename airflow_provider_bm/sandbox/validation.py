@@ -165,7 +165,7 @@ def _schedule(fields: Mapping[str, str], now: datetime) -> Items:
             yield item("schedule_rrule", "must be in the future", f"It is {now:%Y-%m-%d %H:%M:%S} now.")
     elif kind == "scheduled":
         try:
-            next(occurrences(rule, now), None)
+            occurrences(rule, now)
         except ValueError as error:
             yield item("schedule_rrule", "must be an iCalendar RRULE", str(error))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, BaseOperator, BaseSensorOperator
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -27,6 +28,11 @@ class Say(BaseOperator):
         self.log.debug("whispering %s", self.what)
         context["ti"].xcom_push(key="aside", value=[self.what])
         return self.what
+
+
+class Reverse(Say):
+    def execute(self, context: Any) -> Any:
+        return self.what[::-1]
 
 
 class Fail(BaseOperator):
@@ -98,6 +104,33 @@ def test_a_trigger_that_raises_fails_the_task(run_dag):
 
     assert run.task_states == {"wait": "failed"}
     assert "the trigger broke" in run.logs("wait")
+    assert "TaskDeferralError" in run.logs("wait")
+
+
+def test_a_trigger_that_raises_is_soft_where_the_sensor_is(run_dag):
+    class SoftSensor(BaseSensorOperator):
+        def execute(self, context: Any) -> None:
+            self.defer(trigger=Tick("y", fail=True), method_name="resume")
+
+        def resume(self, context: Any, event: Any) -> None:
+            raise AssertionError("not reached")
+
+    with DAG("harness_soft", schedule=None, start_date=START) as dag:
+        SoftSensor(task_id="wait", soft_fail=True)
+    run = run_dag(dag)
+
+    assert run.task_states == {"wait": "skipped"}
+
+
+def test_a_run_that_never_ends_is_given_up(dag_runner):
+    class Never(BaseOperator):
+        def execute(self, context: Any) -> None:
+            time.sleep(60)
+
+    with DAG("harness_never", schedule=None, start_date=START) as dag:
+        Never(task_id="never")
+    with pytest.raises(pytest.fail.Exception, match="longer than 2 s"):
+        dag_runner.run(dag, timeout=2)
 
 
 def test_mapped_tasks_are_told_apart(run_dag):
@@ -146,3 +179,16 @@ def test_a_dag_in_a_file(run_dag_file, tmp_path: Path):
     run = run_dag_file(path, "harness_file", expect="success")
 
     assert run.xcom("say") == "from a file"
+
+
+def test_a_secret_in_an_xcom_is_found_in_the_database(run_dag, leak_guard, airflow_db: Path):
+    secret = "planted-in-an-xcom"
+    with DAG("harness_secret", schedule=None, start_date=START) as dag:
+        Say.partial(task_id="say").expand(what=[secret[::-1]]) >> Reverse(task_id="reverse", what=secret[::-1])
+    run_dag(dag, expect="success")
+
+    leak_guard.register(secret)
+    try:
+        assert leak_guard.search_files(airflow_db)
+    finally:
+        leak_guard.secrets.remove(secret)

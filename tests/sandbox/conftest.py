@@ -75,6 +75,7 @@ def sandbox() -> Iterator[Sandbox]:
     start = datetime(2026, 3, 2, 12, tzinfo=UTC)
     with Sandbox(start=start, execution_seconds=10, token_lifetime=10**9) as running:
         running.clock.freeze()
+        running.clock.set(start)
         yield running
 
 

@@ -57,7 +57,9 @@ def test_tokens_revoked(api, sandbox):
     assert api.call("GET").status_code == 401
 
 
-@pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer nonsense", "Basic c2FuZGJveDpzYW5kYm94"])
+@pytest.mark.parametrize(
+    "value", [None, "", "Bearer", "Bearer never-given-out", "Basic c2FuZGJveDpzYW5kYm94"]
+)
 def test_no_good_token(api, value):
     headers = {} if value is None else {"Authorization": value}
     assert requests.get(api.url, headers=headers).status_code == 401

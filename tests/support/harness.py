@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
+import signal
 import subprocess
 import sys
+import threading
+import traceback
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import pytest
 
 from tests.support import leaks
 from tools.airflow_env import is_airflow_2
@@ -68,19 +74,21 @@ class DagRunner:
         logical_date: datetime.datetime | None = None,
         conf: dict[str, Any] | None = None,
         expect: str | None = None,
+        timeout: float = 120,
     ) -> Run:
         """Run a DAG from start to end.
 
         :param dag: a DAG object; it need not be in any file
         :param logical_date: default: now
         :param expect: if given, the state that the run must end in; the logs are shown if it does not
+        :param timeout: seconds until the run is given up: `dag.test()` itself would wait for ever
         """
         write_dag(dag)
         self.dag_ids.add(dag.dag_id)
         arguments: dict[str, Any] = {"run_conf": conf}
         if logical_date is not None:
             arguments["execution_date" if is_airflow_2() else "logical_date"] = logical_date
-        with logs_by_task() as logs:
+        with dag_test_as_in_production() as logs, time_limit(timeout):
             dag_run = dag.test(**arguments)
         run = Run(
             dag_id=dag.dag_id,
@@ -135,21 +143,45 @@ def write_dag(dag: Any) -> None:
     sync_bag_to_db(bag, BUNDLE, None)
 
 
+class TriggerBroke(BaseException):
+    """Carries a trigger's error past `dag.test()`, which would handle it as no real Airflow does."""
+
+
+class TookTooLong(BaseException):
+    """A run did not end in time. No Exception, since `dag.test()` shrugs those off."""
+
+
 @contextlib.contextmanager
-def logs_by_task() -> Iterator[dict[TaskKey, list[str]]]:
-    """Collect log lines under the task instance that `dag.test()` is at."""
+def dag_test_as_in_production() -> Iterator[dict[TaskKey, list[str]]]:
+    """Patch `dag.test()` in two points, and give the logs of each task instance.
+
+    * Log lines are kept under the task instance that it is at.
+    * A trigger that raises resumes its task with a TaskDeferralError, as the triggerer and the scheduler do
+      (so that retries and soft_fail apply). By itself, `dag.test()` runs the trigger again for ever on 2.11
+      and marks the task as failed on 3.x.
+    """
     if is_airflow_2():
         import airflow.models.dag as module
     else:
         import airflow.sdk.definitions.dag as module  # type: ignore[no-redef]
     logs: dict[TaskKey, list[str]] = defaultdict(list)
     current: list[TaskKey] = [""]
-    real_run_task = module._run_task
+    real_run_task, real_run_trigger = module._run_task, module._run_inline_trigger
+
+    def run_trigger(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return real_run_trigger(*args, **kwargs)
+        except Exception as error:
+            raise TriggerBroke from error
 
     def run_task(*, ti: Any, **kwargs: Any) -> Any:
         current[0] = task_key(ti.task_id, ti.map_index)
         try:
-            return real_run_task(ti=ti, **kwargs)
+            while True:
+                try:
+                    return real_run_task(ti=ti, **kwargs)
+                except TriggerBroke as broke:
+                    fail_on_resume(ti, broke.__cause__, kwargs.get("session"))
         finally:
             current[0] = ""
 
@@ -158,10 +190,58 @@ def logs_by_task() -> Iterator[dict[TaskKey, list[str]]]:
 
     leaks.GUARD.listeners.append(listen)
     try:
-        with mock.patch.object(module, "_run_task", run_task):
+        with (
+            mock.patch.object(module, "_run_task", run_task),
+            mock.patch.object(module, "_run_inline_trigger", run_trigger),
+        ):
             yield logs
     finally:
         leaks.GUARD.listeners.remove(listen)
+
+
+def fail_on_resume(ti: Any, error: BaseException | None, session: Any) -> None:
+    """What `Trigger.submit_failure` does to the task instance of a trigger that raised."""
+    from airflow.utils.session import create_session
+    from airflow.utils.state import TaskInstanceState
+
+    ti.next_method = "__fail__"
+    ti.next_kwargs = {
+        "error": "Trigger failure",
+        "traceback": traceback.format_exception(error) if error else None,
+    }
+    ti.state = TaskInstanceState.SCHEDULED
+    if session is not None:
+        session.merge(ti)
+        session.commit()
+    else:
+        with create_session() as session:
+            session.add(ti)
+
+
+@contextlib.contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """End what takes longer. Not by SIGALRM, which is what Airflow's own time-outs use."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    late: list[TookTooLong] = []
+
+    def give_up(number: int, frame: Any) -> None:
+        late.append(TookTooLong())
+        raise late[0]
+
+    before = signal.signal(signal.SIGUSR2, give_up)
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR2))
+    timer.start()
+    try:
+        with contextlib.suppress(TookTooLong):
+            yield
+        if late:  # Airflow 3 makes a failed task of it
+            pytest.fail(f"the DAG run took longer than {seconds:g} s")
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGUSR2, before)
 
 
 def read_states(dag_id: str, run_id: str) -> dict[TaskKey, str | None]:

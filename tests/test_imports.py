@@ -1,0 +1,73 @@
+"""What an import costs: each in a Python of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+WITHOUT_AIRFLOW = ["", ".campaigns", ".client", ".exceptions", ".sandbox", ".provider_info", ".connection"]
+
+
+def modules_after(code: str) -> dict[str, list[str]]:
+    """Run code that fills `out` with lists of module names."""
+    script = f"import sys\nout = {{}}\n{textwrap.dedent(code)}\nimport json\nprint('OUT' + json.dumps(out))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("OUT")]
+    return json.loads(line.removeprefix("OUT"))
+
+
+@pytest.mark.parametrize("module", WITHOUT_AIRFLOW)
+def test_imports_no_airflow(module):
+    loaded = modules_after(f"import airflow_provider_bm{module}\nout['after'] = sorted(sys.modules)")["after"]
+
+    assert f"airflow_provider_bm{module}" in loaded
+    assert not [name for name in loaded if name.partition(".")[0] == "airflow"]
+
+
+def test_discovery_is_cheap():
+    # Airflow imports this at the start of every process.
+    loaded = modules_after("import airflow_provider_bm.provider_info\nout['after'] = sorted(sys.modules)")["after"]
+
+    ours = {name for name in loaded if name.startswith("airflow_provider_bm")}
+    assert ours == {
+        "airflow_provider_bm",
+        "airflow_provider_bm.connection_form",
+        "airflow_provider_bm.provider_info",
+    }
+
+
+def test_the_sandbox_needs_dateutil_only():
+    loaded = modules_after(
+        """
+        before = set(sys.modules)
+        import airflow_provider_bm.sandbox
+        import airflow_provider_bm.sandbox.__main__
+        out["new"] = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
+        """
+    )["new"]
+    others = set(loaded) - set(sys.stdlib_module_names) - {"airflow_provider_bm"}
+
+    assert others <= {"dateutil", "six"}
+
+
+@pytest.mark.parametrize("module", ["operators", "sensors"])
+def test_parsing_a_dag_loads_nothing_that_airflow_has_not(module):
+    loaded = modules_after(
+        f"""
+        from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator
+        before = {{name.partition(".")[0] for name in sys.modules}}
+        import airflow_provider_bm.{module}
+        out["new"] = sorted({{name.partition(".")[0] for name in sys.modules}} - before)
+        out["ours"] = sorted(name for name in sys.modules if name.startswith("airflow_provider_bm."))
+        """
+    )
+    new = set(loaded["new"]) - set(sys.stdlib_module_names) - {"airflow_provider_bm"}
+
+    assert f"airflow_provider_bm.{module}" in loaded["ours"]
+    assert not new
+    assert "airflow_provider_bm.sandbox" not in loaded["ours"]
