@@ -95,8 +95,7 @@ def _refuse_raw(field: str, value: Any) -> None:
         elif isinstance(part, str) and ("{{" in part or "{%" in part):
             raise AirflowFailException(
                 f"{field}={shorten(value)} is a template that was not rendered, and would be sent as it is: "
-                "Airflow renders neither rows of expand_kwargs nor mapped values from XCom. Render it before, or "
-                "move it to partial()."
+                "Airflow does not render what is mapped from another task. Render it there, or use partial()."
             )
 
 

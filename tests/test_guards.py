@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -23,6 +24,7 @@ def outcome() -> dict[str, str]:
         text=True,
         timeout=300,
         check=False,
+        env=os.environ | {"COLUMNS": "500"},
     )
     assert done.returncode == 1, done.stdout + done.stderr
     found: dict[str, str] = {}

@@ -100,7 +100,12 @@ def test_airflow_takes_the_provider(caplog):
     manager.initialize_providers_list()
 
     assert manager.providers["airflow-provider-bm"].version == airflow_provider_bm.__version__
-    hook = manager.hooks["bm"]
+    try:
+        from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+    except ImportError:
+        hook = manager.hooks["bm"]
+    else:
+        hook = ProvidersManagerTaskRuntime().hooks["bm"]
     assert hook is not None
     assert hook.hook_class_name == "airflow_provider_bm.hooks.BMHook"
     assert hook.hook_name == "Business Messenger"

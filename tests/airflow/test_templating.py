@@ -171,13 +171,16 @@ def test_mapped(sandbox, run_dag):
 
 
 def test_what_airflow_does_not_render_is_not_sent_as_it_is(sandbox, run_dag):
-    """Rows of expand_kwargs, and values from XCom, reach the operator as they were written."""
+    """Values that are mapped from another task reach the operator as they were written."""
     with make_dag("mapped_raw") as dag:
         arguments = sms(sandbox)
         del arguments["template"]
-        BMCreateCampaignOperator.partial(task_id="send", **arguments).expand_kwargs(
-            [{"template": "It is {{ ds }}."}]
-        )
+
+        @task
+        def texts():
+            return ["It is {{ ds }}."]
+
+        BMCreateCampaignOperator.partial(task_id="send", **arguments).expand(template=texts())
     run = run_dag(dag, expect="failed")
     assert "{{ ds }}" in run.logs("send", map_index=0)
     assert sandbox.requests() == []

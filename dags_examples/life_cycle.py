@@ -1,0 +1,51 @@
+"""The life of a campaign: create it, wait until its messages are out, delete it.
+
+Trigger it by hand; the form asks for text, sender and recipients. What it proposes is for the sandbox
+(`python -m airflow_provider_bm.sandbox`), where the list `staff` has this UUID.
+
+Set up: the connection `bm_default`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from airflow.providers.common.compat.sdk import DAG, Param
+
+from airflow_provider_bm.operators import BMCreateCampaignOperator, BMDeleteCampaignOperator
+from airflow_provider_bm.sensors import BMCampaignSensor
+
+with DAG(
+    "life_cycle",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    params={
+        "text": Param("Hello {first_name}, the canteen opens at noon today.", type="string"),
+        "sender": Param("+41587000000", type="string", description="A sender that BM has approved"),
+        "recipients": Param(
+            "d326d5d5-7ed4-5580-b947-541396b642f8", type="string", format="uuid", description="UUID of a recipient list"
+        ),
+    },
+    tags=["bm", "example"],
+    doc_md=__doc__,
+):
+    # Returns as soon as BM has the campaign. Its UUID is the task's XCom.
+    create = BMCreateCampaignOperator(
+        task_id="create",
+        name="Canteen {{ ts }}",
+        sending_type="sms",
+        template="{{ params.text }}",
+        sender="{{ params.sender }}",
+        recipient_lists="{{ params.recipients }}",
+    )
+    # In one step: `wait_for_completion=True` on the operator. A sensor of its own can be cleared by itself.
+    wait = BMCampaignSensor(
+        task_id="wait",
+        campaign_uuid=create.output,
+        deferrable=True,
+        timeout=60 * 60,
+    )
+    # Only after a wait that ended well: a campaign that somebody stopped stays, to be looked at.
+    delete = BMDeleteCampaignOperator(task_id="delete", campaign_uuid=create.output)
+
+    wait >> delete
