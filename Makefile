@@ -5,6 +5,7 @@ AIRFLOW ?= 3.3.2
 PYTHON  ?= python3
 TESTS   ?=
 PORT    ?= 8080
+SANDBOX_PORT ?= 8765
 
 ifeq ($(filter clean help,$(or $(MAKECMDGOALS),help)),)
 PYVER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2]) if sys.version_info >= (3, 11) else 0' 2>/dev/null)
@@ -32,7 +33,7 @@ test: $(READY)  ## all tests; TESTS="tests/client -k token -x" for some of them
 	$(RUN) -m pytest $(TESTS)
 
 airflow: $(READY)  ## a local Airflow with UI, examples and sandbox, until Ctrl-C; PORT=8080
-	@$(RUN) -m tools.run_airflow --port $(PORT)
+	@$(RUN) -m tools.run_airflow --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 lint: $(READY)  ## style and common mistakes
 	$(RUN) -m ruff check .

@@ -134,7 +134,8 @@ class BMHook(BaseHook):
     ) -> Campaign:
         """Clone a campaign, and activate the clone unless told otherwise (API 1.4, 3.1, 4.2).
 
-        :param clone_uuid: the campaign to clone
+        :param clone_uuid: the campaign to clone; or, with no other argument, a
+            :class:`~airflow_provider_bm.campaigns.CampaignClone`
         :param template_vars: values of the variables in its content, by raw name: ``{"temp": "-22C"}``
         :param overrides: campaign fields that differ from the source, ``status="draft"`` among them
         :raises BMPayloadError: it is not valid; nothing was sent

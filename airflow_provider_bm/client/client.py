@@ -158,15 +158,20 @@ class BMClient:
     ) -> Campaign:
         """Clone a campaign (1.4, 3.1, 4.2). Sent once, never repeated.
 
-        :param clone_uuid: the campaign to clone, or all of it as a :class:`.CampaignClone`
+        :param clone_uuid: the campaign to clone; or, with no other argument, a :class:`.CampaignClone`
         :param template_vars: values of the variables in its content, by raw name
         :param overrides: campaign fields that differ from the source
         :raises BMPayloadError: it is not valid; nothing was sent
         :raises BMOutcomeUnknownError: it was sent, and may exist
         """
+        given = {**overrides} if template_vars is None else {"template_vars": template_vars, **overrides}
         if not isinstance(clone_uuid, CampaignClone):
-            clone_uuid = CampaignClone.from_mapping(
-                {"clone_uuid": clone_uuid, "template_vars": template_vars, **overrides}
+            clone_uuid = CampaignClone.from_mapping({"clone_uuid": clone_uuid, **given})
+        elif given:
+            # A status="draft" that is lost would send the clone.
+            raise BMPayloadError(
+                [Problem(name, value, "must be in the CampaignClone itself") for name, value in given.items()],
+                "clone of a campaign",
             )
         return self._post(clone_uuid.to_payload())
 
@@ -232,7 +237,7 @@ class BMClient:
         if current["status"] == "draft":
             payload = check_complete(_merge(current, body))
             return self._put(path, uuid, payload)
-        return self._once("PATCH", path, body, f"campaign {uuid} may be active", uuid)
+        return self._once("PATCH", path, body, f"campaign {uuid} may be active", uuid, current.get("name"))
 
     def delete_campaign(self, campaign_uuid: str, *, missing_ok: bool = False) -> None:
         """Delete a campaign (3.6).

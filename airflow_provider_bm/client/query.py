@@ -131,7 +131,7 @@ def _value(value: Any) -> str | None:
     return str(value)
 
 
-def _texts(value: str | Sequence[str]) -> list[str]:
+def _texts(value: str | Sequence[str] | None) -> list[str]:
     """A list of names, from a sequence or a comma separated string."""
-    parts = value.split(",") if isinstance(value, str) else list(value)
+    parts = value.split(",") if isinstance(value, str) else list(value or ())
     return [str(part).strip() for part in parts if str(part).strip()]

@@ -52,7 +52,6 @@ class BMSession(requests.Session):
         self._refuse_sending(request)
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._settings.timeouts
-        kwargs["allow_redirects"] = False
         response = super().send(request, **kwargs)
         authorization = request.headers.get("Authorization")
         if response.status_code != 401 or not authorization or origin(request.url) != self._origin:
@@ -63,6 +62,9 @@ class BMSession(requests.Session):
         again = request.copy()
         again.headers["Authorization"] = f"Bearer {self._token(authorization.removeprefix('Bearer '))}"
         return super().send(again, **kwargs)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow no redirect, and do not even look at where it leads: it may be no URL at all."""
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if origin(request.url) == self._origin:
