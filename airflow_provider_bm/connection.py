@@ -87,7 +87,8 @@ class _Reader:
         return str(value)
 
     def _service(self, service_uuid: str | None) -> str | None:
-        if service_uuid:
+        # Not even "", which a template may render to: it would mean another account's contacts.
+        if service_uuid is not None:
             return campaign_id(service_uuid, "service_uuid")
         if not self.connection.schema:
             return None

@@ -51,7 +51,8 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "proxies": {
         "label": "Proxies",
         "description": (
-            'A JSON object such as {"https": "http://proxy.example.com:3128"}. Empty: those of the environment.'
+            'A JSON object such as {"https": "http://proxy.example.com:3128"}. '
+            "Empty: those of the environment."
         ),
         "schema": {"type": ["string", "null"], "format": "multiline"},
     },

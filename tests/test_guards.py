@@ -28,7 +28,9 @@ def outcome() -> dict[str, str]:
     )
     assert done.returncode == 1, done.stdout + done.stderr
     found: dict[str, str] = {}
-    for word, name, reason in re.findall(r"^(PASSED|FAILED|ERROR) \S+::(\w+)(?: - (.*))?$", done.stdout, re.M):
+    for word, name, reason in re.findall(
+        r"^(PASSED|FAILED|ERROR) \S+::(\w+)(?: - (.*))?$", done.stdout, re.M
+    ):
         found[name] = found.get(name, "") + f"{word} {reason};"
     return found
 
@@ -67,11 +69,15 @@ def test_short_words_are_no_secrets():
     assert not guard.search("a log", "a token was asked for")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9", None, "0.0.0.0", b"localhost"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "::1", "localhost", "127.9.9.9", None, "0.0.0.0", b"localhost"]
+)
 def test_local(host):
     assert network.is_local(host)
 
 
-@pytest.mark.parametrize("host", ["example.com", "192.0.2.1", "10.0.0.1", "2001:db8::1", "127.0.0.1.example.com"])
+@pytest.mark.parametrize(
+    "host", ["example.com", "192.0.2.1", "10.0.0.1", "2001:db8::1", "127.0.0.1.example.com"]
+)
 def test_not_local(host):
     assert not network.is_local(host)

@@ -15,7 +15,9 @@ WITHOUT_AIRFLOW = ["", ".campaigns", ".client", ".exceptions", ".sandbox", ".pro
 def modules_after(code: str) -> dict[str, list[str]]:
     """Run code that fills `out` with lists of module names."""
     script = f"import sys\nout = {{}}\n{textwrap.dedent(code)}\nimport json\nprint('OUT' + json.dumps(out))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("OUT")]
     return json.loads(line.removeprefix("OUT"))
@@ -31,7 +33,9 @@ def test_imports_no_airflow(module):
 
 def test_discovery_is_cheap():
     # Airflow imports this at the start of every process.
-    loaded = modules_after("import airflow_provider_bm.provider_info\nout['after'] = sorted(sys.modules)")["after"]
+    loaded = modules_after("import airflow_provider_bm.provider_info\nout['after'] = sorted(sys.modules)")[
+        "after"
+    ]
 
     ours = {name for name in loaded if name.startswith("airflow_provider_bm")}
     assert ours == {

@@ -90,7 +90,9 @@ def test_fields_explain_themselves_and_can_be_left_alone(name):
     field = CONN_FIELDS[name]
     assert field["label"]
     assert field["label"] != name
-    assert field["description"].endswith((".", f"/{name.removesuffix('_url')}", "access-token", "/news/v1", "}"))
+    assert field["description"].endswith(
+        (".", f"/{name.removesuffix('_url')}", "access-token", "/news/v1", "}")
+    )
     # A type without "null" would be required, and a field left alone is saved as null.
     assert "null" in field["schema"]["type"]
 

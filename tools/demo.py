@@ -206,9 +206,10 @@ def read_xcom(run_id: str, task_id: str) -> Any:
 def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any]) -> list[str]:
     """Run it all; return what went wrong."""
     days, runs = read_days(), []
-    print(f"Weather alert: Seattle, {days[0].date:%d %B} to {days[-1].date:%d %B %Y}, as NOAA measured it")
+    print(f"Weather alert: Seattle, {days[0].date:%-d %B} to {days[-1].date:%-d %B %Y}, as NOAA measured it")
     print(f"Airflow {airflow_version()} and a BM sandbox; nothing leaves this machine. The draft that it clones:\n")
     print(f'  "{WEATHER_TEMPLATE}"\n', flush=True)
+    print(f"Starting Airflow; it logs to {relative(log)}\n", flush=True)
     fresh_database(home)
     with sandbox_process(home.logs / "sandbox.log", execution_seconds=0.5) as (_, sandbox):
         variables = set_the_stage(sandbox)
@@ -224,7 +225,7 @@ def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any]) -> list[str]:
             for day, run in zip(days, lines, strict=False):
                 runs.append(run)
                 print(
-                    f"  {day.date:%a %d %b}  {day.temp:>5} °C  {day.wind:>4} m/s   {outcome(day, run)}", flush=True
+                    f"  {day.date:%a %e %b}  {day.temp:>5} °C  {day.wind:>4} m/s   {outcome(day, run)}", flush=True
                 )
         messages = home.path / "messages.jsonl"
         messages.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in sandbox.messages()))
@@ -303,7 +304,7 @@ def show_messages(days: Sequence[Day], runs: Sequence[Run], sandbox: SandboxClie
     print("\nWhat was read, one message of each campaign\n")
     for number, (day, run) in enumerate(sent):
         for message in sandbox.messages(run["campaign"])[number : number + 1]:
-            print(f"  {day.date:%a %d %b}  {message['to']}  {message['text']}")
+            print(f"  {day.date:%a %e %b}  {message['to']}  {message['text']}")
 
 
 def show_evidence(runs: Sequence[Run], sandbox: SandboxClient) -> None:
@@ -332,7 +333,7 @@ def show_next(log: Path, messages: Path) -> None:
         (relative(messages), "all messages"),
         (relative(log), "Airflow's own log"),
     ):
-        print(f"  {place:<36}  {what}")
+        print(f"  {place:<38}  {what}")
     print()
 
 

@@ -42,17 +42,19 @@ def main() -> None:
         signal.signal(number, end)
     for port in (arguments.port, arguments.sandbox_port):
         if port and not is_free(port):
-            sys.exit(
-                f"Port {port} is taken. Another one: make airflow PORT=8081 SANDBOX_PORT=8766 (or what is free)"
-            )
+            sys.exit(f"Port {port} is taken. Name free ones: make airflow PORT=8081 SANDBOX_PORT=8766")
 
     url = f"http://localhost:{arguments.port}"
-    home = AirflowHome(extra=settings(arguments.port, url), **({"path": arguments.home} if arguments.home else {}))
+    home = AirflowHome(extra=settings(arguments.port, url))
+    if arguments.home:
+        home.path = arguments.home
     print(f"Airflow {airflow_version()}: preparing {shown(home.path)} ...", flush=True)
     home.prepare()
     if is_airflow_2():
         # Whoever can reach loopback is an admin, as in simple_auth_manager_all_admins of Airflow 3.
-        (home.path / "webserver_config.py").write_text('WTF_CSRF_ENABLED = True\nAUTH_ROLE_PUBLIC = "Admin"\n')
+        (home.path / "webserver_config.py").write_text(
+            'WTF_CSRF_ENABLED = True\nAUTH_ROLE_PUBLIC = "Admin"\n'
+        )
 
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -202,7 +204,9 @@ def wait_until_healthy(url: str, processes: dict[str, subprocess.Popen[str]], ho
             if not missing:
                 return
         time.sleep(1)
-    raise SystemExit(f"Airflow is not up after {STARTING} s: {', '.join(sorted(missing))}. See {shown(home.logs)}/")
+    raise SystemExit(
+        f"Airflow is not up after {STARTING} s: {', '.join(sorted(missing))}. See {shown(home.logs)}/"
+    )
 
 
 def watch(processes: dict[str, subprocess.Popen[str]], home: AirflowHome) -> None:
@@ -216,7 +220,9 @@ def still_there(processes: dict[str, subprocess.Popen[str]], home: AirflowHome) 
         if process.poll() is not None:
             log = home.logs / f"{name}.log"
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            raise SystemExit(f"{name} ended (exit status {process.returncode}). {shown(log)} ends with:\n{tail}")
+            raise SystemExit(
+                f"{name} ended (exit status {process.returncode}). {shown(log)} ends with:\n{tail}"
+            )
 
 
 def is_free(port: int) -> bool:

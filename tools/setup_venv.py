@@ -136,7 +136,9 @@ def main() -> None:
             return
 
         began = time.monotonic()
-        print(f"Setting up Airflow {version} for Python {here} in {os.path.relpath(venv, ROOT)} ...", flush=True)
+        print(
+            f"Setting up Airflow {version} for Python {here} in {os.path.relpath(venv, ROOT)} ...", flush=True
+        )
         environment = uv_environment()
         stamp.unlink(missing_ok=True)
         if not python.exists():

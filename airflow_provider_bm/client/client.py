@@ -193,14 +193,14 @@ class BMClient:
         if not isinstance(changes, CampaignUpdate):
             changes = CampaignUpdate.from_mapping(changes)
         payload = changes.to_payload()
+        if not payload:
+            raise BMPayloadError([Problem("changes", changes, "must hold at least one field")], "update")
         path = self._path(uuid)
         if self.settings.draft_only:
-            payload = self._as_draft(payload)
+            payload = self._as_draft(payload, uuid)
         if replace:
             payload = check_complete(payload)
         else:
-            if not payload:
-                raise BMPayloadError([Problem("changes", changes, "must hold at least one field")], "update")
             current = self.get_campaign(uuid)
             payload = check_complete(_merge(current, payload))
             _refuse_second_run(current, payload)
@@ -278,7 +278,7 @@ class BMClient:
 
     def _post(self, payload: dict[str, Any]) -> Campaign:
         if self.settings.draft_only:
-            payload = self._as_draft(payload)
+            payload = self._as_draft(payload, payload.get("name") or "without a name")
         name = payload.get("name")
         what = f"a campaign named {name!r} may exist" if name else "a campaign without a name of its own may exist"
         return self._once("POST", self._path(), payload, what, name=name)
@@ -306,11 +306,11 @@ class BMClient:
                 status=getattr(error, "status", None),
             ) from error
 
-    def _as_draft(self, payload: dict[str, Any]) -> dict[str, Any]:
+    def _as_draft(self, payload: dict[str, Any], campaign: str) -> dict[str, Any]:
         if payload.get("status") != "draft":
             log.warning(
                 "The connection is draft_only: campaign %r is saved as a draft instead of %s; nothing will be sent",
-                payload.get("name"),
+                campaign,
                 payload.get("status") or "as it is",
             )
         return {**payload, "status": "draft"}

@@ -23,6 +23,8 @@ Filters = Mapping[str, Any] | Iterable[tuple[str, Any]]
 _NO_VALUE = ("isnull", "isnotnull", "isempty", "isnotempty")
 _MANY_VALUES = ("in", "notin", "between", "notbetween")
 _ONE_VALUE = ("eq", "neq", "startswith", "contains", "endswith", "doesnotcontain", "lt", "lte", "gte", "gt")
+#: Parameters of the list that are not about columns (3.2).
+_NO_FILTERS = ("fields", "sort", "page_number", "page_size")
 _OPERATORS = (*_NO_VALUE, *_ONE_VALUE, *_MANY_VALUES)
 _KEY = re.compile(r"(?:(?P<operator>[a-z]+)\((?P<inner>[A-Za-z_][A-Za-z0-9_]*)\)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*))")
 _COLUMN = re.compile(r"-?[A-Za-z_][A-Za-z0-9_]*")
@@ -85,12 +87,14 @@ def optional_fields(fields: str | Sequence[str]) -> list[str]:
 
 
 def _pairs(filters: Filters) -> Iterator[tuple[str, Any]]:
-    if isinstance(filters, str):
+    pairs = filters.items() if isinstance(filters, Mapping) else filters
+    pairs = list(pairs) if isinstance(pairs, Iterable) and not isinstance(pairs, str) else [pairs]
+    if any(not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs):
         raise BMPayloadError(
             [Problem("filters", filters, 'must be a mapping such as {"startswith(name)": "Storm"}, or pairs')],
             "list of campaigns",
         )
-    yield from filters.items() if isinstance(filters, Mapping) else filters
+    yield from pairs
 
 
 def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
@@ -103,6 +107,8 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
             Problem(name, value, f"must be `field` or `operator(field)`, operator one of {', '.join(_OPERATORS)}")
         )
         return str(key), ""
+    if key in _NO_FILTERS:
+        problems.append(Problem(name, value, "is no filter; give it as an argument of its own"))
     if many and operator not in _MANY_VALUES:
         problems.append(Problem(name, value, f"{operator} takes one value; use in, notin or between for several"))
         return key, ""
@@ -133,5 +139,8 @@ def _value(value: Any) -> str | None:
 
 def _texts(value: str | Sequence[str] | None) -> list[str]:
     """A list of names, from a sequence or a comma separated string."""
-    parts = value.split(",") if isinstance(value, str) else list(value or ())
-    return [str(part).strip() for part in parts if str(part).strip()]
+    if isinstance(value, str):
+        value = value.split(",")
+    elif not isinstance(value, Iterable):
+        value = [] if value is None else [value]
+    return [text for part in value if (text := str(part).strip())]

@@ -33,7 +33,7 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
@@ -50,6 +50,8 @@ def _wait(state: tenacity.RetryCallState) -> float:
 
 
 def _passes(error: BaseException) -> bool:
+    if isinstance(error, BMError) and error.of_token:
+        return False  # the token was asked for again and again already
     if isinstance(error, BMAPIError):
         return error.status in PASSING_STATUSES
     return isinstance(error, BMError) and not error.permanent

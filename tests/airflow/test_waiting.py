@@ -149,16 +149,19 @@ def test_a_draft_is_waited_for(sandbox, wait, mode):
 
 @pytest.mark.parametrize("mode", ["poke", "deferred"])
 def test_passing_errors_are_put_up_with_for_a_while(sandbox, wait, mode):
+    sandbox.clock.freeze()
     campaign = sandbox.create(status="active")
     # All tries of as many looks as are tolerated, from the second look on.
     times = TOLERATED_FAILURES * retry.MOST_TRIES
     sandbox.fault(method="GET", path=campaign["uuid"], nth=2, times=times, status=503)
+    sandbox_looks(sandbox, 1 + times, lambda: sandbox.clock.advance(60))
     run = wait(mode, campaign["uuid"], expect="success", poke_interval=0.05)
     assert f"{TOLERATED_FAILURES} in a row" in run.logs("wait")
 
 
 @pytest.mark.parametrize("mode", ["poke", "deferred"])
 def test_passing_errors_that_do_not_pass_fail_the_try(sandbox, wait, mode):
+    sandbox.clock.freeze()
     campaign = sandbox.create(status="active")
     sandbox.fault(method="GET", path=campaign["uuid"], nth=2, times=None, status=503)
     run = wait(
@@ -171,6 +174,7 @@ def test_passing_errors_that_do_not_pass_fail_the_try(sandbox, wait, mode):
 
 @ALL_MODES
 def test_a_permanent_error_uses_no_retries(sandbox, wait, mode):
+    sandbox.clock.freeze()
     campaign = sandbox.create(status="active")
     sandbox.fault(method="GET", path=campaign["uuid"], nth=2, times=None, status=403)
     run = wait(mode, campaign["uuid"], expect="failed")

@@ -251,7 +251,9 @@ def read_states(dag_id: str, run_id: str) -> dict[TaskKey, str | None]:
     with create_session() as session:
         found = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id)
         return {
-            task_key(ti.task_id, ti.map_index): None if ti.state is None else str(getattr(ti.state, "value", ti.state))
+            task_key(ti.task_id, ti.map_index): None
+            if ti.state is None
+            else str(getattr(ti.state, "value", ti.state))
             for ti in found
         }
 

@@ -20,7 +20,7 @@ _real_getaddrinfo = socket.getaddrinfo
 _real_gethostbyname = socket.gethostbyname
 
 
-class NetworkRefused(OSError):
+class NetworkRefusedError(OSError):
     """A test tried to reach another machine."""
 
 
@@ -42,7 +42,7 @@ def _check(what: str, host: object) -> None:
     if not is_local(host):
         attempt = f"{what} {host!r}"
         _attempts.append(attempt)
-        raise NetworkRefused(f"tests may talk to loopback only, but tried to {attempt}")
+        raise NetworkRefusedError(f"tests may talk to loopback only, but tried to {attempt}")
 
 
 def _check_address(sock: socket.socket, address: Any) -> None:
