@@ -45,6 +45,7 @@ def defer_arguments(
     service_uuid: str | None,
     poke_interval: float,
     deadline: datetime,
+    stop_on_kill: bool = False,
 ) -> dict[str, Any]:
     """Arguments of ``defer`` that wait for a campaign until the deadline."""
     from airflow_provider_bm.triggers import BMCampaignTrigger
@@ -59,6 +60,7 @@ def defer_arguments(
         fields=watch.fields,
         poke_interval=poke_interval,
         deadline=deadline.isoformat(),
+        stop_on_kill=stop_on_kill,
     )
     return {
         "trigger": trigger,

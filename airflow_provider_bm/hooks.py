@@ -13,14 +13,7 @@ from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.assumptions import PAGE_SIZE
 from airflow_provider_bm.connection import settings_of
 from airflow_provider_bm.connection_form import CONN_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_bm.exceptions import (
-    BMConnectError,
-    BMError,
-    BMForbiddenError,
-    BMNotFoundError,
-    BMTimeoutError,
-    BMTransportError,
-)
+from airflow_provider_bm.exceptions import BMError, BMForbiddenError, BMNotFoundError, BMTransportError
 
 if TYPE_CHECKING:
     import requests
@@ -182,11 +175,12 @@ class BMHook(BaseHook):
                 return True, "The token works. No Service UUID is set, so every task must give service_uuid."
             step = "Service"
             next(client.list_campaigns(page_size=1), None)
-        except (BMConnectError, BMTimeoutError, BMTransportError) as error:
-            return False, f"Not reachable ({step.lower()}): {error}"
-        except (BMForbiddenError, BMNotFoundError) as error:
-            return False, f"{step} not found or not allowed: {error}"
         except BMError as error:
+            step = "Token" if error.of_token else step
+            if isinstance(error, BMTransportError):
+                return False, f"Not reachable ({step.lower()}): {error}"
+            if isinstance(error, (BMForbiddenError, BMNotFoundError)):
+                return False, f"{step} not found or not allowed: {error}"
             return False, f"{step} failed: {error}"
         never = " It is draft_only: nothing can be sent." if client.settings.draft_only else ""
         return True, f"Token and service {client.settings.service_uuid} work.{never}"

@@ -49,9 +49,9 @@ class StateStore(Protocol):
         """Keep a value."""
 
 
-def task_key(dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+def task_key(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> str:
     """The key of a task instance: ten hex digits, the same for all its tries."""
-    identity = "\0".join((dag_id, run_id, task_id, str(map_index)))
+    identity = "\0".join((dag_id, run_id, task_id, str(-1 if map_index is None else map_index)))
     return hashlib.sha256(identity.encode()).hexdigest()[:10]
 
 
@@ -101,12 +101,13 @@ class OneCampaign:
                 found = post()
             except BMOutcomeUnknownError as error:
                 log.warning("%s", error)
-                found = self._find("a request whose outcome is unknown", started, started + in_flight(self.client))
+                until = started + in_flight(self.client)
+                found = self._find("a request whose outcome is unknown", started, until)
                 if found is None:
                     raise
-                self._tell(found, payload)
+                tell_adopted(found, payload)
         else:
-            self._tell(found, payload)
+            tell_adopted(found, payload)
         self._keep({"name": self.name, "uuid": found["uuid"]})
         return found
 
@@ -130,8 +131,8 @@ class OneCampaign:
             return self.client.get_campaign(uuid)
         except BMNotFoundError as error:
             raise BMCampaignStateError(
-                f"An earlier try made campaign {uuid} ({self.name!r}), and it has been deleted since. To send it "
-                f"anew, delete {STATE_KEY!r} from the task instance's state store, and clear the task."
+                f"An earlier try made campaign {uuid} ({self.name!r}), and it has been deleted since. To send "
+                f"it anew, delete {STATE_KEY!r} from the task instance's state store, and clear the task."
             ) from error
 
     def _find(self, what: str, since: datetime | None, until: datetime) -> Campaign | None:
@@ -139,9 +140,11 @@ class OneCampaign:
         pause = _FIRST_PAUSE
         log.info("Looking for campaign %r, which %s may have made", self.name, what)
         while True:
-            found = self._look(since)
-            if found is not None:
-                return found
+            matches = campaigns_named(self.client, self.name, since)
+            if len(matches) > 1:
+                log.warning("There are %d campaigns named %r; the oldest is used", len(matches), self.name)
+            if matches:
+                return matches[0]
             remaining = (until - self.now()).total_seconds()
             if remaining <= 0:
                 log.info("There is no campaign %r", self.name)
@@ -149,50 +152,57 @@ class OneCampaign:
             self.sleep(min(pause, remaining))
             pause = min(_LONGEST_PAUSE, pause * 2)
 
-    def _look(self, since: datetime | None) -> Campaign | None:
-        """One look through the campaigns of that name, newest first; the oldest of them is the one."""
-        matches: list[Campaign] = []
-        listed = self.client.list_campaigns(filters=[("eq(name)", self.name)], sort="-created_dt")
-        for number, campaign in enumerate(listed):
-            if campaign.get("name") == self.name:
-                matches.append(campaign)
-            elif since is not None and _created(campaign) < since - CLOCK_SKEW:
-                # The server does not filter, and what follows is older than the request.
-                break
-            elif number >= MOST_CAMPAIGNS:
-                if matches:
-                    break
-                raise BMResponseError(
-                    f"The server does not filter by name, and {self.name!r} is not among the newest "
-                    f"{MOST_CAMPAIGNS} campaigns. Look for it in the BM console: whether it exists is not known."
-                )
-        if len(matches) > 1:
-            log.warning("There are %d campaigns named %r; the oldest is used", len(matches), self.name)
-        return min(matches, key=_created, default=None)
-
-    def _tell(self, campaign: Campaign, payload: Mapping[str, Any]) -> None:
-        log.warning(
-            "Campaign %s %r exists already: an earlier request of this task instance made it. It is used, and "
-            "nothing is sent again.",
-            campaign["uuid"],
-            self.name,
-        )
-        different = [
-            f"{key} is {shorten(campaign.get(key))} instead of {shorten(value)}"
-            for key, value in payload.items()
-            if key in campaign and key != "status" and campaign[key] != value
-        ]
-        if different:
-            log.warning("It differs from what this try would have sent: %s", "; ".join(different))
-
     def _keep(self, record: dict[str, str]) -> None:
         if self.store is not None:
             self.store.set(STATE_KEY, record)
 
 
-def _created(campaign: Mapping[str, Any]) -> datetime:
+def campaigns_named(client: BMClient, name: str, since: datetime | None = None) -> list[Campaign]:
+    """All campaigns of exactly that name, oldest first.
+
+    The server filters, and is not believed: names are compared here. If it does not filter, its newest
+    campaigns are looked through.
+
+    :param since: none was made before this time
+    :raises BMResponseError: the server does not filter, and too many campaigns are newer
+    """
+    matches: list[Campaign] = []
+    listed = client.list_campaigns(filters=[("eq(name)", name)], sort="-created_dt")
+    for number, campaign in enumerate(listed):
+        if campaign.get("name") == name:
+            matches.append(campaign)
+        elif since is not None and created(campaign) < since - CLOCK_SKEW:
+            # The server does not filter, and what follows is older than the request.
+            break
+        elif number >= MOST_CAMPAIGNS:
+            raise BMResponseError(
+                f"The server does not filter by name, and has more than {MOST_CAMPAIGNS} campaigns that are newer "
+                f"than {name!r} could be. Look for it in the BM console: whether it exists is not known."
+            )
+    return sorted(matches, key=lambda campaign: (created(campaign), campaign["uuid"]))
+
+
+def tell_adopted(campaign: Campaign, payload: Mapping[str, Any]) -> None:
+    """Log that a campaign is used that this try has not made, and in what it differs from its payload."""
+    log.warning(
+        "Campaign %s %r exists already: an earlier request of this task instance made it. It is used, and "
+        "nothing is sent again.",
+        campaign["uuid"],
+        campaign.get("name"),
+    )
+    different = [
+        f"{key} is {shorten(campaign.get(key))} instead of {shorten(value)}"
+        for key, value in payload.items()
+        if key in campaign and key != "status" and campaign[key] != value
+    ]
+    if different:
+        log.warning("It differs from what this try would have sent: %s", "; ".join(different))
+
+
+def created(campaign: Mapping[str, Any]) -> datetime:
+    """When a campaign was made, after the server's clock; the end of time if it does not say."""
     try:
-        created = datetime.fromisoformat(str(campaign.get("created_dt")))
+        moment = datetime.fromisoformat(str(campaign.get("created_dt")))
     except ValueError:
         return datetime.max.replace(tzinfo=UTC)
-    return created if created.tzinfo else created.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

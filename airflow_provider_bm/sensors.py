@@ -16,7 +16,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_bm.deferral import defer_arguments, failed, failing_fast, outcome_of, timed_out
+from airflow_provider_bm.deferral import defer_arguments, failed, failing_fast, outcome_of
 from airflow_provider_bm.links import BMCampaignLink, push_link
 from airflow_provider_bm.templating import BMTemplating
 
@@ -151,7 +151,7 @@ class BMCampaignSensor(BMTemplating, BaseSensorOperator):
         """Look once."""
         with failing_fast():
             watch = self.watch
-            store = context.get("task_state_store") if self.reschedule else None
+            store: Any = context.get("task_state_store") if self.reschedule else None
             if store is not None:
                 watch.failures = int(store.get(_FAILURES_KEY, 0))
             before = watch.failures

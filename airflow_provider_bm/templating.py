@@ -34,12 +34,12 @@ class BMTemplating:
         A ``webpush_target_url`` that ends in ``.json`` is no file.
         """
         for field in FILE_FIELDS:
-            if self._is_file(field, content := getattr(self, field, None)):
+            content: Any = getattr(self, field, None)
+            if self._is_file(field, content):
                 env = self.get_template_env()  # type: ignore[attr-defined]
                 try:
                     setattr(self, field, _source(env, content))
                 except Exception:
-                    # As Airflow does: the task fails when it runs, the DAG is there until then.
                     self.log.exception("Failed to resolve template field %r", field)  # type: ignore[attr-defined]
         self.prepare_template()  # type: ignore[attr-defined]
 
@@ -69,7 +69,8 @@ class BMTemplating:
             if self._is_file(field, given):
                 setattr(parent, field, _source(jinja_env, given))
             super()._do_render_template_fields(parent, (field,), context, jinja_env, seen_oids)  # type: ignore[misc]
-            if given is getattr(parent, field) and context["ti"].map_index >= 0:
+            # Airflow says -1 where nothing is mapped.
+            if given is getattr(parent, field) and context["ti"].map_index != -1:
                 _refuse_raw(field, given)
             # Left out, a query would let the whole list be messaged, a schedule would send at once.
             if given is not None and getattr(parent, field) is None:
@@ -113,9 +114,10 @@ def _render(env: jinja2.Environment, text: str, context: Context) -> Any:
     values: Any = copy.copy(context)
     values.update({key: value for key, value in template.globals.items() if key not in values})
     try:
-        nodes = list(template.root_render_func(env.context_class(env, values, template.name, template.blocks)))
+        values = env.context_class(env, values, template.name, template.blocks)
+        nodes = list(template.root_render_func(values))
         if len(nodes) == 1 and not isinstance(nodes[0], (str, Undefined)):
             return nodes[0]
         return "".join(map(str, nodes))
-    except Exception:
+    except Exception:  # noqa: BLE001 - as Airflow does
         env.handle_exception()  # Points the traceback to the template, and raises.

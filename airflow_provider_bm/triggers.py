@@ -13,6 +13,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_bm.exceptions import BMError
 from airflow_provider_bm.waiting import CampaignWatch
 
+#: Before Airflow 3.3 a trigger is cancelled without being told why.
+_HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
+
 
 class BMCampaignTrigger(BaseTrigger):
     """Waits until a campaign is done, has failed, or time is up, and says which.
@@ -31,6 +34,7 @@ class BMCampaignTrigger(BaseTrigger):
     :param poke_interval: seconds between two looks, give or take a tenth
     :param deadline: time (RFC 3339) after which it gives up; None: never. It is absolute, so that a
         restart of the triggerer does not begin anew.
+    :param stop_on_kill: stop the campaign if a person marks the deferred task as failed
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class BMCampaignTrigger(BaseTrigger):
         fields: Sequence[str] = (),
         poke_interval: float = 60.0,
         deadline: str | None = None,
+        stop_on_kill: bool = False,
     ) -> None:
         super().__init__()
         self.campaign_uuid = campaign_uuid
@@ -56,6 +61,7 @@ class BMCampaignTrigger(BaseTrigger):
         self.fields = fields
         self.poke_interval = poke_interval
         self.deadline = deadline
+        self.stop_on_kill = stop_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments: ids and times, no secret."""
@@ -71,6 +77,7 @@ class BMCampaignTrigger(BaseTrigger):
                 "fields": list(self.fields),
                 "poke_interval": self.poke_interval,
                 "deadline": self.deadline,
+                "stop_on_kill": self.stop_on_kill,
             },
         )
 
@@ -102,12 +109,37 @@ class BMCampaignTrigger(BaseTrigger):
                 if deadline is not None and datetime.now(UTC) >= deadline:
                     yield self._event("timeout", watch.last_seen(), watch)
                     return
+        except asyncio.CancelledError:
+            if not _HAS_ON_KILL:
+                await self._stop_if_killed()
+            raise
         except BMError as error:
             # Raised, it would come back as text, and the task could not know that retries are pointless.
             yield self._event("error", str(error), watch, permanent=error.permanent)
         finally:
             if client is not None:
                 client.close()
+
+    async def on_kill(self) -> None:
+        """A person has marked or cleared the deferred task (Airflow 3.3+)."""
+        await self._stop_if_killed()
+
+    async def _stop_if_killed(self) -> None:
+        ti = self.task_instance
+        if not self.stop_on_kill or ti is None:
+            return
+        from airflow.providers.common.compat.connection import get_async_connection
+        from asgiref.sync import sync_to_async
+
+        from airflow_provider_bm.hooks import client_of
+        from airflow_provider_bm.killing import state_of, stop
+
+        state = await sync_to_async(state_of)(ti)
+        client = client_of(await get_async_connection(self.bm_conn_id), self.service_uuid)
+        try:
+            await asyncio.to_thread(stop, client, self.campaign_uuid, state)
+        finally:
+            client.close()
 
     def _pause(self, deadline: datetime | None) -> float:
         # Jitter, so that a thousand sensors of one schedule do not ask in the same second.

@@ -23,7 +23,10 @@ with DAG(
         "text": Param("Hello {first_name}, the canteen opens at noon today.", type="string"),
         "sender": Param("+41587000000", type="string", description="A sender that BM has approved"),
         "recipients": Param(
-            "d326d5d5-7ed4-5580-b947-541396b642f8", type="string", format="uuid", description="UUID of a recipient list"
+            "d326d5d5-7ed4-5580-b947-541396b642f8",
+            type="string",
+            format="uuid",
+            description="UUID of a recipient list",
         ),
     },
     tags=["bm", "example"],

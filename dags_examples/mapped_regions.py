@@ -12,12 +12,15 @@ in the table are the sandbox's.
 from __future__ import annotations
 
 import csv
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
 from airflow.providers.common.compat.sdk import DAG, task
 
 from airflow_provider_bm.operators import BMCloneCampaignOperator
+
+log = logging.getLogger("airflow.task")
 
 REGIONS = Path(__file__).parent / "data" / "regions.csv"
 
@@ -48,7 +51,7 @@ def gather(rows: list[dict[str, str]], campaign_uuids: list[str]) -> dict[str, i
     # The UUIDs come in the order of the rows.
     for row, campaign_uuid in zip(rows, campaign_uuids, strict=True):
         sent[row["region"]] = len(hook.get_campaign(campaign_uuid, fields="messages")["messages"])
-    print(sent)
+    log.info("Messages by region: %s", sent)
     return sent
 
 

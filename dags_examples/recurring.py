@@ -13,6 +13,7 @@ Set up: the connection `bm_default`.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
 from airflow.providers.common.compat.sdk import DAG, Variable, task
@@ -20,6 +21,8 @@ from airflow.timetables.trigger import CronTriggerTimetable
 
 from airflow_provider_bm.operators import BMCreateCampaignOperator
 from airflow_provider_bm.sensors import BMCampaignSensor
+
+log = logging.getLogger("airflow.task")
 
 VARIABLE = "good_morning_campaign"
 
@@ -39,7 +42,7 @@ def remember(campaign_uuid: str) -> None:
 @task
 def carry_on(campaign: dict[str, str]) -> str:
     """What you do once the messages are out, with the campaign as the sensor saw it."""
-    print(f"{campaign['name']} executed at {campaign['last_dt']}, the next time will be {campaign['next_dt']}")
+    log.info("It executed at %s; the next time is %s", campaign["last_dt"], campaign["next_dt"])
     return campaign["last_dt"]
 
 

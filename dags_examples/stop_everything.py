@@ -12,11 +12,14 @@ Set up: the connection `bm_default`.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException, task
 
 from airflow_provider_bm.operators import BMCampaignStatusOperator, BMListCampaignsOperator
+
+log = logging.getLogger("airflow.task")
 
 
 def uuid_of(campaign: dict[str, str]) -> str:
@@ -30,9 +33,9 @@ def nothing_is_active() -> None:
 
     active = list(BMHook().list_campaigns(status="active"))
     for campaign in active:
-        print(f"Still active: {campaign['uuid']} {campaign['name']}")
+        log.error("Still active: %s %s", campaign["uuid"], campaign["name"])
     if active:
-        raise AirflowFailException(f"{len(active)} campaigns are still active. Clear the run to try again.")
+        raise AirflowFailException(f"Still active: {len(active)}. Clear the run to try again.")
 
 
 with DAG(

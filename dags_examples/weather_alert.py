@@ -17,6 +17,7 @@ it on, and Airflow catches up. With a forecast of your own in `look_out`, drop `
 from __future__ import annotations
 
 import csv
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from airflow.providers.common.compat.sdk import DAG, AirflowFailException, Airfl
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from airflow_provider_bm.operators import BMCloneCampaignOperator
+
+log = logging.getLogger("airflow.task")
 
 WEATHER = Path(__file__).parent / "data" / "seattle-weather.csv"
 STORM = 8.0  # m/s, mean of the day
@@ -52,7 +55,7 @@ def report(campaign_uuid: str) -> int:
     campaign = BMHook().get_campaign(campaign_uuid, fields="messages")
     # Only their number goes into XCom: texts and phone numbers are nobody's business there.
     sent = len(campaign["messages"])
-    print(f"{campaign['name']}: {sent} messages by {campaign['last_dt']}")
+    log.info("%s: %d messages", campaign["name"], sent)
     return sent
 
 

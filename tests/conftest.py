@@ -5,6 +5,7 @@ This file is read before any test is, and nothing here imports Airflow before th
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -20,6 +21,7 @@ from tests.support import leaks, network
 from tools.airflow_env import environment
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-bm-tests-"))
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
 _settings = environment(AIRFLOW_HOME) | {
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
     # Warnings are for pytest to judge: see filterwarnings in pyproject.toml.
@@ -86,7 +88,6 @@ def _no_secret_in_files() -> Iterator[None]:
 
 def pytest_unconfigure() -> None:
     logging.disable()  # Airflow logs at exit, to a stream that pytest has closed
-    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
 @pytest.fixture

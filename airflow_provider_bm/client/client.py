@@ -73,11 +73,11 @@ class BMClient:
         self._transport.session.close()
 
     def check_token(self) -> None:
-        """Get an access token, unless there is one.
+        """Get an access token, even if there is one: what it proves is that the credentials are good now.
 
         :raises BMAuthError: the credentials were refused
         """
-        self._transport.token()
+        self._transport.new_token()
 
     def list_campaigns(
         self,
@@ -111,17 +111,17 @@ class BMClient:
         number, seen = 1, set()
         while True:
             params = [*query, ("page_number", str(number)), ("page_size", str(page_size))]
-            page = self._transport.repeat(
-                lambda params=params: page_of(self._call("GET", path, params), self._transport.scrub)
-            )
+            page = self._transport.repeat(lambda: page_of(self._call("GET", path, params), self._transport.scrub))  # noqa: B023
             if page.campaigns and page.number != number:
                 raise BMResponseError(f"GET {path} was asked for page {number} and gave page {page.number}")
+            if not page.campaigns and number < page.total_pages:
+                raise BMResponseError(f"GET {path} gave nothing on page {number} of {page.total_pages}")
             for campaign in page.campaigns:
                 # A campaign that is made or deleted meanwhile shifts the rest by a row.
                 if campaign["uuid"] not in seen:
                     seen.add(campaign["uuid"])
                     yield campaign
-            if number >= page.total_pages or not page.campaigns:
+            if number >= page.total_pages:
                 return
             number += 1
             # Page 2 of 50 is not page 2 of 100: go on with the size that the server really uses.

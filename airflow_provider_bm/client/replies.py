@@ -58,7 +58,7 @@ def data_of(reply: Reply, scrub: Callable[[str], str] = str) -> Any:
     if 300 <= reply.status < 400:
         raise BMResponseError(
             f"{reply.call} was redirected (HTTP {reply.status}) to "
-            f"{scrub(shorten(reply.headers.get('Location')))}; redirects are not followed. "
+            f"{shorten(scrub(reply.headers.get('Location') or ''))}; redirects are not followed. "
             "Check Platform domain, api_url and token_url of the connection.",
             reply.status,
             permanent=True,
@@ -72,7 +72,8 @@ def token_of(reply: Reply, scrub: Callable[[str], str] = str) -> Token:
     :raises BMAuthError: the endpoint refused the credentials
     """
     try:
-        data = data_of(reply, scrub)
+        # Of a success nothing is shown: it may hold a token, whatever is wrong with the rest.
+        data = data_of(reply, _hide if 200 <= reply.status < 300 else scrub)
     except BMAPIError as error:
         if error.status not in (400, 401):
             raise
@@ -100,9 +101,10 @@ def campaign_of(reply: Reply, uuid: str | None = None, scrub: Callable[[str], st
 
     :param uuid: the campaign that was asked for; another one is an error
     """
-    campaign = _campaign(data_of(reply, scrub), reply)
+    campaign = _campaign(data_of(reply, scrub), reply, scrub)
     if uuid is not None and campaign["uuid"] != uuid:
-        raise BMResponseError(f"{reply.call} answered with another campaign, {campaign['uuid']}", reply.status)
+        other = campaign["uuid"]
+        raise BMResponseError(f"{reply.call} answered with another campaign, {other}", reply.status)
     return campaign
 
 
@@ -112,40 +114,45 @@ def page_of(reply: Reply, scrub: Callable[[str], str] = str) -> Page:
     rows = data.get("data") if isinstance(data, dict) else None
     meta = data.get("meta") if isinstance(data, dict) else None
     if not isinstance(rows, list) or not isinstance(meta, dict):
-        raise _unexpected(reply, "has no data and meta", data)
+        raise _unexpected(reply, "has no data and meta", data, scrub)
     pagination = meta.get("pagination")
-    numbers = [
-        pagination.get(key) if isinstance(pagination, dict) else None
-        for key in ("currentPage", "perPage", "totalPages")
-    ]
-    if not all(isinstance(number, int) and number >= 0 for number in numbers):
-        raise _unexpected(reply, "has no meta.pagination with currentPage, perPage and totalPages", meta)
-    return Page([_campaign(row, reply) for row in rows], *numbers)
+    held = pagination if isinstance(pagination, dict) else {}
+    number, per_page, pages = (_count(held.get(key)) for key in ("currentPage", "perPage", "totalPages"))
+    if number is None or per_page is None or pages is None:
+        what = "has no meta.pagination with currentPage, perPage and totalPages"
+        raise _unexpected(reply, what, meta, scrub)
+    return Page([_campaign(row, reply, scrub) for row in rows], number, per_page, pages)
 
 
-def _campaign(data: Any, reply: Reply) -> Campaign:
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _campaign(data: Any, reply: Reply, scrub: Callable[[str], str]) -> Campaign:
     if not isinstance(data, dict):
-        raise _unexpected(reply, "is not a campaign", data)
+        raise _unexpected(reply, "is not a campaign", data, scrub)
     try:
         uuid = campaign_id(data.get("uuid"), "uuid")
     except BMPayloadError:
-        raise _unexpected(reply, "has no campaign uuid", data) from None
+        raise _unexpected(reply, "has no campaign uuid", data, scrub) from None
     if not isinstance(data.get("status"), str):
-        raise _unexpected(reply, "has no campaign status", data)
+        raise _unexpected(reply, "has no campaign status", data, scrub)
     return {**data, "uuid": uuid}
 
 
-def _unexpected(reply: Reply, what: str, data: Any) -> BMResponseError:
-    return BMResponseError(f"The reply to {reply.call} {what}: {shorten(data)}", reply.status)
+def _unexpected(reply: Reply, what: str, data: Any, scrub: Callable[[str], str]) -> BMResponseError:
+    # Scrubbed before it is cut, here and below: half a secret is not found any more.
+    shown = _cut(scrub(repr(data)))
+    return BMResponseError(f"The reply to {reply.call} {what}: {shown}", reply.status)
 
 
 def _json(reply: Reply, scrub: Callable[[str], str]) -> Any:
     try:
         return json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BMResponseError(
             f"The reply to {reply.call} is not JSON (HTTP {reply.status}, "
-            f"{reply.headers.get('Content-Type') or 'no content type'}): {scrub(excerpt(reply.body))}",
+            f"{reply.headers.get('Content-Type') or 'no content type'}): {_excerpt(reply.body, scrub)}",
             reply.status,
         ) from None
 
@@ -153,10 +160,10 @@ def _json(reply: Reply, scrub: Callable[[str], str]) -> Any:
 def _error(reply: Reply, scrub: Callable[[str], str]) -> BMAPIError:
     try:
         data = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        data = {"message": excerpt(reply.body)}
+        data = {"message": _excerpt(reply.body, scrub)}
 
     def text(*keys: str) -> str | None:
         value = next((data[key] for key in keys if data.get(key) not in (None, "")), None)
@@ -171,7 +178,7 @@ def _error(reply: Reply, scrub: Callable[[str], str]) -> BMAPIError:
         message=text("message", "error_description") or _HINTS.get(reply.status, ""),
         description=text("description") or (_HINTS.get(reply.status) if reply.status == 403 else None),
         items=[
-            {key: scrub(str(value)) for key, value in item.items()}
+            {scrub(key): scrub(str(value)) for key, value in item.items()}
             for item in (items if isinstance(items, list) else [])
             if isinstance(item, dict)
         ],
@@ -179,8 +186,16 @@ def _error(reply: Reply, scrub: Callable[[str], str]) -> BMAPIError:
     )
 
 
-def excerpt(body: bytes) -> str:
+def _excerpt(body: bytes, scrub: Callable[[str], str]) -> str:
     """A short piece of a body that is not what it should be; without markup, if it is HTML."""
-    text = body[:4000].decode("utf-8", "replace")
+    text = scrub(body.decode("utf-8", "replace"))[:4000]
     text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
     return shorten(" ".join(text.split())) if text.strip() else "(empty)"
+
+
+def _cut(text: str, longest: int = 200) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+
+
+def _hide(_: str) -> str:
+    return "(not shown)"

@@ -43,7 +43,7 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 
 def _wait(state: tenacity.RetryCallState) -> float:
     """Exponential, with jitter, and never earlier than the server asked for."""
-    wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (state.attempt_number - 1)) * random.uniform(0.5, 1.0)
+    wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** (state.attempt_number - 1)) * random.uniform(0.5, 1.0)
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, BMAPIError) else None
     return wait if asked is None else asked + wait * 0.2

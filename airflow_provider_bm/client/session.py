@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -10,14 +9,17 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 
 from airflow_provider_bm import __version__
+from airflow_provider_bm.campaigns.problems import parse_json
 from airflow_provider_bm.client.settings import BMSettings
-from airflow_provider_bm.exceptions import BMDraftOnlyError
+from airflow_provider_bm.exceptions import BMDraftOnlyError, shorten
 
 log = logging.getLogger(__name__)
 
-#: What may be written where nothing may be sent: the only status that a body may carry.
+#: Where nothing may be sent: what needs no look at its body, and the one status that another may carry.
+_HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 _HARMLESS_STATUS = {"POST": "draft", "PUT": "draft", "PATCH": "stopped"}
 
 
@@ -44,12 +46,16 @@ class BMSession(requests.Session):
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Prefer the connection's proxies and CA bundle to the environment's."""
         verify = self._settings.verify if verify is None else verify
-        proxies = {**self._settings.proxies, **(proxies or {})}
-        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        own = {**self._settings.proxies, **(proxies or {})}
+        merged = super().merge_environment_settings(url, {**own}, stream, verify, cert)
+        # Theirs for https would win over ours for all.
+        return merged if select_proxy(url, own) is None else {**merged, "proxies": own}
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a prepared request, within time-outs and without following redirects."""
         self._refuse_sending(request)
+        if "proxies" not in kwargs:  # a request that the caller has prepared
+            kwargs = {**self.merge_environment_settings(request.url, {}, None, None, None), **kwargs}
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._settings.timeouts
         response = super().send(request, **kwargs)
@@ -73,19 +79,23 @@ class BMSession(requests.Session):
 
     def _refuse_sending(self, request: requests.PreparedRequest) -> None:
         """Keep ``draft_only`` at the last door, whoever calls (``get_conn()``, too)."""
-        if not self._settings.draft_only or request.url == self._settings.token_url:
+        method = (request.method or "").upper()
+        if not self._settings.draft_only or method in _HARMLESS:
             return
-        allowed = _HARMLESS_STATUS.get(request.method or "")
-        if allowed is None:
+        # As it is on its way: with the host in lower case, and a path.
+        if method == "POST" and request.url == requests.Request("POST", self._settings.token_url).prepare().url:
             return
+        allowed, status, body = _HARMLESS_STATUS.get(method), None, request.body
         try:
-            status = json.loads(request.body or b"")["status"]
+            # Strictly: of a key that stands twice, who knows which one counts.
+            content = parse_json(body if isinstance(body, str) else bytes(body or b"").decode())
+            status = content["status"]
         except (ValueError, TypeError, KeyError):
-            status = None
-        if status != allowed:
+            log.debug("The body of a %s is not understood", method)
+        if allowed is None or status != allowed:
             raise BMDraftOnlyError(
-                f"The connection is draft_only: {request.method} {urlsplit(request.url).path!s} was not sent, "
-                f"since its status is {status!r} and may only be {allowed!r}."
+                f"The connection is draft_only: {method} {urlsplit(request.url).path!s} was not sent, "
+                f"since its status is {shorten(status)} and may only be {allowed!r}."
             )
 
 

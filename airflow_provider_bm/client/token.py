@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from airflow_provider_bm.client.settings import BMSettings
+from airflow_provider_bm.exceptions import BMError
 
 #: A token is renewed when this share of its life is left, but never sooner than five minutes before.
 _MARGIN_SHARE = 0.1
@@ -26,13 +28,17 @@ class Token(NamedTuple):
 class TokenCache:
     """Holds one token, fetches it when there is none or when it is about to expire.
 
-    The lock is held while a token is fetched: threads that need one wait for the same request.
+    The lock is held while a token is fetched: threads that need one wait for the same request, and share
+    its error if it fails.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._value: str | None = None
+        self._former: str | None = None
+        self._failure: BMError | None = None
+        self._failed_at = 0.0
         self._renew_at = 0.0
 
     def get(self, fetch: Callable[[], Token], *, rejected: str | None = None) -> str:
@@ -42,19 +48,32 @@ class TokenCache:
         :param rejected: a token that the server has just refused; it is renewed unless another thread
             already has done so
         """
+        came_at = self._clock()
         with self._lock:
             if self._value is None or self._value == rejected or self._clock() >= self._renew_at:
+                # Who waited for a request that failed has its answer; asking again would be a queue.
+                if self._failure is not None and self._failed_at > came_at:
+                    raise copy.copy(self._failure)
                 # The clock is read first: a slow reply must not make the token look younger.
                 asked_at = self._clock()
-                token = fetch()
+                try:
+                    token = fetch()
+                except BMError as error:
+                    self._failure, self._failed_at = copy.copy(error), self._clock()
+                    raise
                 margin = min(_LARGEST_MARGIN, token.lifetime * _MARGIN_SHARE)
-                self._value = token.value
+                self._value, self._former = token.value, self._value
                 self._renew_at = asked_at + token.lifetime - margin
             return self._value
 
-    def known(self) -> str | None:
-        """The token as it is now, without fetching: for taking it out of texts."""
+    @property
+    def value(self) -> str | None:
+        """The token as it is now, without fetching."""
         return self._value
+
+    def known(self) -> list[str]:
+        """The last two tokens: for taking them out of texts."""
+        return [value for value in (self._value, self._former) if value]
 
 
 _caches: dict[tuple[str, str, str], TokenCache] = {}

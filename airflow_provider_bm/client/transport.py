@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 
 from airflow_provider_bm.client.replies import Reply, token_of
 from airflow_provider_bm.client.retry import repeat
 from airflow_provider_bm.client.session import BMSession, user_agent
 from airflow_provider_bm.client.settings import BMSettings
-from airflow_provider_bm.client.token import Token, token_cache
+from airflow_provider_bm.client.token import Token, TokenCache, token_cache
 from airflow_provider_bm.exceptions import BMConnectError, BMError, BMTimeoutError, BMTransportError
 
 T = TypeVar("T")
+_WRONG_URL = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    LocationValueError,
+)
+_USER = re.compile(r"//\S+@")
 Params = Sequence[tuple[str, str]]
 
 
@@ -38,8 +46,16 @@ class Transport:
     ) -> None:
         self.settings = settings
         self._sleep = sleep
-        self._tokens = token_cache(settings)
         self.session = BMSession(settings, user_agent(*products), self.token)
+
+    @property
+    def _tokens(self) -> TokenCache:
+        # Looked up each time: a forked process has caches of its own.
+        return token_cache(self.settings)
+
+    def new_token(self) -> str:
+        """An access token that is fetched now, for everybody, whether there is one or not."""
+        return self.token(self._tokens.value)
 
     def token(self, rejected: str | None = None) -> str:
         """An access token, fetched if need be.
@@ -68,9 +84,9 @@ class Transport:
 
     def scrub(self, text: str) -> str:
         """Take the client secret and the token out of a text that came from outside."""
-        for secret in (self.settings.client_secret, self._tokens.known()):
-            if secret:
-                text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+        for secret in (self.settings.client_secret, *self._tokens.known()):
+            for form in (secret, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)):
+                text = text.replace(form, "***")
         return text
 
     def _fetch_token(self) -> Token:
@@ -91,13 +107,25 @@ class Transport:
         call = f"{method} {url}"
         try:
             response = self.session.request(method, url, **kwargs)
-        except requests.RequestException as error:
+        except BMError:
+            raise  # of the token; some of them are OSErrors, too
+        except (OSError, HTTPError) as error:  # requests' errors are OSErrors; some of urllib3's come through
+            if _impossible(error):
+                # Not even as its cause: the text may hold a proxy's password.
+                raise BMConnectError(
+                    f"{call}: the request could not be made. Check Platform domain, api_url, token_url, "
+                    f"proxies and verify of the connection. ({_USER.sub('//***@', self._why(error))})",
+                    permanent=True,
+                ) from None
             raise self._transport_error(call, error) from error
         return Reply(call, response.status_code, response.headers, response.content)
 
-    def _transport_error(self, call: str, error: requests.RequestException) -> BMTransportError:
+    def _why(self, error: Exception) -> str:
         cause = _root(error)
-        why = self.scrub(f"{type(cause).__name__}: {cause}")
+        return self.scrub(f"{type(cause).__name__}: {cause}")
+
+    def _transport_error(self, call: str, error: Exception) -> BMTransportError:
+        cause, why = _root(error), self._why(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return BMConnectError(
                 f"{call}: the server's certificate is not trusted. If your company's proxy signs it, put "
@@ -112,7 +140,15 @@ class Transport:
         return BMTransportError(f"{call}: the connection broke before the reply was complete ({why})")
 
 
-def _never_left(error: requests.RequestException) -> bool:
+def _impossible(error: Exception) -> bool:
+    """Whether a request cannot even be made: a wrong URL or proxy, or a CA bundle that is not there."""
+    if isinstance(error, requests.RequestException | HTTPError):
+        return isinstance(error, _WRONG_URL)
+    # requests says so of a CA bundle; what comes from the system has a number.
+    return isinstance(error, OSError) and error.errno is None
+
+
+def _never_left(error: Exception) -> bool:
     """Whether the request cannot have reached anybody. In doubt: it can."""
     if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
         return True

@@ -63,6 +63,8 @@ class BMCreateCampaignOperator(SubmitOperator):
     :param stop_on_kill: stop the campaign if the task is killed while it waits; default: do
     :param deduplicate: one campaign for all tries of the task instance: its name ends in a key of the task
         instance, ``Storm warning [7c41e09ab2]``, by which later tries find it; default: do
+    :param staged: make a draft first, and activate it once it is known to be the only one: also safe if two
+        tries are alive at once, for some more requests and a second and a half; default: do not
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: it is not valid, or was refused

@@ -71,7 +71,8 @@ class BMListCampaignsOperator(BMOperator):
         """Read them."""
         limit = self.limit
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-            raise BMPayloadError([Problem("limit", limit, "must be a whole number from 1, or None")], "request")
+            problem = Problem("limit", limit, "must be a whole number from 1, or None")
+            raise BMPayloadError([problem], "list of campaigns")
         found = self.hook.list_campaigns(
             sending_type=self.sending_type,
             status=self.status,

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowException, conf
 
 from airflow_provider_bm.deferral import defer_arguments, failed, outcome_of, seconds, timed_out
-from airflow_provider_bm.exceptions import BMError, BMOutcomeUnknownError
+from airflow_provider_bm.exceptions import BMOutcomeUnknownError, BMPayloadError, Problem
 from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.operators.base import BMOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-    from airflow_provider_bm.waiting import CampaignWatch
 
 SEVEN_DAYS = timedelta(days=7)
 
@@ -32,6 +30,7 @@ class SubmitOperator(BMOperator):
     :param timeout: seconds (or a timedelta) to wait at most; the campaign goes on by itself
     :param stop_on_kill: stop the campaign if the task is killed while it waits
     :param deduplicate: mark the campaign's name, and look for it where an earlier request may have made it
+    :param staged: make a draft first, and activate it once it is known to be the only one
     """
 
     operator_extra_links = (BMCampaignLink(),)
@@ -47,6 +46,7 @@ class SubmitOperator(BMOperator):
         timeout: float | timedelta = SEVEN_DAYS,
         stop_on_kill: bool = True,
         deduplicate: bool = True,
+        staged: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -56,7 +56,8 @@ class SubmitOperator(BMOperator):
         self.timeout = timeout
         self.stop_on_kill = stop_on_kill
         self.deduplicate = deduplicate
-        self._started: str | None = None
+        self.staged = staged
+        self._waiting: tuple[Any, str] | None = None
 
     def post(self, **marks: str) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
         """Return the checked payload, and what sends it.
@@ -67,20 +68,26 @@ class SubmitOperator(BMOperator):
 
     def submit(self, context: Context) -> dict[str, Any]:
         """Make the campaign; with ``deduplicate``, one for all tries of the task instance."""
-        if not self.deduplicate:
-            return self.post()[1]()
         from airflow_provider_bm.once import OneCampaign, marked, task_key
+        from airflow_provider_bm.staged import StagedCampaign
 
+        if not self.deduplicate:
+            if self.staged:
+                raise BMPayloadError([Problem("staged", True, "needs deduplicate=True")])
+            return self.post()[1]()
         ti = context["ti"]
         key = task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-        name = marked(str(self.name or f"{ti.dag_id}.{ti.task_id}"), key)
-        payload, send = self.post(name=name)
-        one = OneCampaign(
-            client=self.hook.client,
-            name=payload["name"],
-            tried_before=ti.try_number > 1,
-            store=context.get("task_state_store"),
-        )
+        marks = {"name": marked(str(self.name or f"{ti.dag_id}.{ti.task_id}"), key)}
+        payload, send = self.post(**marks)
+        client, store = self.hook.client, context.get("task_state_store")
+        one: OneCampaign | StagedCampaign
+        # A draft needs no staging, and draft_only makes one of every campaign.
+        if self.staged and payload.get("status") == "active" and not client.settings.draft_only:
+            send = self.post(**marks, status="draft")[1]
+            one = StagedCampaign(client=client, name=payload["name"], store=store)
+        else:
+            tried_before = ti.try_number > 1
+            one = OneCampaign(client=client, name=payload["name"], tried_before=tried_before, store=store)
         try:
             return one.submit(send, payload)
         except BMOutcomeUnknownError as error:
@@ -95,9 +102,9 @@ class SubmitOperator(BMOperator):
         # Before the wait: whatever happens then, people and tasks can find the campaign.
         self.leave(context, campaign)
         if self.wait_for_completion:
-            self._started = uuid
+            self._waiting = context["ti"], uuid
             self._wait(context, campaign)
-            self._started = None
+            self._waiting = None
         return uuid
 
     def _wait(self, context: Context, campaign: dict[str, Any]) -> None:
@@ -114,6 +121,7 @@ class SubmitOperator(BMOperator):
                     service_uuid=self.service_uuid,
                     poke_interval=seconds(self.poke_interval),
                     deadline=deadline,
+                    stop_on_kill=self.stop_on_kill,
                 )
             )
         while verdict.state == "waiting":
@@ -124,11 +132,7 @@ class SubmitOperator(BMOperator):
             verdict = watch.look(self.hook.client)
         if verdict.state == "failed":
             failed(verdict.reason)
-        self._ended(context, watch)
-
-    def _ended(self, context: Context, watch: CampaignWatch) -> None:
-        if watch.campaign is not None:
-            self.leave(context, watch.campaign)
+        self.leave(context, watch.campaign or campaign)
 
     def execute_complete(self, context: Context, event: Any) -> str:
         """Return the UUID of the campaign that the trigger waited for, or fail with what it says."""
@@ -138,14 +142,14 @@ class SubmitOperator(BMOperator):
         return uuid
 
     def on_kill(self) -> None:
-        """Stop the campaign that this task started and waits for."""
-        uuid, self._started = self._started, None
-        if uuid is None or not self.stop_on_kill:
+        """Stop the campaign that this task waits for, if a person has ended the task."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is None or not self.stop_on_kill:
             return
-        self.log.warning("The task was killed; stopping its campaign %s", uuid)
-        try:
-            self.hook.set_campaign_status(uuid, "stopped")
-        except BMError as error:
-            self.log.error("Campaign %s could not be stopped; look at it in the BM console. %s", uuid, error)
+        from airflow_provider_bm.hooks import BMHook
+        from airflow_provider_bm.killing import in_time, state_of, stop
 
-
+        ti, uuid = waiting
+        # A hook of its own: the process was interrupted in the middle of something.
+        hook = BMHook(self.bm_conn_id, self.service_uuid)
+        in_time(lambda: stop(hook.client, uuid, state_of(ti)))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.vocabulary import CAMPAIGN_FIELDS
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
-from airflow_provider_bm.links import BMCampaignLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -64,7 +64,7 @@ class _Dice:
     """Picks made from ``random()`` alone: the one generator that Python promises never to change."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed).random  # noqa: S311 - invented people
+        self._random = random.Random(seed).random
 
     def below(self, limit: int) -> int:
         return int(self._random() * limit)

@@ -58,7 +58,7 @@ class Fault:
         if not any((*effects, self.drop, self.truncate, self.garbage, self.html, self.revoke_token)):
             raise ValueError("a fault needs an effect: status, body, delay, lose_reply, drop, ...")
         self._pattern = re.compile(self.path or "")
-        self._chance = random.Random(self.seed)  # noqa: S311 - to be repeatable
+        self._chance = random.Random(self.seed)
 
     def hit(self, method: str, path: str) -> bool:
         """Count a call, and tell whether it is hit."""

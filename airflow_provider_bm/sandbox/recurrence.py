@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import chain
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
-#: Nothing is looked for later than so many years from now.
-HORIZON_YEARS: Final = 100
 #: So many recurrences may lie in the past when a rule starts (a sandbox's own limit).
 MAX_PAST: Final = 100_000
 
@@ -33,6 +32,9 @@ _RANGES = {
     "BYMONTH": (1, 12),
     "BYSETPOS": (-366, 366),
 }
+#: Frequencies with which dateutil looks at each single day for one that fits, and what has to fit.
+_BY_DAY = ("SECONDLY", "MINUTELY", "HOURLY", "DAILY")
+_DAYS = ("BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY")
 _TEXTS = ("FREQ", "UNTIL", "BYDAY", "WKST")
 _UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?", re.ASCII)
 
@@ -46,14 +48,11 @@ def occurrences(rule: str, start: datetime) -> Iterator[datetime]:
     """
     since = start.astimezone(UTC).replace(microsecond=0)
     first, parts = _parse(rule)
-    count = int(parts.pop("COUNT", 0))
-    horizon = f"{min(since.year + HORIZON_YEARS, 9999)}1231"
-    until = parts.get("UNTIL", horizon)
-    if until[:8] >= horizon:
-        parts["UNTIL"] = f"{horizon}T000000Z"
     text = first + "RRULE:" + ";".join(f"{name}={value}" for name, value in parts.items())
     try:
-        return _from(since, _times(text, since, count or None))
+        if parts["FREQ"] in _BY_DAY and not _fits_any_day(parts, since):
+            return iter(())
+        return _from(since, _times(text, since))
     except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
         # The parser has no error of its own: what it trips over depends on what is wrong.
         raise ValueError(str(error) or type(error).__name__) from error
@@ -77,7 +76,21 @@ def _parse(rule: str) -> tuple[str, dict[str, str]]:
         raise ValueError("it has no FREQ")
     if "COUNT" in parts and "UNTIL" in parts:
         raise ValueError("COUNT and UNTIL exclude each other")
+    if "BYSETPOS" in parts and parts["FREQ"] in _BY_DAY:
+        # Of a single day's times few positions exist, and dateutil would look for others for ever.
+        raise ValueError("the sandbox takes BYSETPOS only with WEEKLY, MONTHLY or YEARLY")
+    zone = re.search(r"TZID=([^:;]*)", first)
+    if zone:
+        _check_zone(zone[1])
     return first, parts
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError):
+        # dateutil would take the time for UTC without a word.
+        raise ValueError(f"there is no time zone {name!r}") from None
 
 
 def _check(name: str, value: str) -> None:
@@ -96,14 +109,23 @@ def _check(name: str, value: str) -> None:
         raise ValueError("UNTIL must be a date or a time in UTC, like 20261231T235959Z")
 
 
-def _times(text: str, start: datetime, count: int | None) -> Iterator[datetime]:
+def _fits_any_day(parts: dict[str, str], start: datetime) -> bool:
+    # Searching year by year is quick even if there is nothing to find; day by day it is not.
+    days = {name: value for name, value in parts.items() if name in _DAYS}
+    if "BYDAY" in days:
+        days["BYDAY"] = re.sub(r"[+-]?\d+", "", days["BYDAY"])
+    text = ";".join(["FREQ=YEARLY", *(f"{name}={value}" for name, value in days.items())])
+    return next(iter(rrulestr(text, dtstart=start)), None) is not None
+
+
+def _times(text: str, start: datetime) -> Iterator[datetime]:
     try:
         found = rrulestr(text, dtstart=start)
     except ValueError:
         # UNTIL and DTSTART must both have a zone or both have none: take all of it for UTC then.
         text = re.sub(r"(UNTIL=[0-9T]+)Z", r"\1", text)
         found = rrulestr(text, dtstart=start.replace(tzinfo=None))
-    return map(_utc, islice(found, count))
+    return map(_utc, found)
 
 
 def _from(since: datetime, times: Iterator[datetime]) -> Iterator[datetime]:

@@ -232,7 +232,7 @@ def _changed(reply: Reply, fault: Fault) -> Reply:
         page = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
         reply = Reply(fault.status or 502, page, {"Content-Type": "text/html"})
     elif fault.garbage:
-        noise = b"{" + random.Random(fault.id).randbytes(max(64, len(reply.body)))  # noqa: S311
+        noise = b"{" + random.Random(fault.id).randbytes(max(64, len(reply.body)))
         reply = Reply(fault.status or reply.status, noise, {"Content-Type": "application/json"})
     elif fault.status is not None:
         reply = json_reply(fault.status, error_body(fault.status))

