@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -15,7 +14,12 @@ from airflow_provider_bm.exceptions import BMConfigError, BMPayloadError, shorte
 
 EXTRAS = ("separator", "api_url", "token_url", "draft_only", "timeout", "verify", "proxies", "console_url")
 _SEPARATORS = (".", "-")
-_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+#: Host and port of a URL. Strictly, since libraries do not agree on what else means which host.
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_PROXY_KEY = re.compile(r"no_proxy|(?:all|https?)(?:://[^/\s]+)?")
+_PROXY = re.compile(rf"(?:(?:https?|socks(?:4a?|5h?))://)?(?:[^/?#@\s]*@)?{_AUTHORITY.pattern}/?")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -68,15 +72,13 @@ class _Reader:
         text = self.connection.extra
         if not text:
             return {}
-        try:
-            extra = json.loads(text)
-        except ValueError:
-            raise self.wrong("Extra", "is not JSON") from None
+        extra = _json(text)
         if not isinstance(extra, dict):
-            raise self.wrong("Extra", "must be a JSON object")
+            raise self.wrong("Extra", "is not a JSON object")
         unknown = sorted(set(extra) - set(EXTRAS))
         if unknown:
-            raise self.wrong("Extra", f"unknown {', '.join(map(repr, unknown))}; known are {', '.join(EXTRAS)}")
+            names, known = ", ".join(map(repr, unknown)), ", ".join(EXTRAS)
+            raise self.wrong("Extra", f"unknown {names}; known are {known}")
         # The form of Airflow 3 saves a field that nobody touched as null, older ones as "".
         return {key: value for key, value in extra.items() if value not in (None, "")}
 
@@ -100,22 +102,21 @@ class _Reader:
 
     def _urls(self) -> tuple[str, str]:
         api_url, token_url = self._url("api_url"), self._url("token_url")
-        if api_url and token_url:
-            return api_url, token_url
-        host = (self.connection.host or "").strip()
-        if not host:
-            raise self.wrong("Platform domain (host)", "is missing (or give both api_url and token_url in Extra)")
-        if not _DOMAIN.fullmatch(host):
-            raise self.wrong(
-                "Platform domain (host)", f"must be a domain such as example.com, not {shorten(host)}"
-            )
-        if self.connection.port:
-            raise self.wrong("Port", "is not used; for a port of your own give api_url and token_url in Extra")
         separator = self.extra.get("separator", ".")
         if separator not in _SEPARATORS:
             raise self.wrong("separator", f"must be '.' or '-', not {shorten(separator)}")
+        if api_url and token_url:
+            return api_url.rstrip("/"), token_url
+        host = (self.connection.host or "").strip()
+        field = "Platform domain (host)"
+        if not host:
+            raise self.wrong(field, "is missing (or give both api_url and token_url in Extra)")
+        if not _DOMAIN.fullmatch(host):
+            raise self.wrong(field, f"must be a domain such as example.com, not {shorten(host)}")
+        if self.connection.port:
+            raise self.wrong("Port", "is not used; for one of your own give api_url and token_url in Extra")
         return (
-            api_url or f"https://api{separator}{host}/news/v1",
+            (api_url or f"https://api{separator}{host}/news/v1").rstrip("/"),
             token_url or f"https://accounts{separator}{host}/oauth2/access-token",
         )
 
@@ -123,20 +124,20 @@ class _Reader:
         value = self.extra.get(key)
         if value is None:
             return None
-        if not isinstance(value, str):
-            raise self.wrong(key, "must be a URL")
-        try:
-            parts = urlsplit(value.strip())
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            raise self.wrong(key, "is not a URL") from None
-        if parts.scheme not in ("https", "http") or not host or parts.query or parts.fragment:
-            raise self.wrong(key, "must be a full URL such as https://api.example.com/news/v1")
-        if parts.username or parts.password:
+        example = "must be a full URL such as https://api.example.com/news/v1"
+        url = value.strip() if isinstance(value, str) else ""
+        scheme, separator, rest = url.partition("://")
+        authority, path = re.fullmatch(r"([^/?#]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+        if scheme.lower() not in ("https", "http") or not separator or re.search(r"[\s?#\\]", path):
+            raise self.wrong(key, example)
+        if "@" in authority:
             raise self.wrong(key, "must not hold a user or password; they belong into login and password")
-        if parts.scheme == "http" and not _is_loopback(host):
-            raise self.wrong(key, f"must use https, since {host} is not this machine: secrets would be readable")
-        return value.strip().rstrip("/")
+        if not _AUTHORITY.fullmatch(authority) or not _is_port(authority.rpartition("]")[2].partition(":")[2]):
+            raise self.wrong(key, example)
+        host = urlsplit(f"//{authority}").hostname or ""
+        if scheme.lower() == "http" and not _is_loopback(host):
+            raise self.wrong(key, f"must use https: {host} is not this machine, secrets would be readable")
+        return url
 
     def _timeout(self) -> float:
         value = self.extra.get("timeout", DEFAULT_TIMEOUT)
@@ -151,10 +152,8 @@ class _Reader:
     def _draft_only(self) -> bool:
         value = self.extra.get("draft_only", False)
         text = str(value).strip().lower()
-        if isinstance(value, (bool, str)) and text in _TRUE:
-            return True
-        if isinstance(value, (bool, str)) and text in _FALSE:
-            return False
+        if isinstance(value, (bool, str, int)) and text in (*_TRUE, *_FALSE):
+            return text in _TRUE
         # A guess could send messages.
         raise self.wrong("draft_only", f"must be true or false, not {shorten(value)}")
 
@@ -172,26 +171,40 @@ class _Reader:
     def _proxies(self) -> dict[str, str]:
         value = self.extra.get("proxies", {})
         if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                value = None
-        if not isinstance(value, Mapping) or not all(
-            isinstance(part, str) for pair in value.items() for part in pair
-        ):
+            value = _json(value)
+        if not isinstance(value, dict) or not all(_is_proxy(*pair) for pair in value.items()):
             # Not the value: a proxy's URL may hold a password.
-            raise self.wrong("proxies", 'must be a JSON object such as {"https": "http://proxy.example.com:3128"}')
+            raise self.wrong(
+                "proxies", 'must be a JSON object such as {"https": "http://proxy.example.com:3128"}'
+            )
         return dict(value)
 
     def _console_url(self) -> str | None:
         value = self.extra.get("console_url")
         if value is None:
             return None
-        if not isinstance(value, str) or not value.startswith(("https://", "http://")):
-            raise self.wrong("console_url", f"must be a URL, with {{campaign_uuid}} in it, not {shorten(value)}")
-        if "{campaign_uuid}" not in value:
-            raise self.wrong("console_url", f"must have {{campaign_uuid}} in it, not {shorten(value)}")
-        return value
+        is_url = isinstance(value, str) and value.startswith(("https://", "http://"))
+        if not is_url or "{campaign_uuid}" not in value:
+            raise self.wrong("console_url", f"must be a URL with {{campaign_uuid}} in it, not {shorten(value)}")
+        return str(value)
+
+
+def _json(text: str) -> Any:
+    """What a text holds; None if that is not JSON. The error, which has the text in it, ends here."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_port(text: str) -> bool:
+    return not text or 0 < int(text) < 65_536
+
+
+def _is_proxy(key: str, value: Any) -> bool:
+    if not _PROXY_KEY.fullmatch(key) or not isinstance(value, str):
+        return False
+    return key == "no_proxy" or not value or _PROXY.fullmatch(value) is not None
 
 
 def _is_loopback(host: str) -> bool:

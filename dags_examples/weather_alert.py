@@ -11,7 +11,8 @@ which sends it, and waits in the triggerer until all messages are out. Otherwise
 Set up: the connection `bm_default`, and the draft's UUID in the Airflow variable `weather_alert_draft`.
 
 The weather is NOAA's, Seattle 2012 to 2015 (see data/README.md), and the DAG replays ten days of it: switch
-it on, and Airflow catches up. With a forecast of your own in `look_out`, drop `end_date` and `catchup`.
+it on, and Airflow catches up. With a forecast of your own in `look_out`, drop `end_date` and set
+`catchup=False`: nobody wants to be warned of last week's storms.
 """
 
 from __future__ import annotations
@@ -79,5 +80,6 @@ with DAG(
         template_vars=look_out(),
         wait_for_completion=True,
         deferrable=True,
+        poke_interval=15,
     )
     report(send.output)

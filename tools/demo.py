@@ -169,20 +169,20 @@ def run_in_airflow(out: IO[str]) -> None:
         waited.append(trigger.campaign_uuid)
         return run_trigger(trigger)
 
-    for day in read_days():
-        waited.clear()
-        six = datetime(day.date.year, day.date.month, day.date.day, 6, tzinfo=UTC)
-        with mock.patch.object(BMCampaignTrigger, "run", noted):
+    with mock.patch.object(BMCampaignTrigger, "run", noted):
+        for day in read_days():
+            waited.clear()
+            six = datetime(day.date.year, day.date.month, day.date.day, 6, tzinfo=UTC)
             dag_run = dag.test(**{"execution_date" if is_airflow_2() else "logical_date": six})
-        run = {
-            "day": str(day.date),
-            "state": state_of(dag_run),
-            "tasks": {ti.task_id: state_of(ti) for ti in dag_run.get_task_instances()},
-            "campaign": read_xcom(dag_run.run_id, "send"),
-            "reported": read_xcom(dag_run.run_id, "report"),
-            "triggers": waited,
-        }
-        print(json.dumps(run), file=out, flush=True)
+            run = {
+                "day": str(day.date),
+                "state": state_of(dag_run),
+                "tasks": {ti.task_id: state_of(ti) for ti in dag_run.get_task_instances()},
+                "campaign": read_xcom(dag_run.run_id, "send"),
+                "reported": read_xcom(dag_run.run_id, "report"),
+                "triggers": waited,
+            }
+            print(json.dumps(run), file=out, flush=True)
 
 
 def state_of(thing: Any) -> str:
@@ -211,9 +211,7 @@ def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any]) -> list[str]:
     """Run it all; return what went wrong."""
     days, runs = read_days(), []
     print(f"Weather alert: Seattle, {days[0].date:%-d %B} to {days[-1].date:%-d %B %Y}, as NOAA measured it")
-    print(
-        f"Airflow {airflow_version()} and a BM sandbox; nothing leaves this machine. The draft that it clones:\n"
-    )
+    print(f"Airflow {airflow_version()} and a BM sandbox; nothing leaves this machine. The draft to clone:\n")
     print(f'  "{WEATHER_TEMPLATE}"\n', flush=True)
     print(f"Starting Airflow; it logs to {relative(log)}\n", flush=True)
     fresh_database(home)

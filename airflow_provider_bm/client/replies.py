@@ -25,6 +25,7 @@ _HINTS = {
     401: "check Client ID and Client secret of the connection",
     403: "is this machine's IP address on the API account's list, and the service one of its own?",
 }
+_NOT_JSON = object()
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -147,21 +148,25 @@ def _unexpected(reply: Reply, what: str, data: Any, scrub: Callable[[str], str])
 
 
 def _json(reply: Reply, scrub: Callable[[str], str]) -> Any:
+    data = _parsed(reply.body)
+    if data is not _NOT_JSON:
+        return data
+    raise BMResponseError(
+        f"The reply to {reply.call} is not JSON (HTTP {reply.status}, "
+        f"{reply.headers.get('Content-Type') or 'no content type'}): {_excerpt(reply.body, scrub)}",
+        reply.status,
+    )
+
+
+def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(reply.body)
+        return json.loads(body)
     except (ValueError, RecursionError):
-        raise BMResponseError(
-            f"The reply to {reply.call} is not JSON (HTTP {reply.status}, "
-            f"{reply.headers.get('Content-Type') or 'no content type'}): {_excerpt(reply.body, scrub)}",
-            reply.status,
-        ) from None
+        return _NOT_JSON  # and not raised from here: the error has all of the body in it
 
 
 def _error(reply: Reply, scrub: Callable[[str], str]) -> BMAPIError:
-    try:
-        data = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        data = None
+    data = _parsed(reply.body)
     if not isinstance(data, dict):
         data = {"message": _excerpt(reply.body, scrub)}
 

@@ -13,7 +13,7 @@ import pytest
 from tests.once.victim import attempt
 
 #: Small enough that a lost request is given up soon: in flight is twice connect and read time-out.
-TIMEOUT = 0.25
+TIMEOUT = 0.5
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_bm.client import BMClient, BMSettings
+from airflow_provider_bm.sandbox import Sandbox
+
+NewClient = Callable[..., BMClient]
+
+
+def settings_for(sandbox: Sandbox, **changes: Any) -> BMSettings:
+    return BMSettings(
+        **{
+            "api_url": sandbox.api_url,
+            "token_url": sandbox.token_url,
+            "client_id": sandbox.client_id,
+            "client_secret": sandbox.client_secret,
+            "service_uuid": sandbox.service_uuid,
+        }
+        | changes
+    )
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    """Seconds that clients waited between tries; they do not really wait."""
+    return []
+
+
+@pytest.fixture
+def new_client(sandbox: Sandbox, waits: list[float]) -> Iterator[NewClient]:
+    """Makes a client of the sandbox; keyword arguments are settings."""
+    made: list[BMClient] = []
+
+    def new(**changes: Any) -> BMClient:
+        made.append(BMClient(settings_for(sandbox, **changes), sleep=waits.append))
+        return made[-1]
+
+    yield new
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(new_client: NewClient) -> BMClient:
+    return new_client()
+
+
+@pytest.fixture
+def payload(sandbox: Sandbox) -> dict[str, Any]:
+    """A campaign that would message the forty of the staff, now."""
+    return {
+        "name": "Storm",
+        "sending_type": "sms",
+        "template": "Hello {first_name}",
+        "sender": "+41587000000",
+        "recipient_lists": sandbox.recipient_lists["staff"],
+    }

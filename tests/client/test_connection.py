@@ -1,0 +1,200 @@
+"""From an Airflow connection to settings: every form means the same, and every wrong field is named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from airflow.models import Connection
+
+from airflow_provider_bm.client import BMSettings
+from airflow_provider_bm.connection import settings_of
+from airflow_provider_bm.exceptions import BMConfigError, BMPayloadError
+
+SERVICE = "0b2d6c1e-7f0a-4c57-9a55-3d3c54a1d0a1"
+OTHER = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
+SECRET = "s3cret/with:odd@chars"
+URLS = {"api_url": "http://127.0.0.1:8081/news/v1", "token_url": "http://localhost:8081/oauth2/access-token"}
+
+
+@dataclass
+class Held:
+    """A connection as the secrets backend gave it."""
+
+    host: str | None = "example.com"
+    login: str | None = "client"
+    password: str | None = SECRET
+    schema: str | None = SERVICE
+    port: int | None = None
+    extra: str | None = None
+    conn_id: str = "bm_default"
+
+
+def held(extra: Any = None, **changes: Any) -> Held:
+    return Held(extra=extra if extra is None or isinstance(extra, str) else json.dumps(extra), **changes)
+
+
+def uri(**extra: str) -> Connection:
+    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in extra.items())
+    return Connection(
+        conn_id="bm_default",
+        uri=f"bm://client:{quote(SECRET, safe='')}@example.com/{SERVICE}" + (f"?{query}" if query else ""),
+    )
+
+
+def as_json(**extra: Any) -> Connection:
+    fields = {
+        "conn_type": "bm", "host": "example.com", "login": "client", "password": SECRET, "schema": SERVICE,
+        "extra": extra,
+    }  # fmt: skip
+    return Connection.from_json(json.dumps(fields), conn_id="bm_default")
+
+
+def form(**extra: Any) -> Connection:
+    """As the form of Airflow 3 saves it: untouched fields are null."""
+    names = ("draft_only", "separator", "timeout", "verify", "proxies", "api_url", "token_url", "console_url")
+    return Connection(
+        conn_id="bm_default", conn_type="bm", host="example.com", login="client", password=SECRET,
+        schema=SERVICE, port=0, extra=json.dumps(dict.fromkeys(names) | extra),
+    )  # fmt: skip
+
+
+EXPECTED = BMSettings(
+    api_url="https://api.example.com/news/v1",
+    token_url="https://accounts.example.com/oauth2/access-token",
+    client_id="client",
+    client_secret=SECRET,
+    service_uuid=SERVICE,
+)
+
+
+def changed(**changes: Any) -> BMSettings:
+    return BMSettings(**{name: getattr(EXPECTED, name) for name in vars(EXPECTED)} | changes)
+
+
+PROXIES = {"https": "http://proxy.example.com:3128"}
+CONSOLE = "https://console.example.com/{campaign_uuid}"
+
+
+@pytest.mark.parametrize(
+    ("in_uri", "in_json", "expected"),
+    [
+        ({}, {}, EXPECTED),
+        ({"separator": "-"}, {"separator": "-"},
+         changed(api_url="https://api-example.com/news/v1",
+                 token_url="https://accounts-example.com/oauth2/access-token")),
+        (URLS, URLS, changed(**URLS)),
+        ({"api_url": "https://gw.example.com/bm/"}, {"api_url": " https://gw.example.com/bm "},
+         changed(api_url="https://gw.example.com/bm")),
+        ({"token_url": "https://gw.example.com/token/"}, {"token_url": "https://gw.example.com/token/"},
+         changed(token_url="https://gw.example.com/token/")),
+        ({"draft_only": "true"}, {"draft_only": True}, changed(draft_only=True)),
+        ({"draft_only": "1"}, {"draft_only": "YES"}, changed(draft_only=True)),
+        ({"draft_only": "false"}, {"draft_only": False}, EXPECTED),
+        ({"draft_only": "off"}, {"draft_only": "No"}, EXPECTED),
+        ({"timeout": "45"}, {"timeout": 45}, changed(timeout=45.0)),
+        ({"timeout": "0.5"}, {"timeout": 0.5}, changed(timeout=0.5)),
+        ({"verify": "/etc/ca.pem"}, {"verify": "/etc/ca.pem"}, changed(verify="/etc/ca.pem")),
+        ({"verify": "true"}, {"verify": True}, EXPECTED),
+        ({"proxies": json.dumps(PROXIES)}, {"proxies": PROXIES}, changed(proxies=PROXIES)),
+        ({"console_url": CONSOLE}, {"console_url": CONSOLE}, changed(console_url=CONSOLE)),
+    ],
+)  # fmt: skip
+def test_uri_json_and_form_mean_the_same(in_uri, in_json, expected):
+    assert settings_of(uri(**in_uri)) == expected
+    assert settings_of(as_json(**in_json)) == expected
+    assert settings_of(as_json(**in_uri)) == expected
+    assert settings_of(form(**in_json)) == expected
+
+
+@pytest.mark.parametrize("nothing", [None, "", "{}", {}, {"verify": None, "proxies": "", "draft_only": None}])
+def test_nothing_is_the_default(nothing):
+    assert settings_of(held(nothing)) == EXPECTED
+
+
+def test_what_the_sandbox_prints(sandbox):
+    settings = settings_of(Connection.from_json(sandbox.connection_json(), conn_id="bm_default"))
+    assert (settings.api_url, settings.token_url) == (sandbox.api_url, sandbox.token_url)
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, SERVICE), (OTHER, OTHER), (OTHER.upper(), OTHER)])
+def test_service(given, used):
+    assert settings_of(held(), given).service_uuid == used
+
+
+def test_no_service_is_for_the_task_to_give():
+    assert settings_of(held(schema=None)).service_uuid is None
+    assert settings_of(held(schema=""), OTHER).service_uuid == OTHER
+
+
+@pytest.mark.parametrize("given", ["", "x", "None", SERVICE + "/x"])
+def test_bad_service_of_the_task(given):
+    with pytest.raises(BMPayloadError, match="service_uuid"):
+        settings_of(held(), given)
+
+
+@pytest.mark.parametrize("url", [
+    "http://127.0.0.1:8081", "http://127.1.2.3", "http://localhost", "http://bm.localhost:1", "http://[::1]:8081",
+    "https://10.0.0.1/x", "https://[2001:db8::1]:8443/x", "HTTPS://GW.Example.com/x",
+])  # fmt: skip
+def test_good_urls(url):
+    assert settings_of(held({"api_url": url, "token_url": url + "/token"})).api_url == url
+
+
+@pytest.mark.parametrize("url", [
+    "http://example.com/news/v1", "http://127.0.0.1.example.com", "http://localhost.example.com",
+    "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "http://2130706433", "ftp://example.com",
+    "api.example.com", "//api.example.com", "/news/v1", "https://", "https:///x", "https://[::1", "https://a:b/",
+    "https://a:99999/", "https://user@example.com", "https://:pw@example.com", "https://example.com/?a=1",
+    "https://example.com/#a", "https://exa mple.com/", "http://evil.example.com\\.localhost/", "https://a\tb.c/",
+    "https://example.com/\nx", "https://example.com/a b", "mailto:a@example.com", 7, True, [], {},
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["api_url", "token_url"])
+def test_bad_urls(name, url):
+    with pytest.raises(BMConfigError, match=f"'bm_default', {name}: "):
+        settings_of(held(URLS | {name: url}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"host": None}, "Platform domain"), ({"host": " "}, "Platform domain"),
+        ({"host": "https://example.com"}, "Platform domain"), ({"host": "example.com/x"}, "Platform domain"),
+        ({"host": "example.com:443"}, "Platform domain"), ({"host": "exa mple.com"}, "Platform domain"),
+        ({"host": "-example.com"}, "Platform domain"), ({"host": "example..com"}, "Platform domain"),
+        ({"host": "exämple.com"}, "Platform domain"), ({"host": "a" * 64 + ".com"}, "Platform domain"),
+        ({"port": 8080}, "Port"),
+        ({"login": None}, "Client ID"), ({"login": ""}, "Client ID"),
+        ({"password": None}, "Client secret"), ({"password": ""}, "Client secret"),
+        ({"schema": "x"}, "Service UUID"), ({"schema": SERVICE + "/x"}, "Service UUID"),
+        ({"extra": "{"}, "Extra"), ({"extra": "[]"}, "Extra"), ({"extra": '"x"'}, "Extra"),
+        ({"extra": {"separator": "_"}}, "separator"), ({"extra": {"separator": [1]}}, "separator"),
+        ({"extra": {"separator": "_", **URLS}}, "separator"),
+        ({"extra": {"timeout": "soon"}}, "timeout"), ({"extra": {"timeout": 0}}, "timeout"),
+        ({"extra": {"timeout": -1}}, "timeout"), ({"extra": {"timeout": True}}, "timeout"),
+        ({"extra": {"timeout": "nan"}}, "timeout"), ({"extra": {"timeout": "inf"}}, "timeout"),
+        ({"extra": {"timeout": [30]}}, "timeout"), ({"extra": {"timeout": 86_400}}, "timeout"),
+        ({"extra": {"verify": False}}, "verify"), ({"extra": {"verify": "false"}}, "verify"),
+        ({"extra": {"verify": 0}}, "verify"), ({"extra": {"verify": ["/ca.pem"]}}, "verify"),
+        ({"extra": {"draft_only": "maybe"}}, "draft_only"), ({"extra": {"draft_only": 2}}, "draft_only"),
+        ({"extra": {"draft_only": []}}, "draft_only"), ({"extra": {"draft_only": "None"}}, "draft_only"),
+        ({"extra": {"console_url": "console.example.com"}}, "console_url"),
+        ({"extra": {"console_url": "https://console.example.com"}}, "console_url"),
+        ({"extra": {"console_url": "javascript:{campaign_uuid}"}}, "console_url"),
+        ({"extra": {"console_url": 7}}, "console_url"),
+        ({"extra": {"draftonly": True}}, "draftonly"), ({"extra": {"Authorization": "x"}}, "Authorization"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_named(changes, field):
+    with pytest.raises(BMConfigError, match=field) as caught:
+        settings_of(held(**changes))
+    assert "'bm_default'" in str(caught.value)
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize("port", [None, 0, 443])
+def test_ports_do_not_matter_beside_full_urls(port):
+    assert settings_of(held(URLS, port=port, host=None)).api_url == URLS["api_url"]
