@@ -132,7 +132,9 @@ class _Reader:
             raise self.wrong(key, example)
         if "@" in authority:
             raise self.wrong(key, "must not hold a user or password; they belong into login and password")
-        if not _AUTHORITY.fullmatch(authority) or not _is_port(authority.rpartition("]")[2].partition(":")[2]):
+        if not _AUTHORITY.fullmatch(authority) or not _is_port(
+            authority.rpartition("]")[2].partition(":")[2]
+        ):
             raise self.wrong(key, example)
         host = urlsplit(f"//{authority}").hostname or ""
         if scheme.lower() == "http" and not _is_loopback(host):
@@ -185,7 +187,9 @@ class _Reader:
             return None
         is_url = isinstance(value, str) and value.startswith(("https://", "http://"))
         if not is_url or "{campaign_uuid}" not in value:
-            raise self.wrong("console_url", f"must be a URL with {{campaign_uuid}} in it, not {shorten(value)}")
+            raise self.wrong(
+                "console_url", f"must be a URL with {{campaign_uuid}} in it, not {shorten(value)}"
+            )
         return str(value)
 
 

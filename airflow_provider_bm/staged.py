@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after which two drafts that are made later have a later ``created_dt``, which has no fractions.
 SETTLE = 1.5
-_PAUSE = 1.0
+#: Seconds between two looks at what another attempt does.
+PAUSE = 1.0
 
 Campaign = dict[str, Any]
 
@@ -41,7 +42,7 @@ class StagedCampaign:
     client: BMClient
     name: str
     store: StateStore | None = None
-    settle: float = SETTLE
+    settle: float = field(default_factory=lambda: SETTLE)
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     _mine: str | None = field(default=None, init=False)
@@ -71,7 +72,7 @@ class StagedCampaign:
                 self._drop_mine(unless=uuid)
                 if self.clock() - self._since.setdefault(uuid, self.clock()) < self._lease:
                     log.info("Another attempt of this task instance has made draft %s; leaving it time", uuid)
-                    self.sleep(min(_PAUSE, self._lease))
+                    self.sleep(PAUSE)
                     continue
                 log.warning("Nobody has activated draft %s; its maker must be dead. Taking it over", uuid)
                 self._mine, self._since[uuid] = uuid, self.clock()
@@ -99,22 +100,25 @@ class StagedCampaign:
         self.sleep(self.settle)
 
     def _activate(self, uuid: str) -> Campaign:
+        campaign = self.client.get_campaign(uuid)
+        if campaign["status"] != "draft":
+            return campaign
+        # The last thing before the PUT: once the lease is over another attempt may send its own.
         if self.clock() - self._since[uuid] > self._lease / 2:
-            # Another attempt may soon take it over, and a late PUT would come on top of its own.
             raise BMOutcomeUnknownError(
                 f"Draft {uuid} {self.name!r} was not activated, since that took too long; the next try "
                 "goes on with it.",
                 name=self.name,
             )
         try:
-            return self.client.set_campaign_status(uuid, "active")
+            return self.client.activate_draft(campaign)
         except BMOutcomeUnknownError:
             until = self.clock() + self._lease
             while self.clock() < until:
                 campaign = self.client.get_campaign(uuid)
                 if campaign["status"] != "draft":
                     return campaign
-                self.sleep(min(_PAUSE, self._lease / 4))
+                self.sleep(PAUSE)
             raise
 
     def _drop_mine(self, unless: str) -> None:

@@ -20,7 +20,7 @@ from airflow_provider_bm.campaigns import (
 )
 from airflow_provider_bm.client.assumptions import PAGE_SIZE, UNKNOWN_OUTCOME_STATUSES
 from airflow_provider_bm.client.query import Filters, fields_param, list_params
-from airflow_provider_bm.client.replies import Campaign, Reply, campaign_of, data_of, page_of
+from airflow_provider_bm.client.replies import Campaign, Page, Reply, campaign_of, data_of, page_of
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.client.transport import Params, Transport
 from airflow_provider_bm.exceptions import (
@@ -104,14 +104,20 @@ class BMClient:
             sending_type=sending_type, status=status, filters=filters, fields=fields, sort=sort
         )
         if isinstance(page_size, bool) or not isinstance(page_size, int) or page_size < 1:
-            raise BMPayloadError([Problem("page_size", page_size, "must be a whole number from 1")], "request")
+            raise BMPayloadError(
+                [Problem("page_size", page_size, "must be a whole number from 1")], "request"
+            )
         return self._pages(self._path(), query, page_size)
 
     def _pages(self, path: str, query: Params, page_size: int) -> Iterator[Campaign]:
         number, seen = 1, set()
-        while True:
+
+        def fetch() -> Page:
             params = [*query, ("page_number", str(number)), ("page_size", str(page_size))]
-            page = self._transport.repeat(lambda: page_of(self._call("GET", path, params), self._transport.scrub))  # noqa: B023
+            return page_of(self._call("GET", path, params), self._transport.scrub)
+
+        while True:
+            page = self._transport.repeat(fetch)
             if page.campaigns and page.number != number:
                 raise BMResponseError(f"GET {path} was asked for page {number} and gave page {page.number}")
             if not page.campaigns and number < page.total_pages:
@@ -170,7 +176,10 @@ class BMClient:
         elif given:
             # A status="draft" that is lost would send the clone.
             raise BMPayloadError(
-                [Problem(name, value, "must be in the CampaignClone itself") for name, value in given.items()],
+                [
+                    Problem(name, value, "must be in the CampaignClone itself")
+                    for name, value in given.items()
+                ],
                 "clone of a campaign",
             )
         return self._post(clone_uuid.to_payload())
@@ -226,8 +235,8 @@ class BMClient:
             return current
         if current["status"] == "finished":
             raise BMCampaignStateError(
-                f"Campaign {uuid} has finished (last execution {current.get('last_dt') or 'unknown'}) and cannot "
-                f"become {status}; clone it to send it again.",
+                f"Campaign {uuid} has finished (last execution {current.get('last_dt') or 'unknown'}) and "
+                f"cannot become {status}; clone it to send it again.",
                 current,
             )
         if status == "stopped":
@@ -235,9 +244,19 @@ class BMClient:
                 lambda: campaign_of(self._call("PATCH", path, body=body), uuid, self._transport.scrub)
             )
         if current["status"] == "draft":
-            payload = check_complete(_merge(current, body))
-            return self._put(path, uuid, payload)
+            return self.activate_draft(current)
         return self._once("PATCH", path, body, f"campaign {uuid} may be active", uuid, current.get("name"))
+
+    def activate_draft(self, draft: Campaign) -> Campaign:
+        """Start a draft by writing it back as active (3.4). Sent once, never repeated.
+
+        :param draft: as it was just read
+        :raises BMOutcomeUnknownError: it was started, or not
+        """
+        if self.settings.draft_only:
+            raise BMDraftOnlyError(f"The connection is draft_only: campaign {draft['uuid']} was not activated.")
+        payload = check_complete(_merge(draft, {"status": "active"}))
+        return self._put(self._path(draft["uuid"]), draft["uuid"], payload)
 
     def delete_campaign(self, campaign_uuid: str, *, missing_ok: bool = False) -> None:
         """Delete a campaign (3.6).
@@ -280,18 +299,30 @@ class BMClient:
         if self.settings.draft_only:
             payload = self._as_draft(payload, payload.get("name") or "without a name")
         name = payload.get("name")
-        what = f"a campaign named {name!r} may exist" if name else "a campaign without a name of its own may exist"
+        what = (
+            f"a campaign named {name!r} may exist"
+            if name
+            else "a campaign without a name of its own may exist"
+        )
         return self._once("POST", self._path(), payload, what, name=name)
 
     def _put(self, path: str, uuid: str, payload: dict[str, Any]) -> Campaign:
         if payload.get("status") == "active":
-            return self._once("PUT", path, payload, f"campaign {uuid} may be active", uuid, payload.get("name"))
+            return self._once(
+                "PUT", path, payload, f"campaign {uuid} may be active", uuid, payload.get("name")
+            )
         return self._transport.repeat(
             lambda: campaign_of(self._call("PUT", path, body=payload), uuid, self._transport.scrub)
         )
 
     def _once(
-        self, method: str, path: str, body: dict[str, Any], what: str, uuid: str | None = None, name: Any = None
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any],
+        what: str,
+        uuid: str | None = None,
+        name: Any = None,
     ) -> Campaign:
         """Make a call that can send messages: one time, and say so if nobody knows how it ended."""
         try:
@@ -309,7 +340,7 @@ class BMClient:
     def _as_draft(self, payload: dict[str, Any], campaign: str) -> dict[str, Any]:
         if payload.get("status") != "draft":
             log.warning(
-                "The connection is draft_only: campaign %r is saved as a draft instead of %s; nothing will be sent",
+                "The connection is draft_only: campaign %r is saved as a draft instead of %s; nothing is sent",
                 campaign,
                 payload.get("status") or "as it is",
             )

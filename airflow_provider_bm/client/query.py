@@ -26,7 +26,9 @@ _ONE_VALUE = ("eq", "neq", "startswith", "contains", "endswith", "doesnotcontain
 #: Parameters of the list that are not about columns (3.2).
 _NO_FILTERS = ("fields", "sort", "page_number", "page_size")
 _OPERATORS = (*_NO_VALUE, *_ONE_VALUE, *_MANY_VALUES)
-_KEY = re.compile(r"(?:(?P<operator>[a-z]+)\((?P<inner>[A-Za-z_][A-Za-z0-9_]*)\)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*))")
+_KEY = re.compile(
+    r"(?:(?P<operator>[a-z]+)\((?P<inner>[A-Za-z_][A-Za-z0-9_]*)\)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*))"
+)
 _COLUMN = re.compile(r"-?[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -91,7 +93,11 @@ def _pairs(filters: Filters) -> Iterator[tuple[str, Any]]:
     pairs = list(pairs) if isinstance(pairs, Iterable) and not isinstance(pairs, str) else [pairs]
     if any(not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs):
         raise BMPayloadError(
-            [Problem("filters", filters, 'must be a mapping such as {"startswith(name)": "Storm"}, or pairs')],
+            [
+                Problem(
+                    "filters", filters, 'must be a mapping such as {"startswith(name)": "Storm"}, or pairs'
+                )
+            ],
             "list of campaigns",
         )
     yield from pairs
@@ -104,13 +110,17 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
     name = f"filters[{key!r}]"
     if match is None or operator not in _OPERATORS:
         problems.append(
-            Problem(name, value, f"must be `field` or `operator(field)`, operator one of {', '.join(_OPERATORS)}")
+            Problem(
+                name, value, f"must be `field` or `operator(field)`, operator one of {', '.join(_OPERATORS)}"
+            )
         )
         return str(key), ""
     if key in _NO_FILTERS:
         problems.append(Problem(name, value, "is no filter; give it as an argument of its own"))
     if many and operator not in _MANY_VALUES:
-        problems.append(Problem(name, value, f"{operator} takes one value; use in, notin or between for several"))
+        problems.append(
+            Problem(name, value, f"{operator} takes one value; use in, notin or between for several")
+        )
         return key, ""
     texts = [_value(each) for each in value] if many else [_value(value)]
     if operator in _NO_VALUE:
@@ -118,7 +128,9 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
             problems.append(Problem(name, value, f"{operator} takes no value: give None, True or ''"))
         return key, FILTER_WITHOUT_VALUE
     if value is None or not texts or any(text is None for text in texts):
-        problems.append(Problem(name, value, "must be text, a number or a time; use isnull(field) for nothing"))
+        problems.append(
+            Problem(name, value, "must be text, a number or a time; use isnull(field) for nothing")
+        )
         return key, ""
     if many and any(FILTER_VALUE_SEPARATOR in (text or "") for text in texts):
         problems.append(Problem(name, value, "a value of several must not hold a comma"))

@@ -7,14 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from airflow_provider_bm.campaigns import campaign_id
+from airflow_provider_bm.campaigns.ids import check_id
+from airflow_provider_bm.campaigns.problems import Problems
 from airflow_provider_bm.client.assumptions import TOKEN_LIFETIME
 from airflow_provider_bm.client.retry import retry_after
 from airflow_provider_bm.client.token import Token
 from airflow_provider_bm.exceptions import (
     BMAPIError,
     BMAuthError,
-    BMPayloadError,
     BMResponseError,
     shorten,
 )
@@ -132,10 +132,9 @@ def _count(value: Any) -> int | None:
 def _campaign(data: Any, reply: Reply, scrub: Callable[[str], str]) -> Campaign:
     if not isinstance(data, dict):
         raise _unexpected(reply, "is not a campaign", data, scrub)
-    try:
-        uuid = campaign_id(data.get("uuid"), "uuid")
-    except BMPayloadError:
-        raise _unexpected(reply, "has no campaign uuid", data, scrub) from None
+    uuid = check_id("uuid", data.get("uuid"), Problems())
+    if uuid is None:
+        raise _unexpected(reply, "has no campaign uuid", data, scrub)
     if not isinstance(data.get("status"), str):
         raise _unexpected(reply, "has no campaign status", data, scrub)
     return {**data, "uuid": uuid}

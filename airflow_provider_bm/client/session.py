@@ -83,7 +83,10 @@ class BMSession(requests.Session):
         if not self._settings.draft_only or method in _HARMLESS:
             return
         # As it is on its way: with the host in lower case, and a path.
-        if method == "POST" and request.url == requests.Request("POST", self._settings.token_url).prepare().url:
+        if (
+            method == "POST"
+            and request.url == requests.Request("POST", self._settings.token_url).prepare().url
+        ):
             return
         allowed, status, body = _HARMLESS_STATUS.get(method), None, request.body
         try:

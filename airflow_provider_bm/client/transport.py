@@ -132,6 +132,12 @@ class Transport:
                 f"its CA bundle into the connection's extra 'verify'. ({why})",
                 permanent=True,
             )
+        if isinstance(cause, ssl.SSLError) and cause.library in ("X509", "PEM"):
+            return BMConnectError(
+                f"{call}: the file of the connection's extra 'verify' (or of REQUESTS_CA_BUNDLE) is no CA "
+                f"bundle. ({why})",
+                permanent=True,
+            )
         if _never_left(error):
             host = urlsplit(call.partition(" ")[2]).netloc
             return BMConnectError(f"{call}: no connection to {host} ({why})")

@@ -12,7 +12,6 @@ from airflow_provider_bm.client.assumptions import TOKEN_LIFETIME
 from airflow_provider_bm.client.replies import Reply, token_of
 from airflow_provider_bm.client.token import Token, TokenCache, forget_tokens
 from airflow_provider_bm.exceptions import (
-    BMAPIError,
     BMAuthError,
     BMForbiddenError,
     BMResponseError,
@@ -21,6 +20,7 @@ from airflow_provider_bm.exceptions import (
 from tests.client.conftest import settings_for
 
 TOKEN_PATH = "access-token"
+WRONG = "not-the-right-secret"
 WEEK = 604800
 
 
@@ -41,7 +41,8 @@ class Endpoint:
 
 
 @pytest.mark.parametrize(
-    ("lifetime", "good_until"), [(WEEK, WEEK - 300), (3600, 3300), (100, 90), (1, 0.9), (float("inf"), 10**12)]
+    ("lifetime", "good_until"),
+    [(WEEK, WEEK - 300), (3600, 3300), (100, 90), (1, 0.9), (float("inf"), 10**12)],
 )
 def test_renewed_before_it_expires(lifetime, good_until):
     endpoint = Endpoint(lifetime)
@@ -109,7 +110,8 @@ SHOWN = "a-token-to-be-hidden"
 @pytest.mark.parametrize(
     "body",
     [
-        "", "<html>", "[]", "null", "{}", '{"access_token": ""}', '{"access_token": null}', '{"access_token": 7}',
+        "", "<html>", "[]", "null", "{}",
+        '{"access_token": ""}', '{"access_token": null}', '{"access_token": 7}',
         f'{{"access_token": "{SHOWN}', f"access_token={SHOWN}&expires_in=7", f'"{SHOWN}"', f'["{SHOWN}"]',
         f'{{"access_token": "{SHOWN}\\r\\nX-Evil: 1"}}', f'{{"access_token": "{SHOWN} {SHOWN}"}}',
         f'{{"access_token": "{SHOWN}\\u0000"}}', f'{{"access_token": "{SHOWN}\\u00e9"}}',
@@ -179,7 +181,7 @@ def test_twenty_threads_renew_a_revoked_token_once(sandbox, client):
 
 def test_twenty_threads_share_a_refusal(sandbox, new_client):
     """Twenty tries with a wrong secret would have the account locked."""
-    client = new_client(client_secret="not-the-right-secret")
+    client = new_client(client_secret=WRONG)
     sandbox.fault("POST", TOKEN_PATH, delay=0.3)
 
     def refused(_):
@@ -201,8 +203,9 @@ def test_credentials_do_not_share_a_token(sandbox, new_client):
     for changes in ({}, {"client_id": "other", "client_secret": "the-secret-of-another"}, {}):
         list(new_client(**changes).list_campaigns())
     assert len(sandbox.requests("POST", TOKEN_PATH)) == 2
-    with pytest.raises(BMAPIError):
-        list(new_client(client_secret="not-the-right-secret").list_campaigns())
+    wrong = new_client(client_secret=WRONG)
+    with pytest.raises(BMAuthError):
+        list(wrong.list_campaigns())
 
 
 def test_an_expired_token_is_renewed_without_a_401(sandbox, new_client, monkeypatch):

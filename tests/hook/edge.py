@@ -86,7 +86,11 @@ class Edge:
 
     def _token(self, *_: Any) -> dict[str, Any]:
         self.issued += 1
-        return {"access_token": f"bm-token-number-{self.issued}", "token_type": "Bearer", "expires_in": 604800}
+        return {
+            "access_token": f"bm-token-number-{self.issued}",
+            "token_type": "Bearer",
+            "expires_in": 604800,
+        }
 
     def answer(self, method: str, url: str, *replies: dict[str, Any]) -> None:
         """Give these replies in turn, the last one for ever."""
@@ -137,11 +141,13 @@ CALLS = {
     "list": Call(lambda hook: list(hook.list_campaigns()), "GET", LIST, {"json": page(campaign())}),
     "get": Call(lambda hook: hook.get_campaign(UUID), "GET", ONE, _ACTIVE),
     "delete": Call(lambda hook: hook.delete_campaign(UUID), "DELETE", ONE, {"status_code": 204}),
-    "stop": Call(
-        lambda hook: hook.set_campaign_status(UUID, "stopped"), "PATCH", ONE, _STOPPED, campaign()
-    ),
+    "stop": Call(lambda hook: hook.set_campaign_status(UUID, "stopped"), "PATCH", ONE, _STOPPED, campaign()),
     "update a draft": Call(
-        lambda hook: hook.update_campaign(UUID, {"name": "Gale"}), "PUT", ONE, _DRAFT, campaign(status="draft")
+        lambda hook: hook.update_campaign(UUID, {"name": "Gale"}),
+        "PUT",
+        ONE,
+        _DRAFT,
+        campaign(status="draft"),
     ),
     "replace by a draft": Call(
         lambda hook: hook.update_campaign(UUID, writable(status="draft"), replace=True), "PUT", ONE, _DRAFT
@@ -152,7 +158,12 @@ CALLS = {
     ),
     "clone": Call(lambda hook: hook.clone_campaign(OTHER, name="Storm"), "POST", LIST, _NEW, once=True),
     "update an active one": Call(
-        lambda hook: hook.update_campaign(UUID, {"template": "Hi"}), "PUT", ONE, _ACTIVE, campaign(), once=True
+        lambda hook: hook.update_campaign(UUID, {"template": "Hi"}),
+        "PUT",
+        ONE,
+        _ACTIVE,
+        campaign(),
+        once=True,
     ),
     "replace by an active one": Call(
         lambda hook: hook.update_campaign(UUID, writable(), replace=True), "PUT", ONE, _ACTIVE, once=True
@@ -203,4 +214,6 @@ FAILED = {
     status: {"status_code": status, "json": error_body()} for status in (408, 500, 502, 503, 504, 520)
 } | {"HTML 502": {"status_code": 502, **_HTML}}
 #: With a reply of these, everybody knows that nothing was done.
-REFUSED = {status: {"status_code": status, "json": error_body()} for status in (400, 403, 404, 405, 409, 422, 429)}
+REFUSED = {
+    status: {"status_code": status, "json": error_body()} for status in (400, 403, 404, 405, 409, 422, 429)
+}

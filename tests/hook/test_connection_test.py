@@ -10,7 +10,17 @@ import pytest
 from airflow_provider_bm import hooks
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.hooks import BMHook
-from tests.hook.edge import LIST, NEVER_LEFT, NO_REPLY, SERVICE, TOKEN_URL, campaign, connection, error_body, page
+from tests.hook.edge import (
+    LIST,
+    NEVER_LEFT,
+    NO_REPLY,
+    SERVICE,
+    TOKEN_URL,
+    campaign,
+    connection,
+    error_body,
+    page,
+)
 
 GOOD_TOKEN = {"json": {"access_token": "bm-token-that-is-good"}}
 GOOD_LIST = {"json": page(campaign())}
@@ -23,20 +33,35 @@ WRONG = {"status_code": 401, "json": {"error": "invalid_client", "error_descript
         (GOOD_TOKEN, GOOD_LIST, True, f"Token and service {SERVICE} work"),
         (GOOD_TOKEN, {"json": page()}, True, "Token and service"),
         (WRONG, GOOD_LIST, False, "Token failed: HTTP 401 invalid_client .*No such client"),
-        ({"status_code": 400, "json": {"error": "invalid_client"}}, GOOD_LIST, False, "Token failed.*Client secret"),
+        (
+            {"status_code": 400, "json": {"error": "invalid_client"}},
+            GOOD_LIST,
+            False,
+            "Token failed.*Client secret",
+        ),
         ({"status_code": 403}, GOOD_LIST, False, "Token .*not allowed.*IP address"),
         ({"status_code": 404}, GOOD_LIST, False, "Token .*not found"),
         ({"status_code": 503}, GOOD_LIST, False, "Token failed: HTTP 503"),
         ({"text": "<html>Welcome</html>"}, GOOD_LIST, False, "Token failed.*is not JSON"),
         (NO_REPLY["time-out"], GOOD_LIST, False, r"Not reachable \(token\).*accounts.example.com"),
-        (NEVER_LEFT["connection refused"], GOOD_LIST, False, r"Not reachable \(token\).*accounts.example.com"),
+        (
+            NEVER_LEFT["connection refused"],
+            GOOD_LIST,
+            False,
+            r"Not reachable \(token\).*accounts.example.com",
+        ),
         (GOOD_TOKEN, NEVER_LEFT["connection refused"], False, r"Not reachable \(service\).*api.example.com"),
         (GOOD_TOKEN, NO_REPLY["reset"], False, r"Not reachable \(service\).*api.example.com"),
         (GOOD_TOKEN, {"status_code": 404, "json": error_body("x")}, False, f"Service .*not found.*{SERVICE}"),
         (GOOD_TOKEN, {"status_code": 403}, False, "Service .*not allowed.*IP address"),
         (GOOD_TOKEN, {"status_code": 401}, False, "Service failed: HTTP 401"),
         (GOOD_TOKEN, {"json": {}}, False, "Service failed: The reply to GET"),
-        (GOOD_TOKEN, {"status_code": 302, "headers": {"Location": "/login"}}, False, "Service failed.*redirected"),
+        (
+            GOOD_TOKEN,
+            {"status_code": 302, "headers": {"Location": "/login"}},
+            False,
+            "Service failed.*redirected",
+        ),
     ],
 )
 def test_which_one_failed(hook, edge, token, service, good, text):

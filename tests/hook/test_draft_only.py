@@ -11,7 +11,19 @@ import requests
 
 from airflow_provider_bm.exceptions import BMDraftOnlyError
 from airflow_provider_bm.hooks import BMHook
-from tests.hook.edge import API, GIVEN, LIST, ONE, OTHER, TOKEN_URL, UUID, campaign, connection, page, writable
+from tests.hook.edge import (
+    API,
+    GIVEN,
+    LIST,
+    ONE,
+    OTHER,
+    TOKEN_URL,
+    UUID,
+    campaign,
+    connection,
+    page,
+    writable,
+)
 
 DRAFT = campaign(status="draft")
 WRITES = {

@@ -141,7 +141,7 @@ def test_a_refused_token_is_renewed_and_the_call_replayed(hook, edge, waits, nam
 def test_a_token_refused_twice_is_an_error(hook, edge, waits, name):
     call = CALLS[name]
     call.prepare(edge, {"status_code": 401, "json": error_body("Token is not valid")})
-    with pytest.raises(BMAuthError, match="HTTP 401 invalid_request on .*Token is not valid") as caught:
+    with pytest.raises(BMAuthError, match=r"HTTP 401 invalid_request on .*Token is not valid") as caught:
         call.do(hook)
     assert caught.value.permanent
     assert (len(edge.token_requests), len(edge.sent(call.method))) == (2, 2)
@@ -153,7 +153,9 @@ def test_redirects_are_not_followed(hook, edge, waits, name):
     call = CALLS[name]
     away = {"status_code": 307, "headers": {"Location": "https://other.example.net/news"}}
     call.prepare(edge, away)
-    with pytest.raises((BMResponseError, BMOutcomeUnknownError), match="redirected.*other.example.net") as caught:
+    with pytest.raises(
+        (BMResponseError, BMOutcomeUnknownError), match=r"redirected.*other.example.net"
+    ) as caught:
         call.do(hook)
     assert caught.value.permanent
     assert isinstance(caught.value, BMOutcomeUnknownError) == call.once
@@ -192,7 +194,10 @@ def test_items_of_a_400_are_in_the_message_and_on_the_error(hook, edge):
 @pytest.mark.parametrize(
     ("reply", "text"),
     [
-        ({"status_code": 502, "text": "<html><style>p {}</style><h1>Bad <b>Gateway</b></h1>"}, "'Bad Gateway'"),
+        (
+            {"status_code": 502, "text": "<html><style>p {}</style><h1>Bad <b>Gateway</b></h1>"},
+            "'Bad Gateway'",
+        ),
         ({"status_code": 502, "text": ""}, "(empty)"),
         ({"status_code": 502, "json": ["odd"]}, "odd"),
         ({"status_code": 502, "json": {"message": {"nested": 1}, "items": "odd"}}, "nested"),

@@ -105,14 +105,14 @@ def test_pages_that_shift_give_each_campaign_once(hook, edge):
 
 
 def test_a_page_of_which_all_is_known_is_not_the_end(hook, edge):
-    edge.answer("GET", LIST, *({"json": page(*rows(r), number=n, pages=3)} for n, r in ((1, 1), (2, 1), (3, 2))))
+    edge.answer(
+        "GET", LIST, *({"json": page(*rows(r), number=n, pages=3)} for n, r in ((1, 1), (2, 1), (3, 2)))
+    )
     assert numbers(hook.list_campaigns()) == [1, 2]
 
 
 def test_the_number_of_pages_may_shrink(hook, edge):
-    edge.answer(
-        "GET", LIST, {"json": page(*rows(1), number=1, pages=3)}, {"json": page(number=2, pages=1)}
-    )
+    edge.answer("GET", LIST, {"json": page(*rows(1), number=1, pages=3)}, {"json": page(number=2, pages=1)})
     assert numbers(hook.list_campaigns()) == [1]
     assert len(edge.requests) == 2
 
@@ -126,7 +126,7 @@ def test_a_server_that_repeats_a_page_is_an_error(hook, edge):
 
 
 def test_an_empty_page_in_the_middle_is_an_error(hook, edge):
-    """"Stop all active campaigns" must not take it for the end."""
+    """ "Stop all active campaigns" must not take it for the end."""
     edge.answer("GET", LIST, {"json": page(*rows(1), pages=3)}, {"json": page(number=2, pages=3)})
     with pytest.raises(BMResponseError, match="page 2 of 3"):
         list(hook.list_campaigns())

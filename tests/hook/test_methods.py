@@ -25,7 +25,6 @@ from tests.hook.edge import (
     OTHER,
     SECRET,
     SERVICE,
-    TOKEN_URL,
     UUID,
     campaign,
     connection,
@@ -41,8 +40,10 @@ def test_the_token_request(hook, edge):
     assert request.method == "POST"
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert "Authorization" not in request.headers
-    assert request.body == "grant_type=client_credentials&client_id=client&client_secret=" + (
-        requests.models.RequestEncodingMixin._encode_params({"": SECRET})[1:]
+    assert (
+        request.body
+        == "grant_type=client_credentials&client_id=client&client_secret="
+        + (requests.models.RequestEncodingMixin._encode_params({"": SECRET})[1:])
     )
 
 
@@ -130,7 +131,8 @@ def test_a_clone_in_one_piece_takes_no_overrides(hook, edge, more):
          {"status": "draft", "schedule_type": "now", "schedule_rrule": None}),
         ({"query_type": "segmentation", "query": '{"segmentation":[]}', "status": "draft"},
          {"query_type": "all"}, {"status": "draft", "query": None}),
-        ({"webpush_icon": None, "webpush_title": ""}, {"name": "Gale"}, {"name": "Gale", "webpush_title": ""}),
+        ({"webpush_icon": None, "webpush_title": ""}, {"name": "Gale"},
+         {"name": "Gale", "webpush_title": ""}),
         ({"status": "finished"}, {"name": "Gale"}, {"status": "finished", "name": "Gale"}),
         ({"status": "stopped"}, {"name": "Gale"}, {"status": "stopped", "name": "Gale"}),
         ({}, {"status": "stopped"}, {"status": "stopped"}),
@@ -202,7 +204,9 @@ def test_status(hook, edge, before, wanted, method):
 def test_a_finished_campaign_has_no_other_status(hook, edge, wanted):
     last = "2026-01-02T00:00:00+00:00"
     edge.answer("GET", ONE, {"json": campaign(status="finished", last_dt=last)})
-    with pytest.raises(BMCampaignStateError, match=f"has finished .*{last[:10]}.* cannot become {wanted}.*clone"):
+    with pytest.raises(
+        BMCampaignStateError, match=f"has finished .*{last[:10]}.* cannot become {wanted}.*clone"
+    ):
         hook.set_campaign_status(UUID, wanted)
     assert edge.sent() == [("GET", ONE)]
 

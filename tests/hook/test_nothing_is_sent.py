@@ -70,7 +70,13 @@ def test_bad_replacement(hook, edge, changes, field):
 
 @pytest.mark.parametrize(
     "overrides",
-    [{"status": "stopped"}, {"schedule_rrule": "soon"}, {"template_vars": "a=b"}, {"nam": "x"}, {"sender": ""}],
+    [
+        {"status": "stopped"},
+        {"schedule_rrule": "soon"},
+        {"template_vars": "a=b"},
+        {"nam": "x"},
+        {"sender": ""},
+    ],
 )
 def test_bad_clone(hook, edge, overrides):
     with pytest.raises(BMPayloadError):

@@ -9,7 +9,14 @@ from airflow_provider_bm.exceptions import BMAuthError
 from airflow_provider_bm.hooks import BMHook
 from tests.hook.edge import API, LIST, ONE, TOKEN_URL, campaign, connection, page
 
-PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+PROXY_VARIABLES = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
 
 
 @pytest.fixture(autouse=True)

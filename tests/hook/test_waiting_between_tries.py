@@ -51,7 +51,8 @@ def in_future(**delta: float) -> str:
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("value", "at_least", "at_most"),
-    [("7", 7, 7.2), ("0", 0, 0.2), ("0.5", 0.5, 0.7), ("-3", 0, 0.2), (lambda: in_future(seconds=20), 18, 20.2),
+    [("7", 7, 7.2), ("0", 0, 0.2), ("0.5", 0.5, 0.7), ("-3", 0, 0.2),
+     (lambda: in_future(seconds=20), 18, 20.2),
      (lambda: in_future(seconds=-20), 0, 0.2), ("soon", 0.25, 0.5), ("nan", 0.25, 0.5), ("inf", 0.25, 0.5)],
 )  # fmt: skip
 def test_retry_after_is_honoured(hook, edge, waits, status, value, at_least, at_most):
@@ -124,7 +125,9 @@ def test_waits_have_jitter(hook, edge, waits):
     assert len(set(waits)) == 20
 
 
-@pytest.mark.parametrize("fault", [{"status_code": 503}, NO_REPLY["time-out"], {"text": "<html>"}, limited("1")])
+@pytest.mark.parametrize(
+    "fault", [{"status_code": 503}, NO_REPLY["time-out"], {"text": "<html>"}, limited("1")]
+)
 @pytest.mark.parametrize("name", ["get", "create", "resume"])
 def test_a_token_that_cannot_be_had_is_not_asked_for_in_two_loops(hook, edge, waits, name, fault):
     """Tries of the call times tries of the token would be 25."""
@@ -158,7 +161,8 @@ def test_a_renewal_that_fails_is_not_an_unknown_outcome(hook, edge, waits):
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        (None, None), ("", None), ("5", 5), ("5.5", 5.5), ("-1", 0), ("nan", None), ("inf", None), ("x", None),
+        (None, None), ("", None),
+        ("5", 5), ("5.5", 5.5), ("-1", 0), ("nan", None), ("inf", None), ("x", None),
         ("Mon, 02 Mar 2026 12:00:30 GMT", 30),
         ("Monday, 02-Mar-26 12:00:30 GMT", 30),  # RFC 850
         ("Mon Mar  2 12:00:30 2026", 30),  # asctime

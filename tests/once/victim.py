@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_bm import staged
+
 CLASSES = {"create": "BMCreateCampaignOperator", "clone": "BMCloneCampaignOperator"}
 
 
@@ -37,10 +39,10 @@ class FileStore:
 class TaskInstance:
     """What the operators use of a task instance."""
 
-    dag_id, run_id, task_id, map_index = "warn", "scheduled__2026", "send", -1
+    dag_id, task_id, map_index = "warn", "send", -1
 
-    def __init__(self, try_number: int, boundary: Callable[[str], None]) -> None:
-        self.try_number, self.boundary = try_number, boundary
+    def __init__(self, run_id: str, try_number: int, boundary: Callable[[str], None]) -> None:
+        self.run_id, self.try_number, self.boundary = run_id, try_number, boundary
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.boundary(f"xcom {key}: before")
@@ -50,39 +52,43 @@ class TaskInstance:
 def attempt(
     kind: str,
     arguments: dict[str, Any],
+    pipe: Any,
     *,
     connection: str,
+    run_id: str,
     store: str | None = None,
     try_number: int = 1,
     die_at: int | None = None,
-    gate: Any = None,
+    step: bool = False,
 ) -> None:
     """Run one try to its end, or to the boundary where it dies.
 
+    :param pipe: each boundary is sent, and at last ``("end", outcome, result)``
     :param die_at: number of the boundary at which SIGKILL comes
-    :param gate: a pipe: each boundary is sent, and waits for an answer before it is crossed; the end of the
-        try is sent too
+    :param step: wait at each boundary for an answer
     """
     os.environ["AIRFLOW_CONN_BM_DEFAULT"] = connection
+    # The sandbox's clock runs twenty times as fast: a second of created_dt is 0.05 s here.
+    staged.SETTLE, staged.PAUSE = 0.2, 0.1
     count = 0
 
     def boundary(label: str) -> None:
         nonlocal count
-        if gate is not None:
-            gate.send(label)
-            gate.recv()
         if die_at == count:
             os.kill(os.getpid(), signal.SIGKILL)
+        pipe.send(label)
+        if step:
+            pipe.recv()
         count += 1
 
     instrument(boundary)
-    outcome = "returned"
     try:
-        result = run(kind, arguments, TaskInstance(try_number, boundary), FileStore(Path(store), boundary) if store else None)
+        kept = FileStore(Path(store), boundary) if store else None
+        result = run(kind, arguments, TaskInstance(run_id, try_number, boundary), kept)
     except Exception as error:
-        outcome, result = type(error).__name__, str(error)
-    if gate is not None:
-        gate.send(("end", outcome, result))
+        pipe.send(("end", type(error).__name__, str(error)))
+    else:
+        pipe.send(("end", "returned", result))
 
 
 def run(kind: str, arguments: dict[str, Any], ti: TaskInstance, store: FileStore | None) -> Any:

@@ -141,6 +141,8 @@ def write_dag(dag: Any) -> None:
     DagBundlesManager().sync_bundles_to_db()
     bag = processing.DagBag("/dev/null")
     bag.bag_dag(dag)
+    if not dag.relative_fileloc:
+        dag.relative_fileloc = Path(dag.fileloc).name
     if hasattr(bag, "sync_to_db"):  # 3.0
         bag.sync_to_db(BUNDLE, None)
     else:

@@ -1,0 +1,113 @@
+"""What is assumed of the API, not known: one test for each, which says so, and names the line to change.
+
+The first test fails if an assumption is added without one here.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_bm.client import assumptions, client, query
+from airflow_provider_bm.client.replies import Reply, token_of
+from airflow_provider_bm.client.retry import MOST_TRIES
+from airflow_provider_bm.exceptions import BMAPIError, BMOutcomeUnknownError
+
+TESTED = set()
+
+
+def assumes(name):
+    TESTED.add(name)
+
+    def keep(test):
+        return test
+
+    return keep
+
+
+def asked(sandbox):
+    """Query of the last list, as it came in."""
+    return sandbox.requests("GET", "/campaigns")[-1]["query"]
+
+
+def test_each_assumption_has_a_test():
+    assert {name for name in vars(assumptions) if name.isupper()} == TESTED
+
+
+@assumes("FILTER_VALUE_SEPARATOR")
+def test_several_values_of_a_filter_are_separated_by_commas(sandbox, client, payload):
+    for status in ("draft", "stopped", "active"):
+        sandbox.create(**payload, status=status, schedule_type="now")
+    found = client.list_campaigns(status=["draft", "stopped"])
+    assert {one["status"] for one in found} == {"draft", "stopped"}
+    assert asked(sandbox)["in(status)"] == "draft,stopped"
+
+
+@assumes("FILTER_WITHOUT_VALUE")
+def test_an_operator_without_value_has_true_after_the_equals_sign(sandbox, client, payload):
+    sandbox.create(**payload, status="draft")
+    assert len(list(client.list_campaigns(filters={"isnull(last_dt)": None}))) == 1
+    assert asked(sandbox)["isnull(last_dt)"] == "true"
+
+
+@assumes("SORT_SEPARATOR")
+def test_columns_of_sort_are_separated_by_commas(sandbox, client, payload):
+    for name, status in (("b", "draft"), ("a", "draft"), ("c", "stopped")):
+        sandbox.create(**payload | {"name": name}, status=status, schedule_type="now")
+    assert [one["name"] for one in client.list_campaigns(sort=["-status", "name"])] == ["c", "a", "b"]
+    assert asked(sandbox)["sort"] == "-status,name"
+
+
+@assumes("FIELDS_SEPARATOR")
+def test_fields_are_separated_by_commas(sandbox, client, payload):
+    sandbox.create(**payload, status="draft")
+    (found,) = client.list_campaigns(fields=["tasks", "messages"])
+    assert {"tasks", "messages"} <= found.keys()
+    assert asked(sandbox)["fields"] == "tasks,messages"
+
+
+@assumes("PAGE_SIZE")
+def test_a_hundred_rows_are_asked_for_and_perpage_is_believed(sandbox, client):
+    assert list(client.list_campaigns()) == []
+    assert asked(sandbox)["page_size"] == str(assumptions.PAGE_SIZE) == "100"
+
+
+@assumes("TOKEN_LIFETIME")
+def test_a_token_of_unknown_lifetime_is_used_for_an_hour():
+    reply = Reply("POST /token", 200, {}, b'{"access_token": "abc"}')
+    assert token_of(reply).lifetime == assumptions.TOKEN_LIFETIME == 3600
+
+
+@assumes("UNKNOWN_OUTCOME_STATUSES")
+@pytest.mark.parametrize("status", [408, 500, 501, 502, 503, 504, 520, 599, 400, 404, 409, 425, 429])
+def test_after_408_and_5xx_nobody_knows_whether_it_was_done(sandbox, client, payload, status):
+    sandbox.fault("POST", "campaigns", status=status)
+    unknown = status == 408 or status >= 500
+    with pytest.raises(BMOutcomeUnknownError if unknown else BMAPIError) as caught:
+        client.create_campaign(payload)
+    assert caught.value.status == status
+    assert (status in assumptions.UNKNOWN_OUTCOME_STATUSES) is unknown
+
+
+@assumes("PASSING_STATUSES")
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 400, 403, 404, 405, 409, 422, 425])
+def test_408_429_and_5xx_may_pass(sandbox, client, status):
+    sandbox.fault("GET", "campaigns", status=status, times=None)
+    with pytest.raises(BMAPIError):
+        list(client.list_campaigns())
+    passing = status in (408, 429) or status >= 500
+    assert len(sandbox.requests("GET", "campaigns")) == (MOST_TRIES if passing else 1)
+    assert (status in assumptions.PASSING_STATUSES) is passing
+
+
+def test_a_401_is_renewed_because_tokens_are_assumed_to_end_so(sandbox, client):
+    sandbox.revoke_tokens()
+    list(client.list_campaigns())
+    sandbox.revoke_tokens()
+    list(client.list_campaigns())
+    assert [one["status"] for one in sandbox.requests("GET")] == [200, 401, 200]
+
+
+def test_they_are_used_from_the_one_place():
+    for module in (client, query):
+        for name in TESTED & vars(module).keys():
+            assert getattr(module, name) is getattr(assumptions, name)

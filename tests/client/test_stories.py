@@ -1,0 +1,220 @@
+"""Whole stories over real sockets: what the server did is counted, and so is what people got."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.exceptions import (
+    BMBadRequestError,
+    BMConflictError,
+    BMConnectError,
+    BMForbiddenError,
+    BMNotFoundError,
+    BMOutcomeUnknownError,
+    BMRateLimitError,
+    BMResponseError,
+    BMServerError,
+    BMTimeoutError,
+    BMTransportError,
+)
+from tests.client.conftest import settings_for
+
+STAFF = 40
+LATER = {"schedule_rrule": "2099-05-01 17:05:00"}
+#: Faults after which the server has done what it was asked to, and those after which it has not.
+APPLIED = {
+    "lost": {"lose_reply": True},
+    "cut off": {"truncate": True},
+    "garbage": {"garbage": True},
+    "late": {"delay_after": 1.0},
+    "gateway time-out": {"status": 504, "apply": True},
+    "HTML": {"html": True, "apply": True},
+    "HTML with 200": {"html": True, "status": 200, "apply": True},
+    "wrong shape": {"body": {"data": []}},
+    "redirect": {"status": 303, "headers": {"Location": "/elsewhere"}, "apply": True},
+}
+NOT_APPLIED = {"dropped": {"drop": True}, "unavailable": {"status": 503}}
+KNOWN = {
+    400: BMBadRequestError, 403: BMForbiddenError, 404: BMNotFoundError, 405: BMBadRequestError,
+    409: BMConflictError, 422: BMBadRequestError, 429: BMRateLimitError,
+}  # fmt: skip
+
+
+def sent(sandbox) -> int:
+    """Messages that went out, once all campaigns are through."""
+    sandbox.clock.advance(60)
+    return len(sandbox.messages())
+
+
+@pytest.fixture
+def hasty(new_client):
+    return new_client(timeout=0.4)
+
+
+@pytest.mark.parametrize("fault", APPLIED | NOT_APPLIED)
+def test_a_created_campaign_is_sent_once_at_the_most(sandbox, hasty, waits, payload, fault):
+    sandbox.fault("POST", "campaigns", **(APPLIED | NOT_APPLIED)[fault])
+    with pytest.raises(BMOutcomeUnknownError, match="'Storm' may exist") as caught:
+        hasty.create_campaign(payload)
+    assert caught.value.name == "Storm"
+    assert len(sandbox.requests("POST", "campaigns")) == 1
+    assert len(sandbox.campaigns()) == (fault in APPLIED)
+    assert sent(sandbox) == STAFF * (fault in APPLIED)
+    assert waits == []
+
+
+@pytest.mark.parametrize("fault", APPLIED)
+@pytest.mark.parametrize("before", ["draft", "stopped"])
+def test_a_started_campaign_is_sent_once_at_the_most(sandbox, hasty, payload, fault, before):
+    uuid = sandbox.create(**payload, status=before, schedule_type="now")["uuid"]
+    method = "PUT" if before == "draft" else "PATCH"
+    sandbox.fault(method, uuid, **APPLIED[fault])
+    with pytest.raises(BMOutcomeUnknownError, match=f"campaign {uuid} may be active"):
+        hasty.set_campaign_status(uuid, "active")
+    assert len(sandbox.requests(method)) == 1
+    assert sent(sandbox) <= STAFF
+
+
+@pytest.mark.parametrize("status", KNOWN)
+def test_a_refused_create_sends_nothing(sandbox, client, payload, status):
+    sandbox.fault("POST", "campaigns", status=status)
+    with pytest.raises(KNOWN[status]) as caught:
+        client.create_campaign(payload)
+    assert caught.value.status == status
+    assert (len(sandbox.requests("POST", "campaigns")), sent(sandbox)) == (1, 0)
+
+
+def test_a_revoked_token_sends_once(sandbox, client, payload):
+    list(client.list_campaigns())
+    sandbox.revoke_tokens()
+    client.create_campaign(payload)
+    assert [one["status"] for one in sandbox.requests("POST", "campaigns")] == [401, 201]
+    assert sent(sandbox) == STAFF
+
+
+@pytest.mark.parametrize("stage", [{"delay": 1.0}, {"drop": True}])
+def test_a_token_that_does_not_come_is_no_unknown_outcome(sandbox, hasty, payload, stage):
+    sandbox.fault("POST", "access-token", times=None, **stage)
+    with pytest.raises(BMTransportError) as caught:
+        hasty.create_campaign(payload)
+    assert caught.value.of_token
+    assert (len(sandbox.requests("POST", "campaigns")), sandbox.campaigns()) == (0, [])
+
+
+def test_nobody_there(sandbox, client, waits, payload):
+    list(client.list_campaigns())
+    sandbox.stop()
+    with pytest.raises(BMConnectError, match=f"no connection to 127.0.0.1:{sandbox.port}.*refused"):
+        client.create_campaign(payload)
+    assert waits == []
+    with pytest.raises(BMConnectError):
+        list(client.list_campaigns())
+    assert len(waits) == 4
+
+
+READS = {
+    "dropped": ({"drop": True}, BMTransportError), "lost": ({"lose_reply": True}, BMTransportError),
+    "cut off": ({"truncate": True}, BMTransportError), "garbage": ({"garbage": True}, BMResponseError),
+    "HTML": ({"html": True}, BMServerError),
+    "HTML with 200": ({"html": True, "status": 200}, BMResponseError),
+    "late": ({"delay": 1.0}, BMTimeoutError), "wrong shape": ({"body": [1]}, BMResponseError),
+    "limited": ({"status": 429, "headers": {"Retry-After": "2"}}, BMRateLimitError),
+    "broken": ({"status": 500}, BMServerError),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", READS)
+@pytest.mark.parametrize("times", [2, None])
+def test_reads_go_on_for_a_while(sandbox, hasty, waits, payload, fault, times):
+    uuid = sandbox.create(**payload, status="draft")["uuid"]
+    effect, error = READS[fault]
+    sandbox.fault("GET", uuid, times=times, **effect)
+    if times:
+        assert hasty.get_campaign(uuid)["uuid"] == uuid
+    else:
+        with pytest.raises(error) as caught:
+            hasty.get_campaign(uuid)
+        assert type(caught.value) is error
+    assert len(sandbox.requests("GET", uuid)) == (3 if times else 5)
+    assert len(waits) == (2 if times else 4)
+
+
+@pytest.mark.parametrize("fault", {**APPLIED, **NOT_APPLIED}.keys() - {"redirect", "wrong shape"})
+def test_delete_stop_and_a_draft_are_repeated_until_done(sandbox, hasty, payload, fault):
+    effect = (APPLIED | NOT_APPLIED)[fault]
+    one, two = (
+        sandbox.create(**payload, **LATER, status="active", schedule_type="once")["uuid"] for _ in "12"
+    )
+    for method in ("PATCH", "DELETE", "PUT"):
+        sandbox.fault(method, **effect)
+    assert hasty.set_campaign_status(one, "stopped")["status"] == "stopped"
+    assert hasty.update_campaign(two, {"status": "stopped", "name": "Gale"})["name"] == "Gale"
+    hasty.delete_campaign(one)
+    assert [each["name"] for each in sandbox.campaigns()] == ["Gale"]
+    # A 204 has no body that could be garbage, or cut off but in its head.
+    for method in ("PATCH", "PUT"):
+        assert len(sandbox.requests(method)) == 2
+    with pytest.raises(BMNotFoundError):
+        hasty.delete_campaign(one)
+
+
+def test_the_whole_life_of_a_campaign(sandbox, client, payload):
+    made = client.create_campaign(payload | {"status": "draft", "template": "It is {temp}, {first_name}"})
+    assert client.get_campaign(made["uuid"])["status"] == "draft"
+    assert client.update_campaign(made["uuid"], {"name": "Gale"})["name"] == "Gale"
+    clone = client.clone_campaign(made["uuid"], template_vars={"temp": -22}, status="draft", name="Now")
+    assert sent(sandbox) == 0
+    client.set_campaign_status(clone["uuid"], "active")
+    assert sent(sandbox) == STAFF
+    assert all(message["text"].startswith("It is -22, ") for message in sandbox.messages())
+    assert client.get_campaign(clone["uuid"])["status"] == "finished"
+    client.set_campaign_status(made["uuid"], "active")
+    client.delete_campaign(clone["uuid"])
+    assert [each["name"] for each in client.list_campaigns()] == ["Gale"]
+    assert sent(sandbox) == 2 * STAFF
+
+
+def test_a_draft_only_connection_messages_nobody(sandbox, new_client, payload):
+    client = new_client(draft_only=True)
+    made = client.create_campaign(payload)
+    client.clone_campaign(made["uuid"])
+    client.update_campaign(made["uuid"], {"status": "active"})
+    assert [each["status"] for each in sandbox.campaigns()] == ["draft"] * 2
+    assert sent(sandbox) == 0
+
+
+def test_a_list_over_many_pages_of_a_server_that_gives_fewer(sandbox, client, payload):
+    for number in range(230):
+        sandbox.create(**payload | {"name": f"{number:03}"}, status="draft")
+    found = [one["name"] for one in client.list_campaigns(page_size=5000, sort="name")]
+    assert found == [f"{number:03}" for number in range(230)]
+    sizes = [(one["query"]["page_number"], one["query"]["page_size"]) for one in sandbox.requests("GET")]
+    assert sizes == [("1", "5000"), ("2", "100"), ("3", "100")]
+    names = client.list_campaigns(filters={"startswith(name)": "22", "status": ["draft", "active"]})
+    assert len(list(names)) == 10
+
+
+def test_a_rate_limit_is_waited_for(sandbox, client, waits):
+    sandbox.rate_limit(0, retry_after="Fri, 01 Jan 2100 00:00:00 GMT")
+    with pytest.raises(BMRateLimitError, match="asks to wait") as caught:
+        list(client.list_campaigns())
+    assert caught.value.retry_after > 10**9
+    assert (len(sandbox.requests("GET")), waits) == (1, [])
+
+
+def test_what_the_session_repeats_by_itself_is_nothing(sandbox, client, payload):
+    sandbox.fault("POST", "campaigns", times=None, lose_reply=True)
+    url = f"{sandbox.api_url}/services/{sandbox.service_uuid}/campaigns"
+    with pytest.raises(OSError, match=r".*"):
+        client.session.post(url, json=payload | {"status": "active", "schedule_type": "now"})
+    assert len(sandbox.requests("POST", "campaigns")) == 1
+
+
+def test_close_ends_the_connections(sandbox):
+    client = BMClient(settings_for(sandbox))
+    list(client.list_campaigns())
+    client.close()
+    list(client.list_campaigns())
+    assert [one["connection"] for one in sandbox.requests("GET")] == [1, 2]
+    client.close()
