@@ -8,12 +8,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_provider_bm.sandbox import SandboxClient
+from airflow_provider_bm.sandbox import Sandbox, SandboxClient
 from tools.airflow_env import ROOT
 
 WEATHER_TEMPLATE = (
     "Good morning {first_name}. Seattle today: as cold as {temp}, wind {wind}. Stay in if you can."
 )
+
+REGIONS_TEMPLATE = "Hello {first_name}. {headline} {advice}"
 
 
 @contextlib.contextmanager
@@ -56,17 +58,22 @@ def sandbox_process(
                 process.wait()
 
 
-def set_the_stage(sandbox: SandboxClient) -> dict[str, str]:
+def set_the_stage(sandbox: Sandbox | SandboxClient) -> dict[str, str]:
     """Write the drafts that the examples clone, as people would in the console.
 
     :returns: the Airflow variables that the examples read
     """
-    draft = sandbox.create(
+    common = {"sending_type": "sms", "sender": "+41587000000", "status": "draft"}
+    weather = sandbox.create(
         name="Weather alert (draft)",
-        sending_type="sms",
         template=WEATHER_TEMPLATE,
-        sender="+41587000000",
         recipient_lists=sandbox.recipient_lists["customers"],
-        status="draft",
+        **common,
     )
-    return {"weather_alert_draft": draft["uuid"]}
+    regions = sandbox.create(
+        name="News of the regions (draft)",
+        template=REGIONS_TEMPLATE,
+        recipient_lists=sandbox.recipient_lists["staff"],
+        **common,
+    )
+    return {"weather_alert_draft": weather["uuid"], "regions_draft": regions["uuid"]}

@@ -1,0 +1,192 @@
+"""One campaign, whatever becomes of the reply: lost, cut off, garbage, late, or a gateway's word."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_bm import once
+from airflow_provider_bm.client import retry
+from airflow_provider_bm.once import STATE_KEY
+from tests.once.victim import FileStore, TaskInstance, run
+
+KINDS = pytest.mark.parametrize("kind", ["create", "clone"])
+#: What happens to a POST that was carried out.
+LOST = {
+    "lost": {"lose_reply": True},
+    "cut off": {"truncate": True},
+    "garbage": {"garbage": True},
+    "HTML": {"html": True, "apply": True},
+    "500": {"status": 500, "apply": True},
+    "502": {"status": 502, "apply": True},
+    "503": {"status": 503, "apply": True},
+    "504": {"status": 504, "apply": True},
+    "408": {"status": 408, "apply": True},
+    "late": {"delay_after": 0.9},
+    "carried out when the client has given up": {"delay": 0.9},
+}
+#: What happens to one that was not, without the client being able to know.
+VANISHED = {"dropped": {"drop": True}, "502": {"status": 502}, "503": {"status": 503}, "HTML": {"html": True}}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, sandbox):
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(once, "_FIRST_PAUSE", 0.1)
+    # In flight is twice both time-outs: 2 s.
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.5))
+
+
+def execute(task, kind, *, number=1, store=None, **arguments):
+    ti = TaskInstance("run", number, lambda _: None)
+    return run(kind, {**task[kind], **arguments}, ti, store)
+
+
+def posts(sandbox):
+    return sandbox.requests(method="POST", path="/campaigns")
+
+
+@KINDS
+@pytest.mark.parametrize("how", LOST)
+def test_carried_out(sandbox, task, assert_sent_once, caplog, kind, how):
+    sandbox.fault(method="POST", path="/campaigns", **LOST[how])
+    uuid = execute(task, kind)
+    assert len(posts(sandbox)) == 1
+    assert_sent_once("run")
+    assert f"Campaign {uuid}" in caplog.text
+    assert "an earlier request of this task instance made it" in caplog.text
+
+
+@KINDS
+@pytest.mark.parametrize("how", VANISHED)
+@pytest.mark.parametrize("stored", [False, True], ids=["no_store", "store"])
+def test_not_carried_out(sandbox, task, assert_sent_once, tmp_path, kind, how, stored):
+    """The try fails, and says what to look for; the next one looks again, and only then sends."""
+    store = FileStore(tmp_path / "state", lambda _: None) if stored else None
+    sandbox.fault(method="POST", path="/campaigns", **VANISHED[how])
+    with pytest.raises(AirflowException, match="a campaign named '.* \\[[0-9a-f]{10}\\]' may exist") as error:
+        execute(task, kind, store=store)
+    assert not isinstance(error.value, AirflowFailException)  # Airflow's retries apply
+    assert len(posts(sandbox)) == 1
+    execute(task, kind, number=2, store=store)
+    assert len(posts(sandbox)) == 2
+    assert_sent_once("run")
+
+
+@KINDS
+@pytest.mark.parametrize("how", ["lost", "502", "late"])
+def test_without_deduplicate_it_is_up_to_a_person(sandbox, task, kind, how):
+    sandbox.fault(method="POST", path="/campaigns", **LOST[how])
+    with pytest.raises(AirflowFailException, match="before you repeat this, or it may be sent twice"):
+        execute(task, kind, deduplicate=False, name="Storm")
+    assert len(posts(sandbox)) == 1
+    assert "name" not in posts(sandbox)[0]["body"] or posts(sandbox)[0]["body"]["name"] == "Storm"
+
+
+@KINDS
+@pytest.mark.parametrize("status", [400, 403, 404, 409, 422, 429])
+def test_refused_is_not_unknown(sandbox, task, kind, status):
+    sandbox.fault(method="POST", path="/campaigns", status=status)
+    with pytest.raises(Exception, match=f"HTTP {status}"):
+        execute(task, kind)
+    assert [each["method"] for each in sandbox.requests()] == ["POST", "POST"]  # token, and once
+
+
+def test_a_first_try_makes_no_extra_request(sandbox, task, tmp_path):
+    execute(task, "create")
+    execute(task, "clone", store=FileStore(tmp_path / "state", lambda _: None))
+    assert [each["method"] for each in sandbox.requests(path="/campaigns")] == ["POST", "POST"]
+
+
+def test_with_the_store_a_retry_makes_one_get(sandbox, task, tmp_path):
+    store = FileStore(tmp_path / "state", lambda _: None)
+    uuid = execute(task, "create", store=store)
+    seen = len(sandbox.requests())
+    assert execute(task, "create", number=2, store=store) == uuid
+    # Airflow 3.3.2 can run the same try again.
+    assert execute(task, "create", number=1, store=store) == uuid
+    assert [each["method"] for each in sandbox.requests()[seen:]] == ["GET", "GET"]
+    kept = json.loads((tmp_path / "state").read_text())[STATE_KEY]
+    assert kept["uuid"] == uuid
+    assert kept["name"].startswith("Storm [")
+
+
+def test_a_campaign_that_a_person_deleted(sandbox, task, tmp_path):
+    """It is not made anew by itself; deleting the record, too, says that it should be."""
+    store = FileStore(tmp_path / "state", lambda _: None)
+    uuid = execute(task, "create", store=store)
+    from airflow_provider_bm.hooks import BMHook
+
+    BMHook().delete_campaign(uuid)
+    with pytest.raises(AirflowFailException, match=f"delete '{STATE_KEY}' from the task instance's state"):
+        execute(task, "create", number=2, store=store)
+    (tmp_path / "state").unlink()
+    assert execute(task, "create", number=2, store=store) != uuid
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["server filters", "server does not"])
+@pytest.mark.parametrize(
+    "name", ["Storm", "O'Neil \"quoted\"", "a,b;c", "[brackets] (and) more", "Sturm ⛈️ ü", "100% & more=less?"]
+)
+def test_found_by_any_name(sandbox, task, assert_sent_once, name, ignored):
+    for number in range(150):
+        sandbox.create(name=f"Other {number}", status="draft")
+    sandbox.fault(method="POST", path="/campaigns", lose_reply=True)
+    sandbox.ignore_filters = ignored
+    execute(task, "create", name=name)
+    assert len(posts(sandbox)) == 1
+    assert_sent_once("run")
+
+
+def test_similar_names_are_not_taken(sandbox, task, assert_sent_once):
+    uuid = execute(task, "create", deduplicate=False)
+    assert execute(task, "create", number=2) != uuid
+    assert_sent_once("run")
+
+
+def test_a_server_that_does_not_filter_and_has_too_many(sandbox, task, monkeypatch):
+    monkeypatch.setattr(once, "MOST_CAMPAIGNS", 20)
+    for number in range(30):
+        sandbox.create(name=f"Other {number}", status="draft")
+    sandbox.ignore_filters = True
+    with pytest.raises(Exception, match="whether it exists is not known"):
+        execute(task, "create", number=2)
+    assert posts(sandbox) == []
+
+
+def test_adopting_says_what_is_different(sandbox, task, caplog):
+    execute(task, "create")
+    caplog.set_level(logging.WARNING)
+    execute(task, "create", number=2, template="Something else", sender="+41580000001")
+    assert "sender is '+41587000000' instead of '+41580000001'" in caplog.text
+    assert "template is 'Stay at home, {first_name}.' instead of 'Something else'" in caplog.text
+
+
+def test_the_name(sandbox, task):
+    execute(task, "create")
+    execute(task, "clone")
+    names = [each["body"]["name"] for each in posts(sandbox)]
+    key = once.task_key("warn", "run", "send", -1)
+    assert names == [f"Storm [{key}]", f"warn.send [{key}]"]
+    assert len(key) == 10
+    assert key != once.task_key("warn", "run", "send", 0)
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_staged(sandbox, task, assert_sent_once, monkeypatch, how):
+    """The PUT that activates is lost: it is not repeated."""
+    monkeypatch.setattr("airflow_provider_bm.staged.SETTLE", 0.2)
+    monkeypatch.setattr("airflow_provider_bm.staged.PAUSE", 0.1)
+    sandbox.fault(method="PUT", path="/campaigns", **LOST[how])
+    execute(task, "create", staged=True)
+    assert len(sandbox.requests(method="PUT")) == 1
+    assert_sent_once("run")
+
+
+def test_staged_drafts_stay_drafts(sandbox, task):
+    execute(task, "create", staged=True, status="draft")
+    assert sandbox.requests(method="PUT") == []
+    assert sandbox.executions() == []
