@@ -254,7 +254,9 @@ class BMClient:
         :raises BMOutcomeUnknownError: it was started, or not
         """
         if self.settings.draft_only:
-            raise BMDraftOnlyError(f"The connection is draft_only: campaign {draft['uuid']} was not activated.")
+            raise BMDraftOnlyError(
+                f"The connection is draft_only: campaign {draft['uuid']} was not activated."
+            )
         payload = check_complete(_merge(draft, {"status": "active"}))
         return self._put(self._path(draft["uuid"]), draft["uuid"], payload)
 
@@ -340,7 +342,7 @@ class BMClient:
     def _as_draft(self, payload: dict[str, Any], campaign: str) -> dict[str, Any]:
         if payload.get("status") != "draft":
             log.warning(
-                "The connection is draft_only: campaign %r is saved as a draft instead of %s; nothing is sent",
+                "The connection is draft_only: campaign %r is kept a draft instead of %s; nothing is sent",
                 campaign,
                 payload.get("status") or "as it is",
             )

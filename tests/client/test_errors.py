@@ -77,7 +77,7 @@ def _all_names(kind):
     return {name for each in own for name in vars(each)}
 
 
-@pytest.mark.parametrize("error", map(_loses_of_token, SAMPLES), ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [_loses_of_token(error) for error in SAMPLES], ids=repr)
 def test_it_travels_with_of_token(error):
     marked = copy.copy(error)
     marked.of_token = True
@@ -97,8 +97,10 @@ def test_class_of_a_status(status, kind):
     assert BMAPIError.for_status(status) is kind
 
 
-PASSING = {BMTransportError, BMConnectError, BMTimeoutError, BMResponseError, BMConflictError, BMRateLimitError,
-           BMServerError}  # fmt: skip
+PASSING = {
+    BMTransportError, BMConnectError, BMTimeoutError, BMResponseError, BMConflictError, BMRateLimitError,
+    BMServerError,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", sorted(descendants(BMError), key=str))

@@ -103,7 +103,7 @@ def test_a_tunnel_that_is_not_made_has_sent_nothing(sandbox, new_client, proxies
     """The API never saw the request: that is known, also of a POST."""
     api = sandbox.api_url.replace("http://", "https://")
     client = new_client(api_url=api, proxies={"https": proxies[0].url if there else "http://127.0.0.1:9"})
-    with pytest.raises(BMConnectError, match="no connection to 127.0.0.1") as caught:
+    with pytest.raises(BMConnectError, match=r"no connection to 127\.0\.0\.1") as caught:
         client.create_campaign(payload)
     assert not caught.value.of_token
     assert proxies[0].seen == ([f"CONNECT {urlsplit(api).netloc}"] if there else [])

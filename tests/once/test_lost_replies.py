@@ -141,7 +141,9 @@ def test_found_by_any_name(sandbox, task, assert_sent_once, name, ignored):
     assert_sent_once("run")
 
 
-def test_similar_names_are_not_taken(sandbox, task, assert_sent_once):
+@pytest.mark.parametrize("ignored", [False, True], ids=["server filters", "server does not"])
+def test_similar_names_are_not_taken(sandbox, task, assert_sent_once, ignored):
+    sandbox.ignore_filters = ignored
     uuid = execute(task, "create", deduplicate=False)
     assert execute(task, "create", number=2) != uuid
     assert_sent_once("run")

@@ -1,0 +1,29 @@
+"""The DAGs of the system tests: one task each, and a sandbox and a connection of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DEFERRED: dict[str, Any] = {"deferrable": True}
+#: So seldom that Airflow does not notice by itself that the campaign has finished.
+SELDOM: dict[str, Any] = {"poke_interval": 600}
+
+#: dag_id: what is special about its BMCreateCampaignOperator.
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "killed_waiting": {},
+    "killed_posting": {},
+    "mark_failed_worker": {},
+    "mark_failed_deferred": DEFERRED,
+    "clear_worker": {},
+    "clear_deferred": DEFERRED,
+    "let_it_go_worker": {"stop_on_kill": False},
+    "let_it_go_deferred": {"stop_on_kill": False, **DEFERRED},
+    "finished_worker": SELDOM,
+    "finished_deferred": SELDOM | DEFERRED,
+    "triggerer_SIGTERM": DEFERRED,
+    "triggerer_SIGKILL": DEFERRED,
+}
+
+
+def connection_id(dag_id: str) -> str:
+    return f"bm_{dag_id}".lower()

@@ -1,0 +1,102 @@
+"""The task of a scenario: what a person does to it, and what it and its campaign have become."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from airflow_provider_bm.sandbox import Sandbox
+from tests.system.running import RunningAirflow
+from tools.airflow_env import is_airflow_2
+
+RUN = "once"
+
+
+class Task:
+    """The task `send` of a DAG, in its only run."""
+
+    def __init__(self, airflow: RunningAirflow, sandbox: Sandbox, dag_id: str) -> None:
+        self.airflow, self.sandbox, self.dag_id = airflow, sandbox, dag_id
+        self.path = f"/dags/{dag_id}/dagRuns/{RUN}/taskInstances/send"
+
+    def start(self) -> Task:
+        """Run the DAG."""
+        body = {"dag_run_id": RUN, "logical_date": "2026-01-02T00:00:00Z"}
+        self.airflow.api("POST", f"/dags/{self.dag_id}/dagRuns", body)
+        return self
+
+    # Airflow
+
+    def instance(self) -> dict[str, Any]:
+        return dict(self.airflow.api("GET", self.path))
+
+    def process(self, number: int = 1) -> psutil.Process:
+        """The process that executes the operator in a try, once there is one."""
+        note = self.airflow.notes / f"{self.dag_id}.{number}"
+        self.until(f"try {number} is executed", note.exists)
+        return psutil.Process(int(note.read_text()))
+
+    def kill(self, number: int = 1) -> None:
+        """kill -9 the process that executes the operator."""
+        os.kill(self.process(number).pid, signal.SIGKILL)
+
+    def mark_failed(self) -> None:
+        """What the button of the UI does."""
+        body = {"new_state": "failed"} | ({"dry_run": False} if is_airflow_2() else {})
+        self.airflow.api("PATCH", self.path, body)
+
+    def clear(self) -> None:
+        """What the button of the UI does."""
+        body = {"dag_run_id": RUN, "task_ids": ["send"], "only_failed": False, "dry_run": False}
+        self.airflow.api("POST", f"/dags/{self.dag_id}/clearTaskInstances", body)
+
+    # Waiting for something
+
+    def until(self, what: str, condition: Callable[[], Any]) -> Any:
+        return self.airflow.until(f"{self.dag_id}: {what}", condition)
+
+    def until_state(self, state: str) -> None:
+        self.until(f"is {state}", lambda: self.instance()["state"] == state)
+
+    def until_watched(self) -> None:
+        """Wait until the task or its trigger looks at the campaign, from now on."""
+        looks = len(self.sandbox.requests("GET"))
+        self.until("looks at its campaign", lambda: len(self.sandbox.requests("GET")) > looks)
+
+    def until_quiet(self, seconds: float = 3) -> None:
+        """Wait until nobody has asked the sandbox for anything for a while."""
+        seen, since = -1, time.monotonic()
+
+        def quiet() -> bool:
+            nonlocal seen, since
+            if (count := len(self.sandbox.requests())) != seen:
+                seen, since = count, time.monotonic()
+            return time.monotonic() - since > seconds
+
+        self.until("leaves its campaign alone", quiet)
+
+    # The campaign
+
+    def finish(self) -> None:
+        """Let the campaign come to its end."""
+        self.sandbox.clock.advance(3600)
+
+    @property
+    def campaign(self) -> dict[str, Any]:
+        """The campaign, of which there is one, and which has been sent once."""
+        campaigns = self.sandbox.campaigns()
+        assert len(campaigns) == 1, campaigns
+        executions = self.sandbox.executions()
+        assert len(executions) == 1, executions
+        assert len(self.sandbox.requests("POST", "/campaigns")) == 1
+        return campaigns[0]
+
+    @property
+    def stops(self) -> int:
+        """How often it was told to stop."""
+        return len(self.sandbox.requests("PATCH"))

@@ -1,0 +1,325 @@
+"""What the documentation says is so: links, code, names, arguments, and the messages that it quotes."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import tomllib
+import urllib.error
+import urllib.request
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_bm import campaigns, exceptions, operators, sandbox
+from airflow_provider_bm.campaigns.vocabulary import CONDITIONS
+from airflow_provider_bm.client import BMClient, BMSettings, assumptions
+from airflow_provider_bm.connection import EXTRAS
+from airflow_provider_bm.once import CLOCK_SKEW, MOST_CAMPAIGNS, STATE_KEY, in_flight, marked
+from airflow_provider_bm.sandbox.__main__ import parser as sandbox_parser
+from airflow_provider_bm.staged import SETTLE
+from airflow_provider_bm.waiting import TOLERATED_FAILURES
+from tests.support.harness import load_dag
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`]+)`")
+#: What a message is filled with: elsewhere told apart by …, and these words.
+FILLED_IN = re.compile(
+    r"…|(?<=[a-z)]): |\bHTTP \d+|\b(?:GET|POST|PUT|PATCH)\b|\b2000\b"
+    r"|^(?:Connection|Token|Service)(?= (?:failed|not found))|\((?:token|service|status stopped)\b"
+)
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def blocks(language: str) -> list[Any]:
+    """The code blocks of all pages."""
+    found = []
+    for page in PAGE_NAMES:
+        for number, (name, code) in enumerate(FENCE.findall(text_of(page))):
+            if name == language:
+                found.append(pytest.param(code, id=f"{page}-{number}"))
+    return found
+
+
+def prose(page: str) -> str:
+    return FENCE.sub("", text_of(page))
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ +(.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def tables(page: str) -> list[list[list[str]]]:
+    """The tables of a page: rows of cells, the heading first."""
+    found = []
+    for lines in re.findall(r"(?:^\|.*\|$\n?)+", prose(page), re.MULTILINE):
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines.splitlines()]
+        found.append([rows[0], *rows[2:]])
+    return found
+
+
+def table(page: str, heading: str) -> list[list[str]]:
+    """The rows of the one table whose first heading is this."""
+    (rows,) = [rows for rows in tables(page) if rows[0][0] == heading]
+    return rows[1:]
+
+
+def classes() -> dict[str, type]:
+    """What users import from the four modules."""
+    found = {}
+    for name in ("operators", "sensors", "triggers", "hooks"):
+        module = importlib.import_module(f"airflow_provider_bm.{name}")
+        for key, value in vars(module).items():
+            if (
+                key.startswith("BM")
+                and isinstance(value, type)
+                and value.__module__.startswith(module.__name__)
+            ):
+                found[key] = value
+    return found
+
+
+def arguments(cls: type) -> set[str]:
+    """Arguments that a class takes, its own and those of its bases."""
+    return {name for each in cls.__mro__ for name in inspect.signature(each.__init__).parameters} - {"self"}
+
+
+@cache
+def texts_in_source() -> str:
+    """All texts of the package, docstrings aside, with … for what is filled in."""
+    found = []
+    for path in sorted((ROOT / "airflow_provider_bm").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
+                found.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return "\n".join(found).replace("%s", "…").replace("%r", "…").replace("%d", "…")
+
+
+@pytest.mark.parametrize("page", PAGE_NAMES)
+def test_links_lead_somewhere(page):
+    broken = []
+    for target in LINK.findall(prose(page)):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (ROOT / page).parent / path if path else ROOT / page
+        if not file.is_file() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert not broken
+
+
+def test_every_page_is_in_the_index():
+    linked = {target.partition("#")[0] for target in LINK.findall(text_of("docs/index.md"))}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
+
+
+@pytest.mark.parametrize("page", PAGE_NAMES)
+def test_no_path_of_a_machine(page):
+    assert not re.findall(
+        r"(?<![\w.}/])/(?:home|root|work|tmp|Users|opt|usr|var|mnt|private)\b\S*", text_of(page)
+    )
+    assert "C:\\" not in text_of(page)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_compiles(code):
+    compile(code, "<documentation>", "exec")
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_calls_us_as_we_are(code):
+    """Imports exist, and keyword arguments are arguments."""
+    known: dict[str, Any] = classes()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("airflow_provider_bm"):
+            module = importlib.import_module(node.module)
+            assert not [alias.name for alias in node.names if not hasattr(module, alias.name)]
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        if isinstance(function, ast.Attribute) and function.attr == "partial":
+            function = function.value
+        if isinstance(function, ast.Name) and function.id in known:
+            taken = arguments(known[function.id])
+            assert not [word.arg for word in node.keywords if word.arg and word.arg not in taken]
+
+
+@pytest.mark.parametrize("code", [each for each in blocks("python") if "with DAG(" in each.values[0]])
+def test_dags_parse(code, tmp_path):
+    file = tmp_path / "documented.py"
+    file.write_text(code)
+    (dag_id,) = re.findall(r'with DAG\(\s*"(\w+)"', code)
+    assert load_dag(file, dag_id).tasks
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        each
+        for each in blocks("python")
+        if re.search(r"^(query =|with Sandbox\()", each.values[0], re.MULTILINE)
+    ],
+)
+def test_what_stands_by_itself_runs(code):
+    names: dict[str, Any] = {}
+    exec(compile(code, "<documentation>", "exec"), names)
+    if "query" in names:
+        assert names["query"].to_json()
+
+
+def test_the_query_in_json_is_the_first_one_of_the_builder():
+    page = text_of("docs/segmentation.md")
+    (query_text,) = [code for language, code in FENCE.findall(page) if language == "json"]
+    first = next(code for language, code in FENCE.findall(page) if language == "python")
+    names: dict[str, Any] = {}
+    exec(compile(first, "<documentation>", "exec"), names)
+    assert names["query"].to_dict() == json.loads(query_text)
+
+
+def test_the_builder_has_every_method_and_condition_named():
+    page = text_of("docs/segmentation.md")
+    named = {
+        word for row in table("docs/segmentation.md", "Start") for word in CODE.findall(" ".join(row[:2]))
+    }
+    query = campaigns.SegmentationQuery
+    public = {name for name in vars(query) if re.match(r"(where|and_|or_)", name)}
+    assert named == public
+    (conditions,) = re.findall(r"The conditions are `([^`]+)`", page)
+    assert set(conditions.split()) == set(CONDITIONS)
+
+
+def test_the_table_of_classes():
+    rows = {CODE.findall(row[0])[0]: row for row in table("README.md", "Class")}
+    known = classes()
+    public = {*operators.__all__, "BMCampaignSensor", "BMCampaignTrigger", "BMHook"}
+    assert set(rows) == public
+    for name, row in rows.items():
+        wanted = {word for word in CODE.findall(row[2]) if not word.startswith('"')}
+        assert wanted
+        assert wanted <= arguments(known[name]), name
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/templating.md"])
+def test_arguments_of_sending_and_waiting_exist(page):
+    words = {
+        "wait_for_completion",
+        "deferrable",
+        "poke_interval",
+        "timeout",
+        "stop_on_kill",
+        "deduplicate",
+        "staged",
+    }
+    assert words <= set(CODE.findall(prose(page)))
+    for name in ("BMCreateCampaignOperator", "BMCloneCampaignOperator"):
+        assert words <= arguments(getattr(operators, name))
+
+
+def test_every_extra_is_described_and_no_other():
+    described = [CODE.findall(row[0])[0] for row in table("docs/connection.md", "Extra")]
+    assert sorted(described) == sorted(EXTRAS)
+    named = re.findall(r"extras\s+((?:`\w+`[,and\s]*)+)", text_of("CHANGELOG.md"))
+    assert set(CODE.findall(named[0])) == set(EXTRAS)
+
+
+def test_every_make_target_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in PAGE_NAMES:
+        in_code = [*CODE.findall(prose(page)), *(code for _, code in FENCE.findall(text_of(page)))]
+        named = {name for code in in_code for name in re.findall(r"\bmake ([a-z]+)", code)}
+        assert named <= targets, page
+
+
+@pytest.mark.parametrize("page", PAGE_NAMES)
+def test_quoted_messages_are_ours(page):
+    """In tables of messages, each piece between what is filled in is a piece of a text in the source."""
+    messages = [
+        message
+        for rows in tables(page)
+        if rows[0][0] == "Message"
+        for row in rows[1:]
+        for message in CODE.findall(row[0])
+    ]
+    assert bool(messages) == (page in ("docs/connection.md", "docs/errors.md", "docs/templating.md"))
+    pieces = {piece.strip(" .,:;()") for message in messages for piece in FILLED_IN.split(message)}
+    assert not [piece for piece in pieces if piece not in texts_in_source()]
+
+
+def test_the_tree_of_errors_is_whole():
+    (tree,) = [code for _, code in FENCE.findall(text_of("docs/errors.md")) if code.startswith("BMError\n")]
+    named = set(re.findall(r"\bBM\w+Error\b", tree))
+    assert named == {name for name in vars(exceptions) if re.fullmatch(r"BM\w*Error", name)} - {"BMError"}
+
+
+def test_every_assumption_is_named():
+    named = {CODE.findall(row[0])[0] for row in table("docs/api-assumptions.md", "Name")}
+    assert named == {name for name in vars(assumptions) if name.isupper()}
+    for row in table("docs/api-assumptions.md", "What is assumed"):
+        path = CODE.findall(row[1])[0]
+        assert (ROOT / "airflow_provider_bm" / path).is_file(), path
+        for name in CODE.findall(row[1])[1:]:
+            assert name in (ROOT / "airflow_provider_bm" / path).read_text(), name
+
+
+def test_every_dependency_is_justified():
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    run, develop = [rows[1:] for rows in tables("docs/dependencies.md") if rows[0][0] == "Package"]
+
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[<>=\[ ]", each)[0] for each in requirements}
+
+    assert {CODE.findall(row[0])[0] for row in run} == names(pyproject["project"]["dependencies"])
+    assert {CODE.findall(row[0])[0] for row in develop} == names(pyproject["dependency-groups"]["dev"])
+    assert set(pyproject["project"]["optional-dependencies"]) == {"sandbox"}
+
+
+def test_the_sandbox_has_what_is_named():
+    page = "docs/sandbox.md"
+    options = {option for action in sandbox_parser()._actions for option in action.option_strings}
+    assert {word for row in table(page, "Option") for word in CODE.findall(row[0])} == options - {
+        "-h",
+        "--help",
+    }
+    with sandbox.Sandbox() as running:
+        control = set()
+        for row in table(page, "Python"):
+            for code in CODE.findall(row[0]):
+                assert hasattr(running, code.partition("(")[0]), code
+            control |= {words.split()[-1] for words in CODE.findall(row[1]) if " " in words}
+        with pytest.raises(urllib.error.HTTPError) as error:
+            urllib.request.urlopen(f"{running.url}/_sandbox/")
+        said = error.value.read().decode()
+    assert not [name for name in control if name not in said]
+
+
+def test_the_limits_of_once_are_as_said():
+    page = text_of("docs/one-campaign.md")
+    url = "https://example.com"
+    client = BMClient(BMSettings(api_url=url, token_url=url, client_id="c", client_secret="not a secret"))
+    assert in_flight(client) == timedelta(seconds=80)
+    assert "80 seconds" in page
+    assert f"after {80 + 2 * SETTLE:.0f} seconds" in " ".join(page.split())
+    assert f"More than {MOST_CAMPAIGNS} newer" in page
+    assert f"`{STATE_KEY}`" in page
+    assert marked("Storm warning", "7c41e09ab2") in page
+    assert timedelta(minutes=10) == CLOCK_SKEW
+    assert TOLERATED_FAILURES == 5
