@@ -47,12 +47,13 @@ class BMCampaignSensor(BMTemplating, BaseSensorOperator):
         )
 
     :param campaign_uuid: the campaign to wait for (templated)
-    :param target_status: wait for this status: ``active``, ``stopped``, ``finished`` or ``draft``
+    :param target_status: wait for this status: ``active``, ``stopped``, ``finished`` or ``draft`` (templated)
     :param executed_after: wait until the campaign has executed at this time or later (its ``last_dt``),
         instead: an aware datetime or a text with offset, such as ``{{ data_interval_start }}``. For
         recurring campaigns, which do not finish. (templated)
-    :param failed_status: statuses at which to fail
-    :param fields: optional parts of the returned campaign: ``tasks``, ``messages``
+    :param failed_status: statuses at which to fail (templated)
+    :param fields: optional parts of the returned campaign: ``tasks``, ``messages`` (templated). XCom keeps
+        what is returned: with ``messages``, phone numbers and texts.
     :param deferrable: wait in the triggerer, without a worker slot; default: Airflow's
         ``operators.default_deferrable``
     :param bm_conn_id: Airflow connection of type ``bm`` (templated)

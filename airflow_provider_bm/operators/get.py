@@ -16,7 +16,8 @@ class BMGetCampaignOperator(BMOperator):
     """Reads a campaign and returns it (API 3.3, 4.4).
 
     :param campaign_uuid: the campaign (templated)
-    :param fields: optional parts of the response: ``tasks``, ``messages`` (templated)
+    :param fields: optional parts of the response: ``tasks``, ``messages`` (templated). XCom keeps what is
+        returned: with ``messages``, phone numbers and texts. For a count, use the hook in a task of your own.
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: there is none, or it was refused

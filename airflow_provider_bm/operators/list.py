@@ -31,9 +31,11 @@ class BMListCampaignsOperator(BMOperator):
     :param status: only these statuses: ``active``, ``stopped``, ``finished``, ``draft`` (templated)
     :param filters: ``{"operator(field)": value}``, ``{"field": value}``, or pairs of these, after the URL
         Filtering Guidelines; a list of values means ``in`` (templated)
-    :param fields: optional parts of each campaign: ``tasks``, ``messages`` (templated)
+    :param fields: optional parts of each campaign: ``tasks``, ``messages`` (templated). XCom keeps what is
+        returned: with ``messages``, phone numbers and texts.
     :param sort: columns, ``-created_dt`` for descending (templated)
-    :param limit: campaigns to return at the most; None: all. What is returned is stored in XCom.
+    :param limit: campaigns to return at the most; None: all. Airflow maps over 1024 of them at the most
+        (``core.max_map_length``).
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: a filter is not valid, or was refused

@@ -71,13 +71,14 @@ class SubmitOperator(BMOperator):
         from airflow_provider_bm.once import OneCampaign, marked, task_key
         from airflow_provider_bm.staged import StagedCampaign
 
+        if self.staged and not self.deduplicate:
+            raise BMPayloadError([Problem("staged", True, "needs deduplicate=True")])
+        payload, send = self.post()
         if not self.deduplicate:
-            if self.staged:
-                raise BMPayloadError([Problem("staged", True, "needs deduplicate=True")])
-            return self.post()[1]()
+            return send()
         ti = context["ti"]
         key = task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-        marks = {"name": marked(str(self.name or f"{ti.dag_id}.{ti.task_id}"), key)}
+        marks = {"name": marked(payload.get("name") or f"{ti.dag_id}.{ti.task_id}", key)}
         payload, send = self.post(**marks)
         client, store = self.hook.client, context.get("task_state_store")
         one: OneCampaign | StagedCampaign

@@ -177,6 +177,13 @@ def test_the_name(sandbox, task):
     assert key != once.task_key("warn", "run", "send", 0)
 
 
+@pytest.mark.parametrize("name", ["", "  ", ["Storm"], "None"])
+def test_a_mark_does_not_make_a_name_of_nothing(sandbox, task, name):
+    with pytest.raises(AirflowFailException, match="name="):
+        execute(task, "create", name=name)
+    assert sandbox.requests() == []
+
+
 @pytest.mark.parametrize("how", LOST)
 def test_staged(sandbox, task, assert_sent_once, monkeypatch, how):
     """The PUT that activates is lost: it is not repeated."""
