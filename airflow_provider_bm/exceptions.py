@@ -50,6 +50,10 @@ class BMError(Exception):
     permanent: bool = True
     of_token: bool = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Airflow hands exceptions from process to process; not every class can be made from its args.
+        return _restore, (type(self), self.args, vars(self))
+
 
 class BMConfigError(BMError, ValueError):
     """The connection is wrong or incomplete; the message names the field."""
@@ -79,9 +83,6 @@ class BMPayloadError(BMError, ValueError):
         lines = "".join(f"\n  {problem}" for problem in self.problems)
         super().__init__(f"Nothing was sent, since the {subject} is not valid:{lines}")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.problems, self.subject)
-
 
 class BMDraftOnlyError(BMError):
     """The connection says ``draft_only``: nothing that goes through it may send."""
@@ -96,9 +97,6 @@ class BMCampaignStateError(BMError):
     def __init__(self, message: str, campaign: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.campaign = campaign
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.campaign)
 
 
 class BMOutcomeUnknownError(BMError):
@@ -116,9 +114,6 @@ class BMOutcomeUnknownError(BMError):
         self.name = name
         self.status = status
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), (str(self),), {"name": self.name, "status": self.status})
-
 
 class BMTransportError(BMError):
     """There was no complete reply: a passing error."""
@@ -135,9 +130,6 @@ class BMConnectError(BMTransportError):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), (str(self),), {"permanent": self.permanent})
 
 
 class BMTimeoutError(BMTransportError, TimeoutError):
@@ -158,9 +150,6 @@ class BMResponseError(BMError):
         super().__init__(message)
         self.status = status
         self.permanent = permanent
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), (str(self), self.status), {"permanent": self.permanent})
 
 
 class BMAPIError(BMError):
@@ -204,10 +193,6 @@ class BMAPIError(BMError):
         if retry_after is not None:
             text += f" (the server asks to wait {retry_after:g} s)"
         super().__init__(text)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        names = ("status", "call", "code", "message", "description", "items", "retry_after")
-        return _rebuild, (type(self), (), {name: getattr(self, name) for name in names})
 
     @classmethod
     def for_status(cls, status: int) -> type[BMAPIError]:
@@ -254,5 +239,8 @@ def _item_text(item: Mapping[str, Any]) -> str:
     return f"{name}: {message}" + (f" ({description})" if description else "")
 
 
-def _rebuild(cls: type[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return cls(*args, **kwargs)
+def _restore(cls: type[BMError], args: tuple[Any, ...], attributes: dict[str, Any]) -> BMError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    vars(error).update(attributes)
+    return error

@@ -80,8 +80,10 @@ class StagedCampaign:
 
     @property
     def _lease(self) -> float:
-        """Seconds that a draft is its maker's. In the first half it may activate it; after the second half
-        nothing that it sent can still be in flight."""
+        """Seconds that a draft is its maker's.
+
+        In the first half it may activate it; after the second half nothing of it can be in flight.
+        """
         return in_flight(self.client).total_seconds() + 2 * self.settle
 
     def _make(self, post_draft: Callable[[], Campaign]) -> None:

@@ -48,9 +48,7 @@ def posted(sandbox) -> list[dict]:
     return [each["body"] for each in sandbox.requests(method="POST", path="/campaigns")]
 
 
-@pytest.mark.parametrize(
-    "cls", [*(getattr(operators, name) for name in operators.__all__), BMCampaignSensor]
-)
+@pytest.mark.parametrize("cls", [*(getattr(operators, name) for name in operators.__all__), BMCampaignSensor])
 def test_every_data_argument_is_a_template_field(cls):
     arguments = {
         name
@@ -130,9 +128,7 @@ def test_a_list_rendered_as_text_is_explained(sandbox, run_dag):
 @pytest.mark.parametrize("native", [False, True])
 def test_a_query_that_rendered_to_nothing_does_not_reach_everybody(sandbox, run_dag, native):
     with make_dag(f"nothing_{native}", render_template_as_native_obj=native) as dag:
-        BMCreateCampaignOperator(
-            task_id="send", **sms(sandbox, query="{{ ti.xcom_pull('no_such_task') }}")
-        )
+        BMCreateCampaignOperator(task_id="send", **sms(sandbox, query="{{ ti.xcom_pull('no_such_task') }}"))
     run = run_dag(dag, expect="failed")
     assert "query" in run.logs("send")
     assert sandbox.requests() == []
@@ -157,13 +153,22 @@ def test_mapped(sandbox, run_dag):
         BMCloneCampaignOperator.partial(
             task_id="expand", clone_uuid=draft["uuid"], sender="+41587000000", status="draft"
         ).expand(template_vars=[{"greeting": "Hi", "region": "1.50"}, {"greeting": "Hello", "region": "007"}])
-        BMCloneCampaignOperator.partial(task_id="expand_kwargs", clone_uuid=draft["uuid"], status="draft").expand_kwargs(
+        BMCloneCampaignOperator.partial(
+            task_id="expand_kwargs", clone_uuid=draft["uuid"], status="draft"
+        ).expand_kwargs(
             [{"name": "North", "sender": "+41580000001"}, {"name": "South", "sender": "+41580000002"}]
         )
     run = run_dag(dag, expect="success")
     bodies = posted(sandbox)
-    assert sorted(body["template_vars"]["region"] for body in bodies if "template_vars" in body) == ["007", "1.50"]
-    named = {body["name"].split(" [")[0]: body["sender"] for body in bodies if body["name"][:5] in ("North", "South")}
+    assert sorted(body["template_vars"]["region"] for body in bodies if "template_vars" in body) == [
+        "007",
+        "1.50",
+    ]
+    named = {
+        body["name"].split(" [")[0]: body["sender"]
+        for body in bodies
+        if body["name"][:5] in ("North", "South")
+    }
     assert named == {"North": "+41580000001", "South": "+41580000002"}
     # Each has a key of its own, although task and run are the same.
     assert len({body["name"] for body in bodies}) == 4

@@ -74,7 +74,7 @@ def test_done(sandbox, wait, mode):
 @ALL_MODES
 @pytest.mark.parametrize("at_first", [True, False])
 @pytest.mark.parametrize(
-    "end, says",
+    ("end", "says"),
     [
         ({"status": "stopped"}, "is stopped"),
         ({"status": "paused_by_moon"}, "never heard of"),
@@ -125,9 +125,7 @@ def test_time_is_up(sandbox, wait, mode, soft_fail):
 
 @ALL_MODES
 def test_executed_after(sandbox, wait, mode):
-    campaign = sandbox.create(
-        schedule_type="scheduled", schedule_rrule="FREQ=HOURLY", status="active"
-    )
+    campaign = sandbox.create(schedule_type="scheduled", schedule_rrule="FREQ=HOURLY", status="active")
     sandbox_looks(sandbox, 2, lambda: sandbox.clock.advance(3600))
     run = wait(
         mode,

@@ -22,7 +22,9 @@ class Try:
         self.labels: list[str] = []
         self.outcome: str | None = None
         self.result: Any = None
-        self.process: BaseProcess = forks.Process(target=attempt, args=(kind, arguments, theirs), kwargs=kwargs)
+        self.process: BaseProcess = forks.Process(
+            target=attempt, args=(kind, arguments, theirs), kwargs=kwargs
+        )
         self.process.start()
         theirs.close()
 

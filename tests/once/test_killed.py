@@ -35,7 +35,7 @@ def finish(start, kind, arguments, first_try, **kwargs):
 @pytest.mark.parametrize("stored", [False, True], ids=["no_store", "store"])
 @pytest.mark.parametrize("kind", ["create", "clone"])
 @pytest.mark.parametrize(
-    "mode, staged", [("no_wait", False), ("wait", False), ("deferred", False), ("no_wait", True)]
+    ("mode", "staged"), [("no_wait", False), ("wait", False), ("deferred", False), ("no_wait", True)]
 )
 def test_killed_at_any_boundary(task, start, assert_sent_once, tmp_path, kind, mode, staged, stored):
     arguments = {**task[kind], **MODES[mode], "staged": staged}
@@ -75,7 +75,8 @@ def test_two_attempts_alive_at_once(task, start, assert_sent_once):
         run_id = f"{i} and {j}"
         # Paused processes stay well within the lease, which grows with the time-out.
         pair = [
-            start(kind, arguments, run_id=run_id, step=True, timeout=8, try_number=number) for number in (1, 2)
+            start(kind, arguments, run_id=run_id, step=True, timeout=8, try_number=number)
+            for number in (1, 2)
         ]
         for one, boundary in zip(pair, (i, j), strict=True):
             one.until(boundary)

@@ -105,7 +105,7 @@ def run(kind: str, arguments: dict[str, Any], ti: TaskInstance, store: FileStore
         return operator.execute(context)
     except TaskDeferred as deferred:
         ti.boundary("deferred")
-        classpath, kwargs = deferred.trigger.serialize()
+        _, kwargs = deferred.trigger.serialize()
         trigger = type(deferred.trigger)(**kwargs)
 
         async def first() -> Any:
