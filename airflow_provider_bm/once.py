@@ -131,8 +131,8 @@ class OneCampaign:
             return self.client.get_campaign(uuid)
         except BMNotFoundError as error:
             raise BMCampaignStateError(
-                f"An earlier try made campaign {uuid} ({self.name!r}), and it has been deleted since. To "
-                f"send it anew, delete {STATE_KEY!r} from the task instance's state store, and clear the task."
+                f"An earlier try made campaign {uuid} ({self.name!r}), and it has been deleted "
+                f"since. To send it anew, delete {STATE_KEY!r} from the task instance's state store, and clear the task."
             ) from error
 
     def _find(self, what: str, since: datetime | None, until: datetime) -> Campaign | None:
@@ -176,8 +176,8 @@ def campaigns_named(client: BMClient, name: str, since: datetime | None = None) 
             break
         elif number >= MOST_CAMPAIGNS:
             raise BMResponseError(
-                f"The server does not filter by name, and has more than {MOST_CAMPAIGNS} campaigns that are "
-                f"newer than {name!r} could be. Look for it in the BM console: whether it exists is not known."
+                f"The server does not filter by name, and has more than {MOST_CAMPAIGNS} campaigns "
+                f"that are newer than {name!r} could be. Look for it in the BM console: whether it exists is not known."
             )
     return sorted(matches, key=lambda campaign: (created(campaign), campaign["uuid"]))
 

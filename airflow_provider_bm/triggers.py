@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bm.exceptions import BMError
 from airflow_provider_bm.waiting import CampaignWatch
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.killing import TaskInstance
+
+log = logging.getLogger(__name__)
 
 #: Before Airflow 3.3 a trigger is cancelled without being told why.
 _HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
@@ -125,21 +132,36 @@ class BMCampaignTrigger(BaseTrigger):
         await self._stop_if_killed()
 
     async def _stop_if_killed(self) -> None:
+        """Stop the campaign if its task instance has failed, however often this is cancelled meanwhile."""
         ti = self.task_instance
         if not self.stop_on_kill or ti is None:
             return
+        # Every second, Airflow cancels anew what it has cancelled and what has not ended yet.
+        stopping = asyncio.ensure_future(self._stop(ti))
+        while not stopping.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(stopping)
+
+    async def _stop(self, ti: TaskInstance) -> None:
         from airflow.providers.common.compat.connection import get_async_connection
         from asgiref.sync import sync_to_async
 
         from airflow_provider_bm.hooks import client_of
         from airflow_provider_bm.killing import state_of, stop
 
-        state = await sync_to_async(state_of)(ti)
-        client = client_of(await get_async_connection(self.bm_conn_id), self.service_uuid)
+        if self.deadline is not None and datetime.now(UTC) >= datetime.fromisoformat(self.deadline):
+            # Airflow has ended the trigger, since it did not do so by itself in time.
+            return
         try:
-            await asyncio.to_thread(stop, client, self.campaign_uuid, state)
-        finally:
-            client.close()
+            state = await sync_to_async(state_of)(ti)
+            client = client_of(await get_async_connection(self.bm_conn_id), self.service_uuid)
+            try:
+                await asyncio.to_thread(stop, client, self.campaign_uuid, state)
+            finally:
+                client.close()
+        except Exception:
+            # Not to be told from a triggerer that is being ended, where this is no news.
+            log.warning("It is not known whether campaign %s must stop", self.campaign_uuid, exc_info=True)
 
     def _pause(self, deadline: datetime | None) -> float:
         # Jitter, so that a thousand sensors of one schedule do not ask in the same second.

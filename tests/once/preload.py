@@ -1,6 +1,6 @@
 """What the fork server loads once, so that a try starts in milliseconds."""
 
-import airflow.providers.common.compat.connection
+import airflow.providers.common.compat.connection  # noqa: F401
 
 import airflow_provider_bm.hooks
 import airflow_provider_bm.killing
