@@ -188,7 +188,8 @@ class BMAPIError(BMError):
         self.items = tuple(items)
         self.retry_after = retry_after
         text = f"HTTP {status}" + (f" {code}" if code else "") + f" on {call}"
-        text += "".join(f": {part}" for part in (message, description) if part)
+        text += f": {message}" if message else ""
+        text += f" ({description})" if description else ""
         text += "".join(f"\n  {_item_text(item)}" for item in self.items)
         if retry_after is not None:
             text += f" (the server asks to wait {retry_after:g} s)"

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
-
-    from airflow_provider_bm.hooks import BMHook
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
 
 XCOM_KEY = "campaign_link"
 
@@ -21,11 +19,6 @@ class BMCampaignLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link that the task has left, or nothing."""
-        return XCom.get_value(key=XCOM_KEY, ti_key=ti_key) or ""
-
-
-def push_link(context: Context, hook: BMHook, campaign_uuid: str) -> None:
-    """Leave the link to a campaign for the UI, if there is one."""
-    template = hook.client.settings.console_url
-    if template:
-        context["ti"].xcom_push(key=XCOM_KEY, value=template.replace("{campaign_uuid}", campaign_uuid))
+        # Airflow 3 asks in the task's own process, and logs an error where there is no such XCom.
+        link: str | None = getattr(operator, "campaign_link", None)
+        return XCom.get_value(key=XCOM_KEY, ti_key=ti_key) or "" if link is None else link

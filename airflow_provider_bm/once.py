@@ -105,16 +105,17 @@ class OneCampaign:
                 found = self._find("a request whose outcome is unknown", started, until)
                 if found is None:
                     raise
-                tell_adopted(found, payload)
+                adopt(found, payload)
         else:
-            tell_adopted(found, payload)
+            adopt(found, payload)
         self._keep({"name": self.name, "uuid": found["uuid"]})
         return found
 
     def _earlier(self) -> Campaign | None:
+        found = recorded(self.client, self.store)
+        if found is not None:
+            return found
         record = self.store.get(STATE_KEY) if self.store is not None else None
-        if isinstance(record, dict) and record.get("uuid"):
-            return self._recorded(str(record["uuid"]))
         if isinstance(record, dict) and record.get("intent_dt"):
             intent = datetime.fromisoformat(str(record["intent_dt"]))
             return self._find("an earlier try", intent, intent + in_flight(self.client))
@@ -125,15 +126,6 @@ class OneCampaign:
             # has deleted the record, or that it has expired.
             return self._find("an earlier try", None, self.now())
         return self._find("an earlier try", None, self.now() + in_flight(self.client))
-
-    def _recorded(self, uuid: str) -> Campaign:
-        try:
-            return self.client.get_campaign(uuid)
-        except BMNotFoundError as error:
-            raise BMCampaignStateError(
-                f"An earlier try made campaign {uuid} ({self.name!r}), and it has been deleted "
-                f"since. To send it anew, delete {STATE_KEY!r} from the task instance's state store, and clear the task."
-            ) from error
 
     def _find(self, what: str, since: datetime | None, until: datetime) -> Campaign | None:
         """Look for the campaign until then; at least once."""
@@ -157,6 +149,24 @@ class OneCampaign:
             self.store.set(STATE_KEY, record)
 
 
+def recorded(client: BMClient, store: StateStore | None) -> Campaign | None:
+    """The campaign whose UUID an earlier try has recorded.
+
+    :raises BMCampaignStateError: it was deleted; by a person, who will not want it sent again by itself
+    """
+    record = store.get(STATE_KEY) if store is not None else None
+    if not isinstance(record, dict) or not record.get("uuid"):
+        return None
+    uuid = str(record["uuid"])
+    try:
+        return client.get_campaign(uuid)
+    except BMNotFoundError as error:
+        raise BMCampaignStateError(
+            f"An earlier try made campaign {uuid} {record.get('name')!r}, and it has been deleted since. To "
+            f"send it anew, delete {STATE_KEY!r} from the task instance's state store, and clear the task."
+        ) from error
+
+
 def campaigns_named(client: BMClient, name: str, since: datetime | None = None) -> list[Campaign]:
     """All campaigns of exactly that name, oldest first.
 
@@ -176,14 +186,24 @@ def campaigns_named(client: BMClient, name: str, since: datetime | None = None) 
             break
         elif number >= MOST_CAMPAIGNS:
             raise BMResponseError(
-                f"The server does not filter by name, and has more than {MOST_CAMPAIGNS} campaigns "
-                f"that are newer than {name!r} could be. Look for it in the BM console: whether it exists is not known."
+                f"The server does not filter by name, and has more than {MOST_CAMPAIGNS} newer campaigns. "
+                f"Look for {name!r} in the BM console: whether it exists is not known."
             )
     return sorted(matches, key=lambda campaign: (created(campaign), campaign["uuid"]))
 
 
-def tell_adopted(campaign: Campaign, payload: Mapping[str, Any]) -> None:
-    """Log that a campaign is used that this try has not made, and in what it differs from its payload."""
+def adopt(campaign: Campaign, payload: Mapping[str, Any]) -> None:
+    """Log that a campaign is used that this try has not made, and in what it differs from its payload.
+
+    :raises BMCampaignStateError: it is a draft, and so will not do what the task is for
+    """
+    if campaign["status"] == "draft" and payload.get("status") == "active":
+        raise BMCampaignStateError(
+            f"Campaign {campaign['uuid']} {campaign.get('name')!r} exists already, as a draft: a person has "
+            "made it one, or it came through a draft_only connection. Activate it in the BM console, or "
+            "delete it, and clear the task.",
+            campaign,
+        )
     log.warning(
         "Campaign %s %r exists already: an earlier request of this task instance made it. It is used, and "
         "nothing is sent again.",

@@ -17,19 +17,19 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_bm.deferral import defer_arguments, failed, failing_fast, outcome_of
-from airflow_provider_bm.links import BMCampaignLink, push_link
+from airflow_provider_bm.links import BMCampaignLink
+from airflow_provider_bm.task import BMTask
 from airflow_provider_bm.templating import BMTemplating
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_bm.hooks import BMHook
     from airflow_provider_bm.waiting import CampaignWatch
 
 _FAILURES_KEY = "bm_failed_looks"
 
 
-class BMCampaignSensor(BMTemplating, BaseSensorOperator):
+class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
     """Waits until a campaign has finished, or has executed, and returns it as it ended.
 
     Poking, rescheduling and deferred it decides the same. It fails, without retries, if the campaign can
@@ -95,13 +95,6 @@ class BMCampaignSensor(BMTemplating, BaseSensorOperator):
         self.service_uuid = service_uuid
 
     @cached_property
-    def hook(self) -> BMHook:
-        """The hook, made when it is first needed."""
-        from airflow_provider_bm.hooks import BMHook
-
-        return BMHook(self.bm_conn_id, self.service_uuid)
-
-    @cached_property
     def watch(self) -> CampaignWatch:
         """What is waited for; checked before the first request."""
         from airflow_provider_bm.campaigns import campaign_id
@@ -122,7 +115,7 @@ class BMCampaignSensor(BMTemplating, BaseSensorOperator):
         """Wait; deferred, look once before."""
         with failing_fast():
             watch = self.watch
-            push_link(context, self.hook, watch.campaign_uuid)
+            self.push_link(context, watch.campaign_uuid)
         if not self.deferrable:
             try:
                 return super().execute(context)
@@ -166,4 +159,6 @@ class BMCampaignSensor(BMTemplating, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Return the campaign that the trigger saw, or fail with what it says."""
-        return outcome_of(event)
+        campaign = outcome_of(event)
+        self.push_link(context, campaign["uuid"])
+        return campaign

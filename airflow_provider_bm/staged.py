@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.exceptions import BMNotFoundError, BMOutcomeUnknownError
-from airflow_provider_bm.once import STATE_KEY, StateStore, campaigns_named, in_flight, tell_adopted
+from airflow_provider_bm.once import STATE_KEY, StateStore, adopt, campaigns_named, in_flight, recorded
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
@@ -56,13 +56,17 @@ class StagedCampaign:
         :raises BMOutcomeUnknownError: it is not known whether the campaign was activated in time; the next
             try looks again
         """
+        known = recorded(self.client, self.store)
+        if known is not None:
+            adopt(known, payload)
+            return known
         while True:
             campaigns = campaigns_named(self.client, self.name)
             drafts = [campaign for campaign in campaigns if campaign["status"] == "draft"]
             active = [campaign for campaign in campaigns if campaign["status"] != "draft"]
             if active:
                 self._drop_mine(unless=active[0]["uuid"])
-                tell_adopted(active[0], payload)
+                adopt(active[0], payload)
                 return self._keep(active[0])
             if not drafts:
                 self._make(post_draft)

@@ -22,7 +22,7 @@ from airflow_provider_bm.exceptions import (
 Campaign = dict[str, Any]
 
 _HINTS = {
-    401: "check Client ID and Client secret of the connection",
+    401: "check Client ID and Client secret of the connection; is this machine's IP address registered?",
     403: "is this machine's IP address on the API account's list, and the service one of its own?",
 }
 _NOT_JSON = object()
@@ -82,8 +82,8 @@ def token_of(reply: Reply, scrub: Callable[[str], str] = str) -> Token:
             status=error.status,
             call=error.call,
             code=error.code,
-            message=error.message or _HINTS[401],
-            description=error.description,
+            message=error.message,
+            description=_HINTS[401],
         ) from None
     value = data.get("access_token") if isinstance(data, dict) else None
     # The value is never shown, whatever is wrong with it. One that does not fit into a header would be
@@ -179,8 +179,8 @@ def _error(reply: Reply, scrub: Callable[[str], str]) -> BMAPIError:
         call=reply.call,
         # The token endpoint answers with OAuth2's own names (RFC 6749, 5.2).
         code=text("code", "error"),
-        message=text("message", "error_description") or _HINTS.get(reply.status, ""),
-        description=text("description") or (_HINTS.get(reply.status) if reply.status == 403 else None),
+        message=text("message", "error_description") or "",
+        description=text("description") or _HINTS.get(reply.status),
         items=[
             {scrub(key): scrub(str(value)) for key, value in item.items()}
             for item in (items if isinstance(items, list) else [])

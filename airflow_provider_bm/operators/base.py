@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_bm.deferral import failing_fast
-from airflow_provider_bm.links import push_link
+from airflow_provider_bm.task import BMTask
 from airflow_provider_bm.templating import BMTemplating
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_bm.hooks import BMHook
 
 #: XCom key of the whole campaign.
 CAMPAIGN_KEY = "campaign"
 CONNECTION_FIELDS = ("bm_conn_id", "service_uuid")
 
 
-class BMOperator(BMTemplating, BaseOperator):
+class BMOperator(BMTemplating, BMTask, BaseOperator):
     """Base of the operators: they say what to call in ``call_api``.
 
     :param bm_conn_id: Airflow connection of type ``bm`` (templated)
@@ -37,13 +35,6 @@ class BMOperator(BMTemplating, BaseOperator):
         super().__init__(**kwargs)
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid
-
-    @cached_property
-    def hook(self) -> BMHook:
-        """The hook, made when it is first needed."""
-        from airflow_provider_bm.hooks import BMHook
-
-        return BMHook(self.bm_conn_id, self.service_uuid)
 
     def execute(self, context: Context) -> Any:
         """Do it; an error that no retry can mend fails the task without retries."""
@@ -62,4 +53,4 @@ class BMOperator(BMTemplating, BaseOperator):
         """Leave the campaign and the link to it for other tasks and for the UI."""
         if self.do_xcom_push:
             context["ti"].xcom_push(key=CAMPAIGN_KEY, value=campaign)
-        push_link(context, self.hook, campaign["uuid"])
+        self.push_link(context, campaign["uuid"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.links import BMCampaignLink, push_link
+from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 
 if TYPE_CHECKING:
@@ -34,5 +34,5 @@ class BMGetCampaignOperator(BMOperator):
     def call_api(self, context: Context) -> dict[str, Any]:
         """Read it."""
         campaign = self.hook.get_campaign(self.campaign_uuid, fields=self.fields)
-        push_link(context, self.hook, campaign["uuid"])
+        self.push_link(context, campaign["uuid"])
         return campaign

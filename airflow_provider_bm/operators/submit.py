@@ -93,7 +93,9 @@ class SubmitOperator(BMOperator):
             return one.submit(send, payload)
         except BMOutcomeUnknownError as error:
             # The next try looks before it sends, so Airflow may go on with it.
-            raise AirflowException(str(error)) from error
+            raise AirflowException(
+                f"{error} The next try looks for it, too, before it sends anything."
+            ) from error
 
     def call_api(self, context: Context) -> str:
         """Make the campaign, leave it in XCom, wait if asked to, and return its UUID."""

@@ -17,6 +17,7 @@ from airflow_provider_bm.operators import (
 )
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sensors import BMCampaignSensor
+from tools.airflow_env import is_airflow_2
 
 START = pendulum.datetime(2026, 1, 1)
 
@@ -81,3 +82,42 @@ def test_create_waits(sandbox, run_dag, deferrable):
     uuid = run.xcom("send")
     assert run.xcom("send", "campaign")["status"] == "finished"
     assert sandbox.campaigns()[0]["uuid"] == uuid
+
+
+@pytest.mark.parametrize("console", [None, "https://console.example.com/campaigns/{campaign_uuid}"])
+def test_the_link(sandbox, run_dag, monkeypatch, console):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(console_url=console))
+    with make_dag(f"link_{bool(console)}") as dag:
+        send = BMCreateCampaignOperator(
+            task_id="send", wait_for_completion=True, deferrable=True, poke_interval=0.3, **sms(sandbox)
+        )
+        BMCampaignSensor(task_id="wait", campaign_uuid=send.output, deferrable=True, poke_interval=0.3)
+    run = run_dag(dag, expect="success")
+    for task_id in ("send", "wait"):
+        link = run.xcom(task_id, "campaign_link")
+        assert link == (console and console.replace("{campaign_uuid}", run.xcom("send")))
+        if not is_airflow_2():
+            assert run.xcom(task_id, "_link_BMCampaignLink") == (link or "")
+        # Airflow 3 logs this as an error.
+        assert "XCom not found" not in run.logs(task_id)
+
+
+def test_draft_only_sends_nothing(sandbox, run_dag, monkeypatch):
+    draft = sandbox.create(status="draft")
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(draft_only=True))
+    with make_dag("draft_only") as dag:
+        BMCreateCampaignOperator(task_id="create", **sms(sandbox))
+        BMCloneCampaignOperator(task_id="clone", clone_uuid=draft["uuid"], staged=True)
+        BMUpdateCampaignOperator(task_id="update", campaign_uuid=draft["uuid"], status="active")
+        BMCampaignStatusOperator(task_id="start", campaign_uuid=draft["uuid"], status="active", retries=2)
+    run = run_dag(dag, expect="failed")
+    assert run.task_states == {
+        "create": "success",
+        "clone": "success",
+        "update": "success",
+        "start": "failed",
+    }
+    assert {campaign["status"] for campaign in sandbox.campaigns()} == {"draft"}
+    assert sandbox.executions() == []
+    for task_id in run.task_states:
+        assert "The connection is draft_only" in run.logs(task_id)

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_bm import once
 from airflow_provider_bm.client import retry
+from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.once import STATE_KEY
 from tests.once.victim import FileStore, TaskInstance, run
 
@@ -118,13 +119,31 @@ def test_a_campaign_that_a_person_deleted(sandbox, task, tmp_path):
     """It is not made anew by itself; deleting the record, too, says that it should be."""
     store = FileStore(tmp_path / "state", lambda _: None)
     uuid = execute(task, "create", store=store)
-    from airflow_provider_bm.hooks import BMHook
-
     BMHook().delete_campaign(uuid)
     with pytest.raises(AirflowFailException, match=f"delete '{STATE_KEY}' from the task instance's state"):
         execute(task, "create", number=2, store=store)
     (tmp_path / "state").unlink()
     assert execute(task, "create", number=2, store=store) != uuid
+
+
+def test_a_draft_is_not_taken_for_a_campaign_that_was_sent(sandbox, task, monkeypatch):
+    """Such as one that a staging Airflow made, through a draft_only connection to the same service."""
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.5, draft_only=True))
+    execute(task, "create")
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.5))
+    with pytest.raises(AirflowFailException, match="exists already, as a draft"):
+        execute(task, "create", number=2)
+    assert sandbox.executions() == []
+
+
+def test_a_staged_campaign_that_a_person_deleted(sandbox, task, tmp_path, monkeypatch):
+    monkeypatch.setattr("airflow_provider_bm.staged.SETTLE", 0.1)
+    store = FileStore(tmp_path / "state", lambda _: None)
+    uuid = execute(task, "create", staged=True, store=store)
+    assert execute(task, "create", staged=True, number=2, store=store) == uuid
+    BMHook().delete_campaign(uuid)
+    with pytest.raises(AirflowFailException, match="has been deleted since"):
+        execute(task, "create", staged=True, number=2, store=store)
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["server filters", "server does not"])
