@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import psutil
-
 from airflow_provider_bm.sandbox import Sandbox
 from tests.system.running import RunningAirflow
 from tools.airflow_env import is_airflow_2
@@ -35,15 +33,15 @@ class Task:
     def instance(self) -> dict[str, Any]:
         return dict(self.airflow.api("GET", self.path))
 
-    def process(self, number: int = 1) -> psutil.Process:
-        """The process that executes the operator in a try, once there is one."""
+    def until_executed(self, number: int = 1) -> int:
+        """Wait for the process that executes the operator in a try, and return its id."""
         note = self.airflow.notes / f"{self.dag_id}.{number}"
         self.until(f"try {number} is executed", note.exists)
-        return psutil.Process(int(note.read_text()))
+        return int(note.read_text())
 
-    def kill(self, number: int = 1) -> None:
-        """kill -9 the process that executes the operator."""
-        os.kill(self.process(number).pid, signal.SIGKILL)
+    def kill(self) -> None:
+        """kill -9 the process that executes the operator in the first try."""
+        os.kill(self.until_executed(), signal.SIGKILL)
 
     def mark_failed(self) -> None:
         """What the button of the UI does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from tests.system.running import RunningAirflow
@@ -24,8 +25,8 @@ def until_waiting(task: Task, place: str) -> None:
 def until_let_go(task: Task, place: str) -> None:
     """Wait until the first try's process, or its trigger, has ended, and has done all that it would do."""
     if place == "worker":
-        process = task.process()
-        task.until("its process has ended", lambda: not process.is_running())
+        pid = task.until_executed()
+        task.until("its process has ended", lambda: not psutil.pid_exists(pid))
     task.until_quiet()
 
 
@@ -43,7 +44,7 @@ def test_the_task_process_is_killed_while_it_waits(start: Start) -> None:
     task = start("killed_waiting")
     until_waiting(task, "worker")
     task.kill()
-    task.process(2)
+    task.until_executed(2)
     task.until_watched()
     assert_goes_on_to_success(task, tries=2)
 
@@ -53,7 +54,7 @@ def test_the_task_process_is_killed_between_the_post_and_its_reply(start: Start,
     task = start("killed_posting")
     task.until("has posted", task.sandbox.campaigns)
     task.kill()
-    task.process(2)
+    task.until_executed(2)
     task.until_watched()
     assert_goes_on_to_success(task, tries=2)
 
@@ -74,7 +75,7 @@ def test_cleared(start: Start, place: str) -> None:
     task = start(f"clear_{place}")
     until_waiting(task, place)
     task.clear()
-    task.process(2)
+    task.until_executed(2)
     until_waiting(task, place)
     assert_goes_on_to_success(task, tries=2)
 
