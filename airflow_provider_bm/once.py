@@ -95,6 +95,8 @@ class OneCampaign:
         """
         found = self._earlier()
         if found is None:
+            # Before the intent, from which it is counted how long the request can be in flight.
+            self.client.have_token()
             started = self.now()
             self._keep({"intent_dt": started.isoformat(), "name": self.name})
             try:

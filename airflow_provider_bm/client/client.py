@@ -72,6 +72,13 @@ class BMClient:
         """Close the session's connections."""
         self._transport.session.close()
 
+    def have_token(self) -> None:
+        """Get an access token, unless there is one: the next call then leaves without delay.
+
+        :raises BMAuthError: the credentials were refused
+        """
+        self._transport.token()
+
     def check_token(self) -> None:
         """Get an access token, even if there is one: what it proves is that the credentials are good now.
 

@@ -61,6 +61,15 @@ def test_carried_out(sandbox, task, assert_sent_once, caplog, kind, how):
     assert "an earlier request of this task instance made it" in caplog.text
 
 
+def test_the_time_that_a_token_takes_does_not_count(sandbox, task, assert_sent_once, monkeypatch):
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 2.0)
+    sandbox.fault(path="/access-token", times=2, status=503)
+    sandbox.fault(method="POST", path="/campaigns", delay=0.9)  # carried out when the client has given up
+    execute(task, "create")
+    assert len(posts(sandbox)) == 1
+    assert_sent_once("run")
+
+
 @KINDS
 @pytest.mark.parametrize("how", VANISHED)
 @pytest.mark.parametrize("stored", [False, True], ids=["no_store", "store"])
