@@ -80,7 +80,12 @@ class _Reader:
             names, known = ", ".join(map(repr, unknown)), ", ".join(EXTRAS)
             raise self.wrong("Extra", f"unknown {names}; known are {known}")
         # The form of Airflow 3 saves a field that nobody touched as null, older ones as "".
-        return {key: value for key, value in extra.items() if value not in (None, "")}
+        # But an empty draft_only is no "no": it is up to somebody to say which.
+        return {
+            key: value
+            for key, value in extra.items()
+            if value is not None and (value != "" or key == "draft_only")
+        }
 
     def _required(self, field: str, label: str) -> str:
         value = getattr(self.connection, field)

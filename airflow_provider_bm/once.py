@@ -63,9 +63,10 @@ def marked(name: str, key: str) -> str:
 def in_flight(client: BMClient) -> timedelta:
     """How long after it was sent a request may still be carried out.
 
-    The client gives up after its two time-outs; a gateway may hand the request on for as long again.
+    The client gives up after its two time-outs, if it did not replay it a little later; a gateway may hand
+    the request on for as long again.
     """
-    return timedelta(seconds=2 * sum(client.settings.timeouts))
+    return timedelta(seconds=2 * sum(client.settings.timeouts) + client.settings.latest_replay)
 
 
 @dataclass(kw_only=True)
@@ -120,7 +121,9 @@ class OneCampaign:
         record = self.store.get(STATE_KEY) if self.store is not None else None
         if isinstance(record, dict) and record.get("intent_dt"):
             intent = datetime.fromisoformat(str(record["intent_dt"]))
-            return self._find("an earlier try", intent, intent + in_flight(self.client))
+            # The name that was sent: a template may have made another one of it since.
+            name = str(record.get("name") or self.name)
+            return self._find("an earlier try", intent, intent + in_flight(self.client), name)
         if not self.tried_before:
             return None
         if self.store is not None:
@@ -129,19 +132,21 @@ class OneCampaign:
             return self._find("an earlier try", None, self.now())
         return self._find("an earlier try", None, self.now() + in_flight(self.client))
 
-    def _find(self, what: str, since: datetime | None, until: datetime) -> Campaign | None:
+    def _find(
+        self, what: str, since: datetime | None, until: datetime, name: str | None = None
+    ) -> Campaign | None:
         """Look for the campaign until then; at least once."""
-        pause = _FIRST_PAUSE
-        log.info("Looking for campaign %r, which %s may have made", self.name, what)
+        pause, name = _FIRST_PAUSE, name or self.name
+        log.info("Looking for campaign %r, which %s may have made", name, what)
         while True:
-            matches = campaigns_named(self.client, self.name, since)
+            matches = campaigns_named(self.client, name, since)
             if len(matches) > 1:
-                log.warning("There are %d campaigns named %r; the oldest is used", len(matches), self.name)
+                log.warning("There are %d campaigns named %r; the oldest is used", len(matches), name)
             if matches:
                 return matches[0]
             remaining = (until - self.now()).total_seconds()
             if remaining <= 0:
-                log.info("There is no campaign %r", self.name)
+                log.info("There is no campaign %r", name)
                 return None
             self.sleep(min(pause, remaining))
             pause = min(_LONGEST_PAUSE, pause * 2)
@@ -180,10 +185,13 @@ def campaigns_named(client: BMClient, name: str, since: datetime | None = None) 
     """
     matches: list[Campaign] = []
     listed = client.list_campaigns(filters=[("eq(name)", name)], sort="-created_dt")
+    newest_first, last = True, None
     for number, campaign in enumerate(listed):
+        newest_first = newest_first and (last is None or created(campaign) <= last)
+        last = created(campaign)
         if campaign.get("name") == name:
             matches.append(campaign)
-        elif since is not None and created(campaign) < since - CLOCK_SKEW:
+        elif since is not None and newest_first and number and last < since - CLOCK_SKEW:
             # The server does not filter, and what follows is older than the request.
             break
         elif number >= MOST_CAMPAIGNS:
@@ -204,6 +212,13 @@ def adopt(campaign: Campaign, payload: Mapping[str, Any]) -> None:
             f"Campaign {campaign['uuid']} {campaign.get('name')!r} exists already, as a draft: a person has "
             "made it one, or it came through a draft_only connection. Activate it in the BM console, or "
             "delete it, and clear the task.",
+            campaign,
+        )
+    if campaign["status"] == "stopped" and payload.get("status") == "active":
+        raise BMCampaignStateError(
+            f"Campaign {campaign['uuid']} {campaign.get('name')!r} exists already, and was stopped. Resume "
+            "it in the BM console and clear the task, or see the docs, One campaign per task instance, for "
+            "how to send anew.",
             campaign,
         )
     log.warning(

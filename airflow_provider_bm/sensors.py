@@ -35,8 +35,8 @@ class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
     Poking, rescheduling and deferred it decides the same. It fails, without retries, if the campaign can
     no longer get there: it was stopped or deleted, it finished without executing, or its status was never
     heard of. A draft is waited for, since a person may activate it. Five failed looks in a row are put up
-    with if the error is a passing one (in ``reschedule`` mode only on Airflow 3.3+, where they can be
-    counted).
+    with if the error is a passing one (none in ``reschedule`` mode before Airflow 3.3, where nobody can
+    count them).
 
     .. code-block:: python
 
@@ -143,11 +143,16 @@ class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
+        from airflow_provider_bm.waiting import TOLERATED_FAILURES
+
         with failing_fast():
             watch = self.watch
             store: Any = context.get("task_state_store") if self.reschedule else None
             if store is not None:
                 watch.failures = int(store.get(_FAILURES_KEY, 0))
+            elif self.reschedule:
+                # Nobody can count from one process to the next, so the first failure is one too many.
+                watch.failures = TOLERATED_FAILURES
             before = watch.failures
             verdict = watch.look(self.hook.client)
             if store is not None and watch.failures != before:

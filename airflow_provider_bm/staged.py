@@ -88,7 +88,7 @@ class StagedCampaign:
 
         In the first half it may activate it; after the second half nothing of it can be in flight.
         """
-        return in_flight(self.client).total_seconds() + 2 * self.settle
+        return 2 * (in_flight(self.client).total_seconds() + self.settle)
 
     def _make(self, post_draft: Callable[[], Campaign]) -> None:
         began = self.clock()
@@ -109,6 +109,7 @@ class StagedCampaign:
         campaign = self.client.get_campaign(uuid)
         if campaign["status"] != "draft":
             return campaign
+        self.client.have_token()
         # The last thing before the PUT: once the lease is over another attempt may send its own.
         if self.clock() - self._since[uuid] > self._lease / 2:
             raise BMOutcomeUnknownError(

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -16,10 +16,16 @@ from airflow_provider_bm.exceptions import BMError
 from airflow_provider_bm.waiting import CampaignWatch
 
 if TYPE_CHECKING:
+    from airflow_provider_bm.campaigns import Verdict
+    from airflow_provider_bm.client import BMClient
     from airflow_provider_bm.killing import TaskInstance
 
 log = logging.getLogger(__name__)
 
+#: How long after the deadline the answer to a last look is waited for; less than Airflow's own net.
+GRACE = timedelta(minutes=2)
+#: Seconds between two looks at the least.
+SHORTEST_PAUSE = 0.1
 #: Before Airflow 3.3 a trigger is cancelled without being told why.
 _HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
 
@@ -103,13 +109,17 @@ class BMCampaignTrigger(BaseTrigger):
             fields=self.fields,
         )
         deadline = datetime.fromisoformat(self.deadline) if self.deadline else None
+        log.info("Watching campaign %s until %s", self.campaign_uuid, self.deadline or "it is done")
         client = None
         try:
             client = client_of(await get_async_connection(self.bm_conn_id), self.service_uuid)
             while True:
                 # The worker has just looked, so the first thing is to wait.
                 await asyncio.sleep(self._pause(deadline))
-                verdict = await asyncio.to_thread(watch.look, client)
+                verdict = await self._look(watch, client, deadline)
+                if verdict is None:
+                    yield self._event("timeout", f"The API does not answer. {watch.last_seen()}", watch)
+                    return
                 if verdict.state != "waiting":
                     yield self._event(verdict.state, verdict.reason, watch)
                     return
@@ -126,6 +136,19 @@ class BMCampaignTrigger(BaseTrigger):
         finally:
             if client is not None:
                 client.close()
+
+    @staticmethod
+    async def _look(watch: CampaignWatch, client: BMClient, deadline: datetime | None) -> Verdict | None:
+        """Look, in a thread; None if there is no answer even some time after the deadline."""
+        looking = asyncio.ensure_future(asyncio.to_thread(watch.look, client))
+        patience = None
+        if deadline is not None:
+            patience = max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + GRACE.total_seconds()
+        try:
+            done, _ = await asyncio.wait({looking}, timeout=patience)
+            return looking.result() if done else None
+        finally:
+            looking.cancel()
 
     async def on_kill(self) -> None:
         """A person has marked or cleared the deferred task (Airflow 3.3+)."""
@@ -165,7 +188,7 @@ class BMCampaignTrigger(BaseTrigger):
 
     def _pause(self, deadline: datetime | None) -> float:
         # Jitter, so that a thousand sensors of one schedule do not ask in the same second.
-        pause = self.poke_interval * random.uniform(0.9, 1.1)
+        pause = max(SHORTEST_PAUSE, self.poke_interval * random.uniform(0.9, 1.1))
         if deadline is None:
             return pause
         return max(0.0, min(pause, (deadline - datetime.now(UTC)).total_seconds()))

@@ -107,6 +107,8 @@ def check_template_vars(value: Any, problems: Problems) -> dict[str, str] | None
         path = f"{field}.{name}"
         if "{" in name or "}" in name:
             problems.add(path, content, f"a variable's name stands without braces: {name.strip('{} ')!r}")
+        elif is_rendered_none(path, content, problems):
+            continue
         elif isinstance(content, str):
             result[name] = content
         elif isinstance(content, bool) or not isinstance(content, int | float | Decimal):

@@ -114,7 +114,8 @@ class BMClient:
             raise BMPayloadError(
                 [Problem("page_size", page_size, "must be a whole number from 1")], "request"
             )
-        return self._pages(self._path(), query, page_size)
+        found = self._pages(self._path(), query, page_size)
+        return found if status is None or isinstance(status, str) else _of_status(found, status)
 
     def _pages(self, path: str, query: Params, page_size: int) -> Iterator[Campaign]:
         number, seen = 1, set()
@@ -365,6 +366,17 @@ def _outcome_unknown(error: BMError) -> bool:
     return isinstance(error, (BMTransportError, BMResponseError)) and not isinstance(error, BMConnectError)
 
 
+def _of_status(campaigns: Iterator[Campaign], statuses: Sequence[str]) -> Iterator[Campaign]:
+    """See that a server knows the filter by several statuses, whose form is only assumed."""
+    for campaign in campaigns:
+        if campaign["status"] not in statuses:
+            raise BMResponseError(
+                f"The server was asked for campaigns that are {' or '.join(statuses)}, and gave "
+                f"{campaign['uuid']}, which is {campaign['status']}: it does not know the filter."
+            )
+        yield campaign
+
+
 def _merge(current: Campaign, changes: dict[str, Any]) -> dict[str, Any]:
     """The whole campaign for a PUT, without what the changes make meaningless."""
     merged = {**writable(current), **changes}
@@ -380,7 +392,8 @@ def _refuse_second_run(current: Campaign, payload: Mapping[str, Any]) -> None:
     status, uuid = current["status"], current["uuid"]
     if payload["status"] != "active" or status == "draft":
         return
-    if status == "active" and payload["schedule_type"] != "now":
+    executed = current.get("schedule_type") == "once" and bool(current.get("last_dt"))
+    if status == "active" and current.get("schedule_type") != "now" and not executed:
         return
     if status == "active":
         why = "is being sent; saving it would send it again. Stop it first, or clone it."

@@ -24,6 +24,7 @@ _NO_VALUE = ("isnull", "isnotnull", "isempty", "isnotempty")
 _MANY_VALUES = ("in", "notin", "between", "notbetween")
 _ONE_VALUE = ("eq", "neq", "startswith", "contains", "endswith", "doesnotcontain", "lt", "lte", "gte", "gt")
 #: Parameters of the list that are not about columns (3.2).
+_PARTS = ("startswith", "contains", "endswith", "doesnotcontain")
 _NO_FILTERS = ("fields", "sort", "page_number", "page_size")
 _OPERATORS = (*_NO_VALUE, *_ONE_VALUE, *_MANY_VALUES)
 _KEY = re.compile(
@@ -132,6 +133,8 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
             Problem(name, value, "must be text, a number or a time; use isnull(field) for nothing")
         )
         return key, ""
+    if operator in _PARTS and texts == [""]:
+        problems.append(Problem(name, value, "must not be empty: that is in every text"))
     if many and any(FILTER_VALUE_SEPARATOR in (text or "") for text in texts):
         problems.append(Problem(name, value, "a value of several must not hold a comma"))
     if operator in ("between", "notbetween") and many and len(texts) != 2:

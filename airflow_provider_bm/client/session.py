@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from requests.utils import select_proxy
 from airflow_provider_bm import __version__
 from airflow_provider_bm.campaigns.problems import parse_json
 from airflow_provider_bm.client.settings import BMSettings
-from airflow_provider_bm.exceptions import BMDraftOnlyError, shorten
+from airflow_provider_bm.exceptions import BMConnectError, BMDraftOnlyError, shorten
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +63,23 @@ class BMSession(requests.Session):
         authorization = request.headers.get("Authorization")
         if response.status_code != 401 or not authorization or origin(request.url) != self._origin:
             return response
+        if not isinstance(request.body, (bytes, str, type(None))):
+            return response  # A stream that has been read cannot be sent again.
         # A 401 was not carried out, so any method can be replayed, once.
         log.info("The BM token was refused; getting a new one and repeating the call once")
         response.close()
+        refused_at = time.monotonic()
         again = request.copy()
         again.headers["Authorization"] = f"Bearer {self._token(authorization.removeprefix('Bearer '))}"
+        if time.monotonic() - refused_at > self._settings.latest_replay and request.method not in (
+            "GET",
+            "DELETE",
+        ):
+            # Whoever looks for what a lost request has made counts from when it was first sent.
+            raise BMConnectError(
+                f"{request.method} {urlsplit(request.url).path!s}: the token was refused, and a new one took "
+                "too long to come; the request was not sent again."
+            )
         return super().send(again, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> None:

@@ -10,6 +10,9 @@ DEFAULT_TIMEOUT = 30.0
 #: A connection that takes longer than this is not going to be made.
 LONGEST_CONNECT_TIMEOUT = 10.0
 
+#: A call that writes is not replayed later than this after a 401: others may count on its being over.
+LATEST_REPLAY = 5.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class BMSettings:
@@ -38,6 +41,11 @@ class BMSettings:
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     draft_only: bool = False
     console_url: str | None = None
+
+    @property
+    def latest_replay(self) -> float:
+        """Seconds after a 401 within which a call that writes is sent again."""
+        return min(LATEST_REPLAY, self.timeout)
 
     @property
     def timeouts(self) -> tuple[float, float]:

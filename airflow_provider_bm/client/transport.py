@@ -10,7 +10,13 @@ from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NewConnectionError,
+    ProxyError,
+)
 
 from airflow_provider_bm.client.replies import Reply, token_of
 from airflow_provider_bm.client.retry import repeat
@@ -156,10 +162,15 @@ def _impossible(error: Exception) -> bool:
 
 def _never_left(error: Exception) -> bool:
     """Whether the request cannot have reached anybody. In doubt: it can."""
-    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
+    if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, NewConnectionError)
+    if isinstance(reason, ProxyError):
+        # urllib3 says this of a connection that broke behind the proxy, too.
+        reason = reason.original_error
+        if isinstance(reason, OSError) and str(reason).startswith("Tunnel connection failed"):
+            return True
+    return isinstance(reason, (NewConnectionError, ConnectTimeoutError))
 
 
 def _root(error: BaseException) -> BaseException:

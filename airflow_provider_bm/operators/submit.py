@@ -36,6 +36,7 @@ class SubmitOperator(BMOperator):
     operator_extra_links = (BMCampaignLink(),)
     #: Set by the subclasses, from their arguments.
     name: str | None
+    status: str | None
 
     def __init__(
         self,
@@ -71,12 +72,13 @@ class SubmitOperator(BMOperator):
         from airflow_provider_bm.once import OneCampaign, marked, task_key
         from airflow_provider_bm.staged import StagedCampaign
 
-        if self.staged and not self.deduplicate:
-            raise BMPayloadError([Problem("staged", True, "needs deduplicate=True")])
+        self._check()
         payload, send = self.post()
-        if not self.deduplicate:
-            return send()
         ti = context["ti"]
+        if not self.deduplicate:
+            if ti.try_number > 1:
+                self.log.warning("deduplicate=False: an earlier try may have sent this campaign already")
+            return send()
         key = task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
         marks = {"name": marked(payload.get("name") or f"{ti.dag_id}.{ti.task_id}", key)}
         payload, send = self.post(**marks)
@@ -97,17 +99,37 @@ class SubmitOperator(BMOperator):
                 f"{error} The next try looks for it, too, before it sends anything."
             ) from error
 
+    def _check(self) -> None:
+        """Check what is not the campaign's, before anything is sent."""
+        problems = []
+        if self.staged and not self.deduplicate:
+            problems.append(Problem("staged", True, "needs deduplicate=True"))
+        if self.status is None:
+            # It would be sent, though nobody has said so.
+            problems.append(Problem("status", None, "must be active or draft"))
+        for name in ("poke_interval", "timeout"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
+            if not number or seconds(value) <= 0:
+                problems.append(Problem(name, value, "must be a number of seconds above 0, or a timedelta"))
+        if problems:
+            raise BMPayloadError(problems)
+
     def call_api(self, context: Context) -> str:
         """Make the campaign, leave it in XCom, wait if asked to, and return its UUID."""
         campaign = self.submit(context)
         uuid: str = campaign["uuid"]
+        if self.wait_for_completion:
+            self._waiting = context["ti"], uuid
         self.log.info("Campaign %s %r is %s", uuid, campaign.get("name"), campaign["status"])
         # Before the wait: whatever happens then, people and tasks can find the campaign.
         self.leave(context, campaign)
-        if self.wait_for_completion:
-            self._waiting = context["ti"], uuid
+        never_sent = campaign["status"] == "draft" and self.hook.client.settings.draft_only
+        if self.wait_for_completion and never_sent:
+            self.log.warning("The connection is draft_only: nothing will be sent, so nothing is waited for")
+        elif self.wait_for_completion:
             self._wait(context, campaign)
-            self._waiting = None
+        self._waiting = None
         return uuid
 
     def _wait(self, context: Context, campaign: dict[str, Any]) -> None:
@@ -146,6 +168,7 @@ class SubmitOperator(BMOperator):
 
     def on_kill(self) -> None:
         """Stop the campaign that this task waits for, if a person has ended the task."""
+        # Taken away meanwhile: a second signal must not stop it a second time.
         waiting, self._waiting = self._waiting, None
         if waiting is None or not self.stop_on_kill:
             return
@@ -155,4 +178,12 @@ class SubmitOperator(BMOperator):
         ti, uuid = waiting
         # A hook of its own: the process was interrupted in the middle of something.
         hook = BMHook(self.bm_conn_id, self.service_uuid)
-        in_time(lambda: stop(hook.client, uuid, state_of(ti)))
+
+        def end() -> None:
+            try:
+                stop(hook.client, uuid, state_of(ti))
+            finally:
+                # Airflow 3 goes on after a signal, e.g. of a worker that ends; a person's may come later.
+                self._waiting = waiting
+
+        in_time(end)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.vocabulary import CAMPAIGN_FIELDS
+from airflow_provider_bm.exceptions import BMCampaignStateError
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 
 if TYPE_CHECKING:
@@ -96,7 +97,19 @@ class BMUpdateCampaignOperator(BMOperator):
     def call_api(self, context: Context) -> str:
         """Update it."""
         changes = self.given(CAMPAIGN_FIELDS)
+        if self.replace and self.status == "active" and context["ti"].try_number > 1:
+            self._refuse_second_run()
         campaign = self.hook.update_campaign(self.campaign_uuid, changes, replace=self.replace)
         self.leave(context, campaign)
         uuid: str = campaign["uuid"]
         return uuid
+
+    def _refuse_second_run(self) -> None:
+        """Look, where an earlier try may have started the campaign without anybody having read it."""
+        campaign = self.hook.get_campaign(self.campaign_uuid)
+        if campaign["status"] != "draft":
+            raise BMCampaignStateError(
+                f"Campaign {campaign['uuid']} is {campaign['status']}, maybe by an earlier try of this task; "
+                "writing it as active could send it again.",
+                campaign,
+            )

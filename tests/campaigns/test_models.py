@@ -231,7 +231,7 @@ def test_clone_needs_a_uuid() -> None:
         (-22, "-22"),
         (1.5, "1.5"),
         (Decimal("1.50"), "1.50"),
-        *((text, text) for text in ("1.50", "+41", "007", "", " x ", "None", "{x}")),
+        *((text, text) for text in ("1.50", "+41", "007", "", " x ", "Nonesuch", "{x}")),
     ],
 )
 def test_template_vars(value: Any, expected: str) -> None:
@@ -248,6 +248,7 @@ def test_template_vars(value: Any, expected: str) -> None:
     + [
         ({"{wind}": "x"}, "template_vars.{wind}"),
         ({"": "x"}, "template_vars"),
+        ({"temp": "None"}, "template_vars.temp"),
         ({" ": "x"}, "template_vars"),
         ({5: "x"}, "template_vars"),
         ("{'wind': 'x'}", "template_vars"),

@@ -167,7 +167,7 @@ def test_replace_needs_the_whole(hook, edge, missing):
         ({"schedule_type": "now", "schedule_rrule": None}, {"name": "Gale"}),
         ({"schedule_type": "now", "schedule_rrule": None}, {"status": "active"}),
         ({"schedule_type": "now", "schedule_rrule": FUTURE}, {"template": "Hi"}),
-        ({}, {"schedule_type": "now"}),
+        ({"last_dt": "2026-01-01T00:00:00+00:00"}, {"schedule_type": "now"}),
         ({"status": "finished"}, {"status": "active"}),
         ({"status": "stopped"}, {"status": "active"}),
         ({"status": "stopped"}, {"status": "active", "schedule_rrule": "2099-06-01 00:00:00"}),

@@ -12,6 +12,7 @@ from airflow_provider_bm import once
 from airflow_provider_bm.client import retry
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.once import STATE_KEY
+from airflow_provider_bm.operators import BMUpdateCampaignOperator
 from tests.once.victim import FileStore, TaskInstance, run
 
 KINDS = pytest.mark.parametrize("kind", ["create", "clone"])
@@ -142,6 +143,67 @@ def test_a_draft_is_not_taken_for_a_campaign_that_was_sent(sandbox, task, monkey
     with pytest.raises(AirflowFailException, match="exists already, as a draft"):
         execute(task, "create", number=2)
     assert sandbox.executions() == []
+
+
+def test_a_stopped_one_is_not_taken_for_done(sandbox, task):
+    uuid = execute(task, "create")
+    BMHook().set_campaign_status(uuid, "stopped")
+    with pytest.raises(AirflowFailException, match="exists already, and was stopped"):
+        execute(task, "create", number=2)
+    assert len(posts(sandbox)) == 1
+
+
+def test_the_name_that_was_sent_is_looked_for(sandbox, task, tmp_path, assert_sent_once):
+    """Not the one that a template gives it later."""
+    store = FileStore(tmp_path / "state", lambda _: None)
+    sandbox.fault(method="POST", path="/campaigns", lose_reply=True)
+    sandbox.fault(method="GET", path="/campaigns", times=100, status=403)
+    with pytest.raises(AirflowFailException):
+        execute(task, "create", name="Storm 20:00", store=store)
+    sandbox.clear_faults()
+    execute(task, "create", number=2, name="Storm 20:05", store=store)
+    assert len(posts(sandbox)) == 1
+    assert_sent_once("run")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": None},
+        {"timeout": "7d"},
+        {"timeout": -1},
+        {"poke_interval": 0},
+        {"poke_interval": None},
+        {"staged": True, "deduplicate": False},
+    ],
+)
+@KINDS
+def test_all_is_checked_before_anything_is_sent(sandbox, task, kind, wrong):
+    with pytest.raises(AirflowFailException, match=f"{next(iter(wrong))}="):
+        execute(task, kind, **wrong)
+    assert sandbox.requests() == []
+
+
+def test_draft_only_is_not_waited_for(sandbox, task, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(draft_only=True))
+    execute(task, "create", wait_for_completion=True)
+    assert sandbox.executions() == []
+
+
+def test_a_second_try_that_replaces_looks_first(sandbox, task):
+    draft = sandbox.create(status="draft")
+    whole = {key: value for key, value in draft.items() if key not in ("uuid", "created_dt", "updated_dt")}
+
+    def update(number):
+        operator = BMUpdateCampaignOperator(
+            task_id="update", campaign_uuid=draft["uuid"], replace=True, **{**whole, "status": "active"}
+        )
+        operator.execute({"ti": TaskInstance("run", number, lambda _: None)})
+
+    update(1)
+    with pytest.raises(AirflowFailException, match="could send it again"):
+        update(2)
+    assert len(sandbox.executions()) == 1
 
 
 def test_a_staged_campaign_that_a_person_deleted(sandbox, task, tmp_path, monkeypatch):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +12,9 @@ from tests.support import leaks
 from tests.system.running import RunningAirflow
 from tests.system.scenarios import SCENARIOS, connection_id
 from tests.system.task import Task
+
+#: Tasks that may be waiting; Airflow has four workers.
+AT_ONCE = 3
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +25,8 @@ def sandboxes() -> Iterator[dict[str, Sandbox]]:
         for dag_id in SCENARIOS:
             found[dag_id] = stack.enter_context(Sandbox(port=0, execution_seconds=60))
             found[dag_id].clock.freeze()
+        # Carried out, and no reply as long as the test lasts.
+        found["killed_posting"].fault("POST", "/campaigns", delay_after=1000)
         yield found
 
 
@@ -31,7 +35,7 @@ def airflow(
     tmp_path_factory: pytest.TempPathFactory, sandboxes: dict[str, Sandbox]
 ) -> Iterator[RunningAirflow]:
     connections = {
-        f"AIRFLOW_CONN_{connection_id(dag_id).upper()}": sandbox.connection_json(timeout=2)
+        f"AIRFLOW_CONN_{connection_id(dag_id).upper()}": sandbox.connection_json(timeout=300)
         for dag_id, sandbox in sandboxes.items()
     }
     running = RunningAirflow(tmp_path_factory.mktemp("airflow"), connections)
@@ -42,7 +46,23 @@ def airflow(
         pytest.fail("secrets were written:\n" + "\n".join(map(str, found)), pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def tasks(
+    request: pytest.FixtureRequest, airflow: RunningAirflow, sandboxes: dict[str, Sandbox]
+) -> dict[str, Task]:
+    """The tasks of all tests that are to come, in this order. None is running yet."""
+    parameters = (item.callspec.params for item in request.session.items if hasattr(item, "callspec"))
+    dag_ids = [each["task"] for each in parameters if "task" in each]
+    return {dag_id: Task(airflow, sandboxes[dag_id], dag_id) for dag_id in dag_ids if dag_id in sandboxes}
+
+
 @pytest.fixture
-def start(airflow: RunningAirflow, sandboxes: dict[str, Sandbox]) -> Callable[[str], Task]:
-    """`start(dag_id)`: run that DAG, once."""
-    return lambda dag_id: Task(airflow, sandboxes[dag_id], dag_id).start()
+def task(request: pytest.FixtureRequest, tasks: dict[str, Task]) -> Task:
+    """The running task of a DAG; see `scenario` in test_killed.py.
+
+    The next tests' tasks are started with it, to save time: as many as leave it a worker for its next try.
+    """
+    coming = list(tasks)[list(tasks).index(request.param) :]
+    for dag_id in coming[:AT_ONCE]:
+        tasks[dag_id].start()
+    return tasks[request.param]

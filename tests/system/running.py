@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -12,11 +11,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request
+
+import psutil
 
 from tools.airflow_env import ROOT, AirflowHome, is_airflow_2
-from tools.run_airflow import components, end_tree, settings, start
+from tools.run_airflow import components, settings, start
 
 #: Seconds after which something that has not happened will not: only failing tests take so long.
 PATIENCE = 90.0
@@ -74,13 +78,16 @@ class RunningAirflow:
         }
         self.commands = components(port)
         self.processes: dict[str, subprocess.Popen[str]] = {}
+        self.orphans: list[psutil.Process] = []
 
     @contextlib.contextmanager
     def running(self) -> Iterator[RunningAirflow]:
         """Start all of it, and end all of it."""
         self.home.prepare()
         if is_airflow_2():
-            (self.home.path / "webserver_config.py").write_text('AUTH_ROLE_PUBLIC = "Admin"\n')
+            (self.home.path / "webserver_config.py").write_text(
+                'WTF_CSRF_ENABLED = False\nAUTH_ROLE_PUBLIC = "Admin"\n'
+            )
         with contextlib.ExitStack() as stack:
             stack.callback(self.end)
             for name in self.commands:
@@ -94,19 +101,31 @@ class RunningAirflow:
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the main process of a component, and wait until that one has ended."""
-        os.kill(self.processes[name].pid, number)
-        self.processes[name].wait(PATIENCE)
+        process = self.processes[name]
+        self.orphans += psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        process.wait(PATIENCE)
 
     def end(self) -> None:
+        """Kill it all: nothing of it is needed any more."""
+        doomed = self.orphans
         for process in self.processes.values():
-            end_tree(process)
+            if process.poll() is None:
+                main = psutil.Process(process.pid)
+                doomed += [*main.children(recursive=True), main]
+        for each in doomed:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        for process in self.processes.values():
+            process.wait(PATIENCE)
 
     def healthy(self) -> bool:
         """Whether every component says that it is, and all DAGs are there."""
         for name, process in self.processes.items():
             assert process.poll() is None, f"{name} ended ({process.returncode})"
         try:
-            health = self.get("/health" if is_airflow_2() else "/api/v2/monitor/health")
+            path = "/health" if is_airflow_2() else "/api/v2/monitor/health"
+            health = json.loads(self.send(Request(self.url + path)))
             parts = ["metadatabase", "scheduler", "triggerer"]
             return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
         except OSError:
@@ -116,20 +135,31 @@ class RunningAirflow:
         """The DAGs that can be run."""
         return {dag["dag_id"] for dag in self.api("GET", "/dags?limit=100")["dags"]}
 
-    def get(self, path: str) -> Any:
-        with LOOPBACK.open(self.url + path, timeout=30) as reply:
-            return json.load(reply)
-
     def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Call Airflow's REST API, as its UI and people do."""
+        """Call Airflow's REST API."""
         data = None if body is None else json.dumps(body).encode()
         url = f"{self.url}/api/{'v1' if is_airflow_2() else 'v2'}{path}"
-        request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+        headers = {"Content-Type": "application/json", **self.login}
+        return json.loads(self.send(Request(url, data, headers, method=method)))
+
+    @cached_property
+    def login(self) -> dict[str, str]:
+        """What the REST API of 3.x wants, though everybody is an admin."""
+        if is_airflow_2():
+            return {}
+        reply = json.loads(self.send(Request(self.url + "/auth/token")))
+        return {"Authorization": f"Bearer {reply['access_token']}"}
+
+    def button(self, path: str, form: Mapping[str, str]) -> None:
+        """Do what a button of Airflow 2's UI does."""
+        self.send(Request(self.url + path, urlencode(form).encode(), {"Accept": "application/json"}))
+
+    def send(self, request: Request) -> str:
         try:
             with LOOPBACK.open(request, timeout=60) as reply:
-                return json.load(reply)
+                return str(reply.read(), "utf-8")
         except urllib.error.HTTPError as error:
-            raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from None
+            raise AssertionError(f"{request.full_url}: {error.code} {error.read().decode()}") from None
 
     def until(self, what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
         """Poll until a condition holds, and return what it returned; show Airflow's logs if it does not."""
