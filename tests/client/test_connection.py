@@ -179,6 +179,7 @@ def test_bad_urls(name, url):
         ({"extra": {"timeout": [30]}}, "timeout"), ({"extra": {"timeout": 86_400}}, "timeout"),
         ({"extra": {"verify": False}}, "verify"), ({"extra": {"verify": "false"}}, "verify"),
         ({"extra": {"verify": 0}}, "verify"), ({"extra": {"verify": ["/ca.pem"]}}, "verify"),
+        ({"extra": {"draft_only": ""}}, "draft_only"),
         ({"extra": {"draft_only": "maybe"}}, "draft_only"), ({"extra": {"draft_only": 2}}, "draft_only"),
         ({"extra": {"draft_only": []}}, "draft_only"), ({"extra": {"draft_only": "None"}}, "draft_only"),
         ({"extra": {"console_url": "console.example.com"}}, "console_url"),

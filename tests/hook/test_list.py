@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from airflow_provider_bm.exceptions import BMNotFoundError, BMResponseError
+from airflow_provider_bm.exceptions import BMNotFoundError, BMPayloadError, BMResponseError
 from tests.hook.edge import LIST, OTHER, UUID, campaign, page
 
 PAGE = [("page_number", "1"), ("page_size", "100")]
@@ -168,3 +168,17 @@ def test_a_wrong_filter_is_raised_by_the_call_not_by_next(hook, edge):
     edge.answer("GET", LIST, {"status_code": 404})
     with pytest.raises(BMNotFoundError):
         next(listed)
+
+
+def test_a_server_that_does_not_know_the_filter_is_not_believed(hook, edge):
+    """The form of a filter by several statuses is only assumed; what comes is stopped, deleted, or sent."""
+    edge.answer("GET", LIST, {"json": page(*rows(1, 2))})
+    with pytest.raises(BMResponseError, match="does not know the filter"):
+        list(hook.list_campaigns(status=["draft", "stopped"]))
+
+
+@pytest.mark.parametrize("operator", ["startswith", "contains", "endswith", "doesnotcontain"])
+def test_a_filter_that_came_out_empty_does_not_match_everything(hook, edge, operator):
+    with pytest.raises(BMPayloadError, match="must not be empty"):
+        hook.list_campaigns(filters={f"{operator}(name)": ""})
+    assert edge.requests == []

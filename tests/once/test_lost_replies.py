@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import datetime
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_bm import once
 from airflow_provider_bm.client import retry
+from airflow_provider_bm.exceptions import BMConnectError
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.once import STATE_KEY
 from airflow_provider_bm.operators import BMUpdateCampaignOperator
 from tests.once.victim import FileStore, TaskInstance, run
 
+OLD, NOW = "2026-01-02T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
 KINDS = pytest.mark.parametrize("kind", ["create", "clone"])
 #: What happens to a POST that was carried out.
 LOST = {
@@ -228,6 +231,38 @@ def test_found_by_any_name(sandbox, task, assert_sent_once, name, ignored):
     execute(task, "create", name=name)
     assert len(posts(sandbox)) == 1
     assert_sent_once("run")
+
+
+def test_found_although_the_server_neither_filters_nor_sorts(sandbox, requests_mock):
+    """An old campaign at the top is then no proof that all that follow are older."""
+    rows = [
+        {
+            "uuid": f"00000000-0000-4000-8000-00000000000{n}",
+            "status": "active",
+            "name": name,
+            "created_dt": when,
+        }
+        for n, (name, when) in enumerate([("Old", OLD), ("Less old", OLD.replace("02", "03")), ("It", NOW)])
+    ]
+    pagination = {"total": 3, "count": 3, "perPage": 100, "currentPage": 1, "totalPages": 1, "links": {}}
+    requests_mock.post(sandbox.token_url, json={"access_token": "a-token-of-some-length", "expires_in": 60})
+    requests_mock.get(
+        f"{sandbox.api_url}/services/{sandbox.service_uuid}/campaigns",
+        json={"data": rows, "meta": {"pagination": pagination}},
+    )
+    found = once.campaigns_named(BMHook().client, "It", datetime.fromisoformat(NOW))
+    assert [each["name"] for each in found] == ["It"]
+
+
+def test_a_replay_that_comes_too_late_is_not_made(sandbox, task, monkeypatch):
+    """After a 401 the new token took so long that others may count on the first request's being over."""
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 1.0)
+    BMHook().get_campaign(sandbox.create(status="draft")["uuid"])  # there is a token
+    sandbox.revoke_tokens()
+    sandbox.fault(path="/access-token", times=1, status=503)
+    with pytest.raises(BMConnectError, match="was not sent again"):
+        execute(task, "create")
+    assert [each["status"] for each in posts(sandbox)] == [401]
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["server filters", "server does not"])
