@@ -38,9 +38,8 @@ class BMCloneCampaignOperator(SubmitOperator):
     :param name: name of the clone (templated)
     :param sending_type: channel: ``sms``, ``webpush``, ``email``, ``telegram``, ``rbm``, ``viber``,
         ``whatsapp`` (templated)
-    :param template: the message: plain text for sms and webpush, otherwise JSON, as a dict, a string, or the
-        name of a
-        ``.json`` file (templated)
+    :param template: the message: plain text for sms and webpush, otherwise JSON, as a dict, a string, or
+        the name of a ``.json`` file (templated)
     :param sender: who it comes from: sender ID, e-mail address, or phone number ID, by channel (templated)
     :param recipient_lists: UUIDs of the lists to message: a list, or a comma separated string (templated)
     :param status: ``active`` (send) or ``draft`` (templated)
@@ -50,8 +49,7 @@ class BMCloneCampaignOperator(SubmitOperator):
         ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
     :param query_type: ``all`` or ``segmentation`` (templated)
     :param query: segmentation: a :class:`~airflow_provider_bm.campaigns.SegmentationQuery`, a dict, a JSON
-        string, or
-        the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)
+        string, or the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)
     :param webpush_title: title of a web push message (templated)
     :param webpush_body: body of a web push message (templated)
     :param webpush_target_url: URL that a web push message opens (templated)
@@ -61,7 +59,8 @@ class BMCloneCampaignOperator(SubmitOperator):
     :param deferrable: wait in the triggerer, without a worker slot; default: Airflow's
         ``operators.default_deferrable``
     :param poke_interval: seconds (or a timedelta) between two looks; default 60
-    :param timeout: seconds (or a timedelta) to wait at most; default 7 days. The campaign goes on by itself.
+    :param timeout: seconds (or a timedelta) to wait at most; default 7 days. The campaign goes on by
+        itself.
     :param stop_on_kill: stop the campaign if the task is killed while it waits; default: do
     :param deduplicate: one campaign for all tries of the task instance: its name ends in a key of the task
         instance, ``Storm warning [7c41e09ab2]``, by which later tries find it; default: do

@@ -26,9 +26,8 @@ class BMUpdateCampaignOperator(BMOperator):
     :param name: name of the campaign (templated)
     :param sending_type: channel: ``sms``, ``webpush``, ``email``, ``telegram``, ``rbm``, ``viber``,
         ``whatsapp`` (templated)
-    :param template: the message: plain text for sms and webpush, otherwise JSON, as a dict, a string, or the
-        name of a
-        ``.json`` file (templated)
+    :param template: the message: plain text for sms and webpush, otherwise JSON, as a dict, a string, or
+        the name of a ``.json`` file (templated)
     :param sender: who it comes from: sender ID, e-mail address, or phone number ID, by channel (templated)
     :param recipient_lists: UUIDs of the lists to message: a list, or a comma separated string (templated)
     :param status: ``draft``, ``active`` (sends a draft), ``stopped`` or ``finished`` (templated)
@@ -37,8 +36,7 @@ class BMUpdateCampaignOperator(BMOperator):
         ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
     :param query_type: ``all`` or ``segmentation`` (templated)
     :param query: segmentation: a :class:`~airflow_provider_bm.campaigns.SegmentationQuery`, a dict, a JSON
-        string, or
-        the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)
+        string, or the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)
     :param webpush_title: title of a web push message (templated)
     :param webpush_body: body of a web push message (templated)
     :param webpush_target_url: URL that a web push message opens (templated)
