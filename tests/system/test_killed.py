@@ -20,7 +20,8 @@ def assert_goes_on_to_success(task: Task, *, tries: int) -> None:
     assert task.campaign["status"] == "active"
     task.finish()
     task.until_state("success")
-    assert task.instance()["try_number"] == tries
+    # 3.3.2 may resume a deferred task before it has noticed that it deferred, and then needs one more.
+    assert task.instance()["try_number"] in (tries, tries + 1)
     assert task.campaign["status"] == "finished"
     assert task.stops == 0
 
