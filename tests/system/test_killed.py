@@ -96,6 +96,7 @@ def test_the_triggerer_is_ended_and_another_one_started(task: Task, airflow: Run
     airflow.start("triggerer")
     task.until_watched()
     deadlines = task.logged(r"Watching campaign \S+ until (20\S+\+00:00)")
+    # Of the old triggerer and the new one; there may be an earlier one, of a try that 3.3.2 has lost.
     assert len(deadlines) >= 2
-    assert len(set(deadlines)) == 1
+    assert deadlines[-1] == deadlines[-2]
     assert_goes_on_to_success(task, tries=1)
