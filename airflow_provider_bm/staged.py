@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.exceptions import BMNotFoundError, BMOutcomeUnknownError
+from airflow_provider_bm.exceptions import BMNotFoundError, BMOutcomeUnknownError, BMResponseError
 from airflow_provider_bm.once import STATE_KEY, StateStore, adopt, campaigns_named, in_flight, recorded
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class StagedCampaign:
         :param payload: what the campaign is to be, to say what is different in one that is adopted
         :raises BMOutcomeUnknownError: it is not known whether the campaign was activated in time; the next
             try looks again
+        :raises BMResponseError: the draft that was made is not in the list; nothing was sent
         """
         known = recorded(self.client, self.store)
         if known is not None:
@@ -69,6 +70,11 @@ class StagedCampaign:
                 adopt(active[0], payload)
                 return self._keep(active[0])
             if not drafts:
+                if self._mine is not None:
+                    raise BMResponseError(
+                        f"Draft {self._mine} {self.name!r} was made, and is not in the list of campaigns; "
+                        "nothing was sent. The next try looks again."
+                    )
                 self._make(post_draft)
                 continue
             uuid = drafts[0]["uuid"]

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_bm import once
 from airflow_provider_bm.client import retry
-from airflow_provider_bm.exceptions import BMConnectError
+from airflow_provider_bm.exceptions import BMConnectError, BMResponseError
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.once import STATE_KEY
 from airflow_provider_bm.operators import BMUpdateCampaignOperator
@@ -322,4 +322,15 @@ def test_staged(sandbox, task, assert_sent_once, monkeypatch, how):
 def test_staged_drafts_stay_drafts(sandbox, task):
     execute(task, "create", staged=True, status="draft")
     assert sandbox.requests(method="PUT") == []
+    assert sandbox.executions() == []
+
+
+def test_staged_makes_one_draft_though_the_list_does_not_show_it(sandbox, task, monkeypatch):
+    monkeypatch.setattr("airflow_provider_bm.staged.SETTLE", 0.1)
+    pagination = {"total": 0, "count": 0, "perPage": 100, "currentPage": 1, "totalPages": 0, "links": {}}
+    empty = {"data": [], "meta": {"pagination": pagination}}
+    sandbox.fault(method="GET", path="/campaigns$", times=50, status=200, body=empty)
+    with pytest.raises(BMResponseError, match="is not in the list"):
+        execute(task, "create", staged=True)
+    assert len(posts(sandbox)) == 1
     assert sandbox.executions() == []
