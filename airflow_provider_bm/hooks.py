@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_bm.campaigns import CampaignClone, CampaignCreate, CampaignUpdate
     from airflow_provider_bm.client.query import Filters
     from airflow_provider_bm.client.replies import Campaign
+    from airflow_provider_bm.client.settings import BMSettings
 
 
 def client_of(connection: Connection, service_uuid: str | None = None) -> BMClient:
@@ -29,8 +31,15 @@ def client_of(connection: Connection, service_uuid: str | None = None) -> BMClie
 
     :param service_uuid: the BM account to use instead of the connection's
     """
-    settings = settings_of(connection, service_uuid)
-    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"])
+    return client_with(settings_of(connection, service_uuid))
+
+
+def client_with(settings: BMSettings, sleep: Callable[[float], None] = time.sleep) -> BMClient:
+    """A client that says that it is Airflow's.
+
+    :param sleep: waits between tries
+    """
+    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"], sleep=sleep)
 
 
 class BMHook(BaseHook):

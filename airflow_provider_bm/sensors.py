@@ -135,7 +135,7 @@ class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
             **defer_arguments(
                 watch,
                 bm_conn_id=self.bm_conn_id,
-                service_uuid=self.service_uuid,
+                service_uuid=self.hook.client.settings.service_uuid,
                 poke_interval=self.poke_interval,
                 deadline=deadline,
             )

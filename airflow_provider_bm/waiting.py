@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.campaigns.progress import Verdict, decide, describe
+from airflow_provider_bm.campaigns.progress import Verdict, Wait, describe, judge
 from airflow_provider_bm.exceptions import BMError, BMNotFoundError
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class CampaignWatch:
     fields: Sequence[str] = ()
     failures: int = 0
     campaign: dict[str, Any] | None = field(default=None, init=False)
+    _logged: str = field(default="", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._wait = Wait(
+            target_status=self.target_status,
+            executed_after=self.executed_after,
+            failed_status=tuple(self.failed_status),
+        )
 
     def look(self, client: BMClient) -> Verdict:
         """Ask once, and decide.
@@ -47,36 +56,44 @@ class CampaignWatch:
         :raises BMError: for good, or once too often in a row
         """
         try:
-            campaign = client.get_campaign(self.campaign_uuid, fields=self.fields)
-        except BMNotFoundError as error:
-            reason = f"Campaign {self.campaign_uuid} does not exist, or no longer. ({error})"
-            return Verdict(state="failed", reason=reason)
+            found: dict[str, Any] | BMError = client.get_campaign(self.campaign_uuid, fields=self.fields)
         except BMError as error:
-            self.failures += 1
-            if error.permanent or self.failures > TOLERATED_FAILURES:
-                raise
-            log.warning(
-                "Campaign %s could not be looked at (%d in a row, %d are tolerated): %s",
-                self.campaign_uuid,
-                self.failures,
-                TOLERATED_FAILURES,
-                error,
-            )
-            return Verdict(state="waiting", reason=f"It could not be looked at: {error}")
-        return self.judge(campaign)
+            found = error
+        return self.take(found)
 
-    def judge(self, campaign: dict[str, Any]) -> Verdict:
-        """Decide from a campaign that somebody else has read."""
+    def take(self, found: dict[str, Any] | BMError) -> Verdict:
+        """Decide from what a look has brought, whoever has looked.
+
+        :param found: the campaign, or why it could not be read
+        :raises BMError: the error, if it is for good, or came once too often in a row
+        """
+        if not isinstance(found, BMError):
+            return self._judge(found)
+        if isinstance(found, BMNotFoundError) and not found.of_token:
+            reason = f"Campaign {self.campaign_uuid} does not exist, or no longer. ({found})"
+            return Verdict(state="failed", reason=reason)
+        self.failures += 1
+        if found.permanent or self.failures > TOLERATED_FAILURES:
+            # Others may have been handed the same one, and each raise would write into it.
+            raise copy.copy(found)
+        log.warning(
+            "Campaign %s could not be looked at (%d in a row, %d are tolerated): %s",
+            self.campaign_uuid,
+            self.failures,
+            TOLERATED_FAILURES,
+            found,
+        )
+        return Verdict(state="waiting", reason=f"It could not be looked at: {found}")
+
+    def _judge(self, campaign: dict[str, Any]) -> Verdict:
         self.failures = 0
         self.campaign = campaign
-        verdict = decide(
-            campaign,
-            target_status=self.target_status,
-            executed_after=self.executed_after,
-            failed_status=self.failed_status,
-        )
-        log.info("Campaign %s: %s", self.campaign_uuid, describe(campaign))
-        return verdict
+        seen = describe(campaign)
+        if seen != self._logged:
+            # Once for each change: a wait of days would fill the log with the same line.
+            self._logged = seen
+            log.info("Campaign %s: %s", self.campaign_uuid, seen)
+        return judge(campaign, self._wait)
 
     def last_seen(self) -> str:
         """What was seen last, for the message of a time-out."""

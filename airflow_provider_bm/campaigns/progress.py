@@ -13,7 +13,7 @@ from airflow_provider_bm.campaigns.times import parse_time, read_time
 from airflow_provider_bm.campaigns.vocabulary import STATUSES
 from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError, shorten
 
-__all__ = ["Verdict", "Wait", "check_wait", "decide", "describe", "parse_time"]
+__all__ = ["Verdict", "Wait", "check_wait", "decide", "describe", "judge", "parse_time"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,15 @@ def decide(
 
     Source: Campaign API 4.4.
     """
-    wait = check_wait(target_status, executed_after, failed_status)
+    return judge(campaign, check_wait(target_status, executed_after, failed_status))
+
+
+def judge(campaign: Mapping[str, Any], wait: Wait) -> Verdict:
+    """Decide as :func:`decide` does, for what was checked before.
+
+    :param campaign: a ``CampaignResponse``
+    :raises BMResponseError: if ``last_dt`` is needed and is not a time
+    """
     status = campaign.get("status")
     if not isinstance(status, str) or status not in STATUSES:
         what = "has no status" if status is None else f"has the status {shorten(status)}, never heard of"

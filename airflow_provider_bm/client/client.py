@@ -68,6 +68,11 @@ class BMClient:
         """The authorized keep-alive session, for calls that this class does not have."""
         return self._transport.session
 
+    @property
+    def list_url(self) -> str:
+        """The URL of the list, without its query."""
+        return f"{self.settings.api_url}{self._path()}"
+
     def close(self) -> None:
         """Close the session's connections."""
         self._transport.session.close()

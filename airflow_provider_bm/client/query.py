@@ -89,6 +89,12 @@ def optional_fields(fields: str | Sequence[str]) -> list[str]:
     return names
 
 
+def filter_of(key: str) -> tuple[str, str]:
+    """Operator and column of a filter's key that was checked before."""
+    operator, bracket, rest = key.partition("(")
+    return (operator, rest.removesuffix(")")) if bracket else ("eq", key)
+
+
 def _pairs(filters: Filters) -> Iterator[tuple[str, Any]]:
     pairs = filters.items() if isinstance(filters, Mapping) else filters
     pairs = list(pairs) if isinstance(pairs, Iterable) and not isinstance(pairs, str) else [pairs]

@@ -137,13 +137,13 @@ class SubmitOperator(BMOperator):
 
         deadline = datetime.now(UTC) + timedelta(seconds=seconds(self.timeout))
         watch = CampaignWatch(campaign_uuid=campaign["uuid"])
-        verdict = watch.judge(campaign)
+        verdict = watch.take(campaign)
         if verdict.state == "waiting" and self.deferrable:
             self.defer(
                 **defer_arguments(
                     watch,
                     bm_conn_id=self.bm_conn_id,
-                    service_uuid=self.service_uuid,
+                    service_uuid=self.hook.client.settings.service_uuid,
                     poke_interval=seconds(self.poke_interval),
                     deadline=deadline,
                     stop_on_kill=self.stop_on_kill,

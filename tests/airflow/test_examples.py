@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_bm.campaigns import Verdict
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.operators import BMListCampaignsOperator
+from airflow_provider_bm.polling.waiter import CampaignWaiter
+from airflow_provider_bm.polling.watcher import Found
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sandbox.contacts import recipient_lists
-from airflow_provider_bm.triggers import BMCampaignTrigger
 from tests.support.harness import load_dag
 from tools import demo
 from tools.airflow_env import ROOT
@@ -34,14 +36,19 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     """The examples look once a minute, as one should; here they look all the time."""
     looks = Looks()
 
-    def hardly_pause(trigger: BMCampaignTrigger, deadline: datetime | None) -> float:
-        looks.append(trigger.campaign_uuid)
+    take = CampaignWaiter.take
+
+    def look(waiter: CampaignWaiter, found: Found) -> Verdict | None:
+        looks.append(waiter.watch.campaign_uuid)
         if looks.meanwhile is not None:
             looks.meanwhile()
             looks.meanwhile = None
-        return 0.2
+        return take(waiter, found)
 
-    monkeypatch.setattr(BMCampaignTrigger, "_pause", hardly_pause)
+    monkeypatch.setattr(CampaignWaiter, "take", look)
+    monkeypatch.setattr(
+        CampaignWaiter, "interval", property(lambda _: 0.2, lambda _, seconds: None), raising=False
+    )
     return looks
 
 

@@ -1,0 +1,65 @@
+"""What a poller looks for, and whom it tells."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bm.exceptions import BMError
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.client.listing import Listing
+
+#: Seconds between two looks at the least.
+SHORTEST_INTERVAL = 0.1
+
+#: Campaigns by UUID, or why one could not be read; or why nothing could be.
+Found = Mapping[str, dict[str, Any] | BMError] | BMError
+
+
+class Watcher(ABC):
+    """Somebody who wants to know about campaigns.
+
+    :param interval: seconds between two looks
+    :param deadline: when the last look is due at the latest; None: never
+    :param fields: optional parts of the campaigns: ``tasks``, ``messages``
+    """
+
+    #: Campaigns to find by a list, instead of by UUID.
+    listing: Listing | None = None
+
+    def __init__(
+        self, *, interval: float, deadline: datetime | None = None, fields: tuple[str, ...] = ()
+    ) -> None:
+        self.interval = max(SHORTEST_INTERVAL, interval)
+        self.deadline = deadline
+        self.fields = fields
+        #: Logs of a look belong to whoever watches.
+        self.context = contextvars.copy_context()
+        self.joined_at = time.monotonic()
+        self.looked_at: float | None = None
+        self.failed = False
+
+    @abstractmethod
+    def wanted(self) -> frozenset[str]:
+        """Campaigns to read by their UUID; with a ``listing``, those that must be read if it lacks them."""
+
+    @abstractmethod
+    def take(self, found: Found) -> Any:
+        """Look at what was found; called in the poller's thread, in the watcher's own context.
+
+        :param found: holds every wanted campaign
+        :return: what to tell, if there is anything
+        """
+
+    @abstractmethod
+    def tell(self, news: Any) -> None:
+        """Take what :meth:`take` returned or raised; called on the event loop."""
+
+    def overdue(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and datetime.now(UTC) >= self.deadline
