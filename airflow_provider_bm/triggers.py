@@ -1,4 +1,4 @@
-"""The trigger that waits for a campaign, without a worker."""
+"""The triggers: what waits without a worker."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import airflow.triggers.base
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bm.exceptions import BMError
 from airflow_provider_bm.waiting import CampaignWatch
 
 if TYPE_CHECKING:
+    from airflow_provider_bm.event_triggers import BMCampaignEventTrigger
     from airflow_provider_bm.killing import TaskInstance
+
+__all__ = ["BMCampaignEventTrigger", "BMCampaignTrigger"]
 
 log = logging.getLogger(__name__)
 
@@ -173,6 +177,17 @@ class BMCampaignTrigger(BaseTrigger):
         except Exception:
             # Not to be told from a triggerer that is being ended, where this is no news.
             log.warning("It is not known whether campaign %s must stop", self.campaign_uuid, exc_info=True)
+
+
+def __getattr__(name: str) -> Any:
+    # Airflow 2 has no event triggers, and who only waits need not load one.
+    if name != "BMCampaignEventTrigger":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if not hasattr(airflow.triggers.base, "BaseEventTrigger"):
+        raise ImportError("BMCampaignEventTrigger needs Airflow 3.0 or newer")
+    from airflow_provider_bm.event_triggers import BMCampaignEventTrigger
+
+    return BMCampaignEventTrigger
 
 
 def _event(state: str, reason: str, watch: CampaignWatch | None, **more: Any) -> TriggerEvent:

@@ -131,7 +131,7 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
         return key, ""
     texts = [_value(each) for each in value] if many else [_value(value)]
     if operator in _NO_VALUE:
-        if value not in (None, "", True):
+        if value not in (None, "", True, FILTER_WITHOUT_VALUE):
             problems.append(Problem(name, value, f"{operator} takes no value: give None, True or ''"))
         return key, FILTER_WITHOUT_VALUE
     if value is None or not texts or any(text is None for text in texts):
