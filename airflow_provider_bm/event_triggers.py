@@ -166,7 +166,7 @@ class BMCampaignEventTrigger(BaseEventTrigger):
                     "state: a restart begins anew. Give one another poke_interval. (%s)",
                     error,
                 )
-        return Ledger(self.event, store or Memory(), name, self.since)
+        return Ledger(self.event, Memory() if store is None else store, name, self.since)
 
     def _subject(self) -> str:
         if self.campaign_uuid:

@@ -11,6 +11,8 @@ from airflow_provider_bm.polling.events import Sight
 
 #: What was told this long before the newest is covered by the baseline, and forgotten.
 _REMEMBERED = timedelta(days=1)
+#: The server's clock may be so much behind: what the first look sees of that time is noted one by one.
+_CLOCKS_DIFFER = timedelta(minutes=5)
 #: Noted of a campaign that has not executed, or whose end is still to come.
 _OPEN = "open"
 _ENDED = "ended"
@@ -85,9 +87,12 @@ class Ledger:
         noted = await self.store.aget(self._baseline_key)
         if noted is not None:
             return read_time(noted)
-        moments = [sight.executed_at for sight in sights if sight.executed_at is not None]
-        # Not our clock alone: the server's may be ahead.
-        baseline = self.since or max([datetime.now(UTC), *moments])
+        baseline = self.since or datetime.now(UTC) - _CLOCKS_DIFFER
+        if self.since is None:
+            for sight in sights:
+                if sight.executed_at is not None and sight.executed_at > baseline:
+                    await self._is_news(sight, baseline)  # noted, and not told
+        # Last, so that a process that is killed before begins anew.
         await self.store.aset(self._baseline_key, baseline.isoformat())
         return baseline
 

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bm.sandbox import Sandbox
 from tests.support import leaks
 from tests.system.running import RunningAirflow
-from tests.system.scenarios import SCENARIOS, connection_id
+from tests.system.scenarios import EVENTS, SCENARIOS, WATCHED, connection_id, dag_ids
 from tests.system.task import Task
 
 #: Tasks that may be waiting; Airflow has four workers.
@@ -22,11 +22,19 @@ def sandboxes() -> Iterator[dict[str, Sandbox]]:
     """By DAG. Their clocks stand still: a campaign goes on until the test says otherwise."""
     with contextlib.ExitStack() as stack:
         found = {}
-        for dag_id in SCENARIOS:
+        for dag_id in (*SCENARIOS, EVENTS):
             found[dag_id] = stack.enter_context(Sandbox(port=0, execution_seconds=60))
             found[dag_id].clock.freeze()
         # Carried out, and no reply as long as the test lasts.
         found["killed_posting"].fault("POST", "/campaigns", delay_after=1000)
+        for uuid in WATCHED:
+            found[EVENTS].create(
+                uuid=uuid,
+                name="Watched",
+                status="active",
+                schedule_type="scheduled",
+                schedule_rrule="FREQ=DAILY",
+            )
         yield found
 
 
@@ -40,7 +48,7 @@ def airflow(
     }
     running = RunningAirflow(tmp_path_factory.mktemp("airflow"), connections)
     with running.running():
-        running.until("Airflow is up", lambda: running.healthy() and running.dag_ids() == set(SCENARIOS))
+        running.until("Airflow is up", lambda: running.healthy() and running.dag_ids() == dag_ids())
         yield running
     if found := leaks.GUARD.search_files(running.home.path):
         pytest.fail("secrets were written:\n" + "\n".join(map(str, found)), pytrace=False)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from airflow_provider_bm.sandbox.contacts import DEFAULT_SERVICE
+from tools.airflow_env import is_airflow_2
 
 DEFERRED: dict[str, Any] = {"deferrable": True}
 #: So seldom that Airflow does not notice by itself that the campaign has finished.
@@ -23,6 +27,16 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "triggerer_SIGTERM": DEFERRED,
     "triggerer_SIGKILL": DEFERRED,
 }
+
+#: The DAG that runs after each execution of a campaign, and the campaigns that have a watcher of their own.
+EVENTS = "events"
+SERVICE = DEFAULT_SERVICE
+WATCHED = [str(uuid5(NAMESPACE_URL, f"watched {number}")) for number in range(20)]
+
+
+def dag_ids() -> set[str]:
+    """All DAGs that a running Airflow should have."""
+    return {*SCENARIOS, *([] if is_airflow_2() else [EVENTS, f"{EVENTS}_of_each"])}
 
 
 def connection_id(dag_id: str) -> str:
