@@ -37,6 +37,13 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": _modules("sensors"),
         "hooks": _modules("hooks"),
         "triggers": _modules("triggers"),
+        "asset-uris": [
+            {
+                "schemes": ["bm"],
+                "handler": "airflow_provider_bm.assets.sanitize_uri",
+                "factory": "airflow_provider_bm.assets.campaign_asset",
+            }
+        ],
         "extra-links": ["airflow_provider_bm.links.BMCampaignLink"],
         "connection-types": [
             {

@@ -40,6 +40,8 @@ def test_parts_are_valid_for_airflow_own_providers():
     strict = schema("provider.yaml.schema.json")
     for key in ("connection-types", "operators", "sensors", "hooks", "triggers", "extra-links", "versions"):
         jsonschema.validate(INFO[key], strict["properties"][key])
+    if VERSION >= (3, 0):
+        jsonschema.validate(INFO["asset-uris"], strict["properties"]["asset-uris"])
     if WHOLE_FORM_IN_INFO:
         assert "conn-fields" in strict["properties"]["connection-types"]["items"]["properties"]
 
@@ -71,6 +73,14 @@ def test_classes_exist():
     for path in [*INFO["extra-links"], CONNECTION_TYPE["hook-class-name"]]:
         module, _, name = path.rpartition(".")
         assert isinstance(getattr(importlib.import_module(module), name), type), path
+
+
+def test_asset_functions_exist():
+    (assets,) = INFO["asset-uris"]
+    assert assets["schemes"] == ["bm"]
+    for key in ("handler", "factory"):
+        module, _, name = assets[key].rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_hook_says_the_same():
