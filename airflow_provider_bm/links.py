@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
@@ -19,6 +19,8 @@ class BMCampaignLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the link that the task has left, or nothing."""
+        from airflow.providers.common.compat.sdk import XCom
+
         # Airflow 3 asks in the task's own process, and logs an error where there is no such XCom.
         link: str | None = getattr(operator, "campaign_link", None)
         return XCom.get_value(key=XCOM_KEY, ti_key=ti_key) or "" if link is None else link

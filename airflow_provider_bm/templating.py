@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_bm.exceptions import shorten
-
 if TYPE_CHECKING:
     import jinja2
     from airflow.providers.common.compat.sdk import Context
@@ -27,6 +25,11 @@ class BMTemplating:
     """
 
     template_ext: Sequence[str] = (".json",)
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Here so that it is the `__init__` of classes that have none of their own: Airflow wraps that of
+        # every class which has another one than its first base, and each wrapping costs.
+        super().__init__(**kwargs)
 
     def resolve_template_files(self) -> None:
         """Load ``.json`` files for the fields that hold JSON, and for no other.
@@ -74,6 +77,8 @@ class BMTemplating:
                 _refuse_raw(field, given)
             # Left out, a query would let the whole list be messaged, a schedule would send at once.
             if given is not None and getattr(parent, field) is None:
+                from airflow_provider_bm.exceptions import shorten
+
                 raise AirflowFailException(
                     f"{field}={shorten(given)} rendered to nothing (None). Leave the argument out if that is "
                     "what you want; look at the task or variable that it comes from if it is not."
@@ -94,6 +99,8 @@ def _refuse_raw(field: str, value: Any) -> None:
         elif isinstance(part, (list, tuple)):
             parts += part
         elif isinstance(part, str) and ("{{" in part or "{%" in part):
+            from airflow_provider_bm.exceptions import shorten
+
             raise AirflowFailException(
                 f"{field}={shorten(value)} is a template that was not rendered, and would be sent as it is: "
                 "Airflow does not render what is mapped from another task. Render it there, or use partial()."

@@ -84,7 +84,8 @@ def classes() -> dict[str, type]:
     found = {}
     for name in ("operators", "sensors", "triggers", "hooks"):
         module = importlib.import_module(f"airflow_provider_bm.{name}")
-        for key, value in vars(module).items():
+        for key in dir(module):
+            value = getattr(module, key)
             if (
                 key.startswith("BM")
                 and isinstance(value, type)

@@ -9,7 +9,16 @@ import textwrap
 
 import pytest
 
-WITHOUT_AIRFLOW = ["", ".campaigns", ".client", ".exceptions", ".sandbox", ".provider_info", ".connection"]
+WITHOUT_AIRFLOW = [
+    "",
+    ".assets",
+    ".campaigns",
+    ".client",
+    ".exceptions",
+    ".sandbox",
+    ".provider_info",
+    ".connection",
+]
 
 
 def modules_after(code: str) -> dict[str, list[str]]:
@@ -76,3 +85,55 @@ def test_parsing_a_dag_loads_nothing_that_airflow_has_not(module):
     assert f"airflow_provider_bm.{module}" in loaded["ours"]
     assert not new
     assert "airflow_provider_bm.sandbox" not in loaded["ours"]
+
+
+#: What a DAG file with the operator may load of ours. All else is for the task that runs.
+SHARED = {"campaigns", "campaigns.vocabulary", "lazy", "links", "operators", "task", "templating"}
+BASES = {"operators.base"}
+PARSED = {
+    "BMGetCampaignOperator": SHARED | BASES | {"operators.get"},
+    "BMCreateCampaignOperator": SHARED | BASES | {"operators.submit", "operators.create"},
+}
+
+
+@pytest.mark.parametrize("operator", sorted(PARSED))
+def test_parsing_a_dag_loads_the_operators_that_it_uses(operator):
+    loaded = modules_after(
+        f"""
+        from airflow.providers.common.compat.sdk import DAG, BaseOperator, conf
+        before = set(sys.modules)
+        from airflow_provider_bm.operators import {operator}
+        out["new"] = sorted(set(sys.modules) - before)
+        """
+    )["new"]
+    package = "airflow_provider_bm."
+
+    assert {name.removeprefix(package) for name in loaded if name.startswith(package)} <= PARSED[operator]
+    assert f"{package}operators" in loaded
+
+
+@pytest.mark.parametrize("package", ["campaigns", "operators"])
+def test_lazy_names_are_names_like_others(package):
+    named = modules_after(
+        f"""
+        import airflow_provider_bm.{package} as package
+        out["listed"] = dir(package)
+        out["all"] = package.__all__
+        try:
+            package.no_such_name
+        except AttributeError as error:
+            out["missing"] = [str(error)]
+        exec("from airflow_provider_bm.{package} import *", namespace := {{}})
+        out["starred"] = sorted(namespace)
+        out["kept"] = sorted(vars(package))
+        """
+    )
+
+    assert set(named["all"]) <= set(named["listed"])
+    assert set(named["all"]) <= set(named["starred"])
+    # Loaded once: later uses do not ask for it again.
+    assert set(named["all"]) <= set(named["kept"])
+    # What can be had is what is promised.
+    lazy = {name for name in named["listed"] if name.startswith(("BM", "Campaign", "Segmentation"))}
+    assert lazy <= set(named["all"])
+    assert named["missing"] == [f"module 'airflow_provider_bm.{package}' has no attribute 'no_such_name'"]

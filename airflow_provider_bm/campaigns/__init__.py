@@ -1,5 +1,6 @@
 """What users write: campaign payloads, schedules and segmentation. Pure data, no Airflow and no HTTP.
 
+>>> from airflow_provider_bm.campaigns import CampaignCreate
 >>> CampaignCreate(
 ...     name="Storm warning",
 ...     sending_type="sms",
@@ -13,12 +14,26 @@
 
 from __future__ import annotations
 
-from airflow_provider_bm.campaigns.checks import check_complete, writable
-from airflow_provider_bm.campaigns.ids import campaign_id
-from airflow_provider_bm.campaigns.models import CampaignClone, CampaignCreate, CampaignStatus, CampaignUpdate
-from airflow_provider_bm.campaigns.progress import Verdict, Wait, check_wait, decide, describe
-from airflow_provider_bm.campaigns.segmentation import SegmentationGroup, SegmentationQuery, SegmentationRule
-from airflow_provider_bm.campaigns.times import parse_time
+from typing import TYPE_CHECKING
+
+from airflow_provider_bm.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.campaigns.checks import check_complete, writable
+    from airflow_provider_bm.campaigns.ids import campaign_id
+    from airflow_provider_bm.campaigns.models import (
+        CampaignClone,
+        CampaignCreate,
+        CampaignStatus,
+        CampaignUpdate,
+    )
+    from airflow_provider_bm.campaigns.progress import Verdict, Wait, check_wait, decide, describe
+    from airflow_provider_bm.campaigns.segmentation import (
+        SegmentationGroup,
+        SegmentationQuery,
+        SegmentationRule,
+    )
+    from airflow_provider_bm.campaigns.times import parse_time
 
 __all__ = [
     "CampaignClone",
@@ -38,3 +53,16 @@ __all__ = [
     "parse_time",
     "writable",
 ]
+
+if not TYPE_CHECKING:  # For a type checker, the names above are all that there is.
+    __getattr__, __dir__ = lazy_names(
+        globals(),
+        {
+            "checks": "check_complete writable",
+            "ids": "campaign_id",
+            "models": "CampaignClone CampaignCreate CampaignStatus CampaignUpdate",
+            "progress": "Verdict Wait check_wait decide describe",
+            "segmentation": "SegmentationGroup SegmentationQuery SegmentationRule",
+            "times": "parse_time",
+        },
+    )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from airflow_provider_bm.operators.clone import BMCloneCampaignOperator
-from airflow_provider_bm.operators.create import BMCreateCampaignOperator
-from airflow_provider_bm.operators.delete import BMDeleteCampaignOperator
-from airflow_provider_bm.operators.get import BMGetCampaignOperator
-from airflow_provider_bm.operators.list import BMListCampaignsOperator
-from airflow_provider_bm.operators.status import BMCampaignStatusOperator
-from airflow_provider_bm.operators.update import BMUpdateCampaignOperator
+from typing import TYPE_CHECKING
+
+from airflow_provider_bm.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.operators.clone import BMCloneCampaignOperator
+    from airflow_provider_bm.operators.create import BMCreateCampaignOperator
+    from airflow_provider_bm.operators.delete import BMDeleteCampaignOperator
+    from airflow_provider_bm.operators.get import BMGetCampaignOperator
+    from airflow_provider_bm.operators.list import BMListCampaignsOperator
+    from airflow_provider_bm.operators.status import BMCampaignStatusOperator
+    from airflow_provider_bm.operators.update import BMUpdateCampaignOperator
 
 __all__ = [
     "BMCampaignStatusOperator",
@@ -19,3 +24,17 @@ __all__ = [
     "BMListCampaignsOperator",
     "BMUpdateCampaignOperator",
 ]
+
+if not TYPE_CHECKING:  # For a type checker, the names above are all that there is.
+    __getattr__, __dir__ = lazy_names(
+        globals(),
+        {
+            "clone": "BMCloneCampaignOperator",
+            "create": "BMCreateCampaignOperator",
+            "delete": "BMDeleteCampaignOperator",
+            "get": "BMGetCampaignOperator",
+            "list": "BMListCampaignsOperator",
+            "status": "BMCampaignStatusOperator",
+            "update": "BMUpdateCampaignOperator",
+        },
+    )

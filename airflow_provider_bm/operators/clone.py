@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.vocabulary import CAMPAIGN_FIELDS
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
-from airflow_provider_bm.operators.submit import SubmitOperator
+from airflow_provider_bm.operators.submit import DEFAULT_DEFERRABLE, SEVEN_DAYS, SubmitOperator
 
 if TYPE_CHECKING:
     from airflow_provider_bm.campaigns import SegmentationQuery
@@ -95,9 +95,17 @@ class BMCloneCampaignOperator(SubmitOperator):
         webpush_target_url: str | None = None,
         webpush_icon: str | None = None,
         webpush_image: str | None = None,
+        wait_for_completion: bool = False,
+        deferrable: bool = DEFAULT_DEFERRABLE,
+        poke_interval: float | timedelta = 60,
+        timeout: float | timedelta = SEVEN_DAYS,
+        stop_on_kill: bool = True,
+        deduplicate: bool = True,
+        staged: bool = False,
+        bm_conn_id: str = "bm_default",
+        service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         self.clone_uuid = clone_uuid
         self.template_vars = template_vars
         self.name = name
@@ -115,6 +123,16 @@ class BMCloneCampaignOperator(SubmitOperator):
         self.webpush_target_url = webpush_target_url
         self.webpush_icon = webpush_icon
         self.webpush_image = webpush_image
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poke_interval = poke_interval
+        self.timeout = timeout
+        self.stop_on_kill = stop_on_kill
+        self.deduplicate = deduplicate
+        self.staged = staged
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+        super().__init__(**kwargs)
 
     def post(self, **marks: str) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
         """The payload, and what sends it."""

@@ -25,10 +25,20 @@ class BMDeleteCampaignOperator(BMOperator):
 
     template_fields: Sequence[str] = ("campaign_uuid", *CONNECTION_FIELDS)
 
-    def __init__(self, *, campaign_uuid: str, missing_ok: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        campaign_uuid: str,
+        missing_ok: bool = False,
+        bm_conn_id: str = "bm_default",
+        service_uuid: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.campaign_uuid = campaign_uuid
         self.missing_ok = missing_ok
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+        super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> None:
         """Delete it."""

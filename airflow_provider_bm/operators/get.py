@@ -26,10 +26,20 @@ class BMGetCampaignOperator(BMOperator):
     template_fields: Sequence[str] = ("campaign_uuid", "fields", *CONNECTION_FIELDS)
     operator_extra_links = (BMCampaignLink(),)
 
-    def __init__(self, *, campaign_uuid: str, fields: str | Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        campaign_uuid: str,
+        fields: str | Sequence[str] = (),
+        bm_conn_id: str = "bm_default",
+        service_uuid: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.campaign_uuid = campaign_uuid
         self.fields = fields
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+        super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> dict[str, Any]:
         """Read it."""

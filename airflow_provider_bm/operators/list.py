@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.exceptions import BMPayloadError, Problem
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 
 if TYPE_CHECKING:
@@ -59,20 +58,26 @@ class BMListCampaignsOperator(BMOperator):
         fields: str | Sequence[str] = (),
         sort: str | Sequence[str] = (),
         limit: int | None = 1000,
+        bm_conn_id: str = "bm_default",
+        service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         self.sending_type = sending_type
         self.status = status
         self.filters = filters
         self.fields = fields
         self.sort = sort
         self.limit = limit
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+        super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> list[dict[str, Any]]:
         """Read them."""
         limit = self.limit
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            from airflow_provider_bm.exceptions import BMPayloadError, Problem
+
             problem = Problem("limit", limit, "must be a whole number from 1, or None")
             raise BMPayloadError([problem], "list of campaigns")
         found = self.hook.list_campaigns(

@@ -29,10 +29,20 @@ class BMCampaignStatusOperator(BMOperator):
     template_fields: Sequence[str] = ("campaign_uuid", "status", *CONNECTION_FIELDS)
     operator_extra_links = (BMCampaignLink(),)
 
-    def __init__(self, *, campaign_uuid: str, status: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        campaign_uuid: str,
+        status: str,
+        bm_conn_id: str = "bm_default",
+        service_uuid: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         self.campaign_uuid = campaign_uuid
         self.status = status
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+        super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> str:
         """Change it."""

@@ -9,56 +9,40 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, conf
 
-from airflow_provider_bm.deferral import defer_arguments, failed, outcome_of, seconds, timed_out
-from airflow_provider_bm.exceptions import BMOutcomeUnknownError, BMPayloadError, Problem
 from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.operators.base import BMOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+DEFAULT_DEFERRABLE: bool = conf.getboolean("operators", "default_deferrable", fallback=False)
 SEVEN_DAYS = timedelta(days=7)
 
 
 class SubmitOperator(BMOperator):
-    """Base of create and clone.
+    """Base of create and clone, which set these from their arguments.
 
-    :param wait_for_completion: wait until the campaign has finished
-    :param deferrable: wait in the triggerer, without a worker slot; default: Airflow's
+    :ivar wait_for_completion: wait until the campaign has finished
+    :ivar deferrable: wait in the triggerer, without a worker slot; default: Airflow's
         ``operators.default_deferrable``
-    :param poke_interval: seconds (or a timedelta) between two looks
-    :param timeout: seconds (or a timedelta) to wait at most; the campaign goes on by itself
-    :param stop_on_kill: stop the campaign if the task is killed while it waits
-    :param deduplicate: mark the campaign's name, and look for it where an earlier request may have made it
-    :param staged: make a draft first, and activate it once it is known to be the only one
+    :ivar poke_interval: seconds (or a timedelta) between two looks
+    :ivar timeout: seconds (or a timedelta) to wait at most; the campaign goes on by itself
+    :ivar stop_on_kill: stop the campaign if the task is killed while it waits
+    :ivar deduplicate: mark the campaign's name, and look for it where an earlier request may have made it
+    :ivar staged: make a draft first, and activate it once it is known to be the only one
     """
 
     operator_extra_links = (BMCampaignLink(),)
-    #: Set by the subclasses, from their arguments.
     name: str | None
     status: str | None
-
-    def __init__(
-        self,
-        *,
-        wait_for_completion: bool = False,
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        poke_interval: float | timedelta = 60,
-        timeout: float | timedelta = SEVEN_DAYS,
-        stop_on_kill: bool = True,
-        deduplicate: bool = True,
-        staged: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.wait_for_completion = wait_for_completion
-        self.deferrable = deferrable
-        self.poke_interval = poke_interval
-        self.timeout = timeout
-        self.stop_on_kill = stop_on_kill
-        self.deduplicate = deduplicate
-        self.staged = staged
-        self._waiting: tuple[Any, str] | None = None
+    wait_for_completion: bool
+    deferrable: bool
+    poke_interval: float | timedelta
+    timeout: float | timedelta
+    stop_on_kill: bool
+    deduplicate: bool
+    staged: bool
+    _waiting: tuple[Any, str] | None = None
 
     def post(self, **marks: str) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
         """Return the checked payload, and what sends it.
@@ -69,6 +53,7 @@ class SubmitOperator(BMOperator):
 
     def submit(self, context: Context) -> dict[str, Any]:
         """Make the campaign; with ``deduplicate``, one for all tries of the task instance."""
+        from airflow_provider_bm.exceptions import BMOutcomeUnknownError
         from airflow_provider_bm.once import OneCampaign, marked, task_key
         from airflow_provider_bm.staged import StagedCampaign
 
@@ -101,6 +86,9 @@ class SubmitOperator(BMOperator):
 
     def _check(self) -> None:
         """Check what is not the campaign's, before anything is sent."""
+        from airflow_provider_bm.deferral import seconds
+        from airflow_provider_bm.exceptions import BMPayloadError, Problem
+
         problems = []
         if self.staged and not self.deduplicate:
             problems.append(Problem("staged", True, "needs deduplicate=True"))
@@ -133,6 +121,7 @@ class SubmitOperator(BMOperator):
         return uuid
 
     def _wait(self, context: Context, campaign: dict[str, Any]) -> None:
+        from airflow_provider_bm.deferral import defer_arguments, failed, seconds, timed_out
         from airflow_provider_bm.waiting import CampaignWatch
 
         deadline = datetime.now(UTC) + timedelta(seconds=seconds(self.timeout))
@@ -161,6 +150,8 @@ class SubmitOperator(BMOperator):
 
     def execute_complete(self, context: Context, event: Any) -> str:
         """Return the UUID of the campaign that the trigger waited for, or fail with what it says."""
+        from airflow_provider_bm.deferral import outcome_of
+
         campaign = outcome_of(event)
         self.leave(context, campaign)
         uuid: str = campaign["uuid"]

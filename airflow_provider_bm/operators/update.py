@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.vocabulary import CAMPAIGN_FIELDS
-from airflow_provider_bm.exceptions import BMCampaignStateError
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 
 if TYPE_CHECKING:
@@ -71,9 +70,10 @@ class BMUpdateCampaignOperator(BMOperator):
         webpush_icon: str | None = None,
         webpush_image: str | None = None,
         replace: bool = False,
+        bm_conn_id: str = "bm_default",
+        service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         self.campaign_uuid = campaign_uuid
         self.name = name
         self.sending_type = sending_type
@@ -91,6 +91,9 @@ class BMUpdateCampaignOperator(BMOperator):
         self.webpush_icon = webpush_icon
         self.webpush_image = webpush_image
         self.replace = replace
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+        super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> str:
         """Update it."""
@@ -104,6 +107,8 @@ class BMUpdateCampaignOperator(BMOperator):
 
     def _refuse_second_run(self) -> None:
         """Look, where an earlier try may have started the campaign without anybody having read it."""
+        from airflow_provider_bm.exceptions import BMCampaignStateError
+
         campaign = self.hook.get_campaign(self.campaign_uuid)
         if campaign["status"] != "draft":
             raise BMCampaignStateError(
