@@ -6,6 +6,7 @@ PYTHON  ?= python3
 TESTS   ?=
 PORT    ?= 8080
 SANDBOX_PORT ?= 8765
+BENCH   ?=
 
 ifeq ($(filter clean help,$(or $(MAKECMDGOALS),help)),)
 PYVER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2]) if sys.version_info >= (3, 11) else 0' 2>/dev/null)
@@ -19,8 +20,13 @@ RUN   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PINS  := $(wildcard constraints/airflow-$(AIRFLOW).txt constraints/dev.txt constraints/build.txt constraints/uv.txt)
 
+# The benchmarks compare with other providers, on one Airflow.
+BENCH_VENV  := .venv/bench-airflow-3.3.2-py$(PYVER)
+BENCH_READY := $(BENCH_VENV)/.ready
+BENCH_PINS  := $(addprefix constraints/,airflow-3.3.2.txt bench.txt build.txt uv.txt)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test airflow lint format types venv constraints package clean
+.PHONY: help demo test bench airflow lint format types venv constraints package clean
 
 help:  ## what can be made (this list)
 	@echo "make TARGET [AIRFLOW=$(AIRFLOW)] [PYTHON=$(PYTHON)]"
@@ -31,6 +37,9 @@ demo: $(READY)  ## the weather alert, in a real Airflow against the sandbox: not
 
 test: $(READY)  ## all tests; TESTS="tests/client -k token -x" for some of them
 	$(RUN) -m pytest $(TESTS)
+
+bench: $(BENCH_READY)  ## what waiting, parsing and creating cost, beside others; BENCH="--quick" for a minute's
+	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
 
 airflow: $(READY)  ## a local Airflow with UI, examples and sandbox, until Ctrl-C; PORT=8080
 	@$(RUN) -m tools.run_airflow --port $(PORT) --sandbox-port $(SANDBOX_PORT)
@@ -62,3 +71,6 @@ clean:  ## remove everything that was made
 
 $(READY): pyproject.toml tools/setup_venv.py $(PINS)
 	@$(PYTHON) tools/setup_venv.py --airflow $(AIRFLOW) --venv $(VENV)
+
+$(BENCH_READY): pyproject.toml tools/setup_venv.py $(BENCH_PINS)
+	@$(PYTHON) tools/setup_venv.py --airflow 3.3.2 --venv $(BENCH_VENV) --group bench

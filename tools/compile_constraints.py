@@ -25,8 +25,14 @@ AIRFLOW: dict[str, list[str]] = {
 }
 
 
-def compile_pins(uv: str, output: str, requirements: list[str], *options: str) -> None:
+# The one that the benchmarks run on.
+BENCH = "3.3.2"
+
+
+def compile_pins(uv: str, output: str, requirements: list[str], *options: str, beside: str = "") -> None:
+    """Pin requirements, less what is pinned in the file `beside` already."""
     target = CONSTRAINTS / output
+    known = set((CONSTRAINTS / beside).read_text().splitlines()) if beside else set()
     command = [
         *(uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--upgrade"),
         *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--no-sources"),
@@ -35,8 +41,9 @@ def compile_pins(uv: str, output: str, requirements: list[str], *options: str) -
     done = subprocess.run(
         command, input="\n".join(requirements), text=True, stdout=subprocess.PIPE, check=True, cwd=ROOT
     )
-    target.write_text(done.stdout)
-    print(f"{target.relative_to(ROOT)}: {len(done.stdout.splitlines())} pins")
+    pins = [pin for pin in done.stdout.splitlines(keepends=True) if pin.rstrip() not in known]
+    target.write_text("".join(pins))
+    print(f"{target.relative_to(ROOT)}: {len(pins)} pins")
 
 
 def main() -> None:
@@ -47,6 +54,7 @@ def main() -> None:
 
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     tools = pyproject["dependency-groups"]["dev"]
+    bench = pyproject["dependency-groups"]["bench"]
     ours = pyproject["project"]["dependencies"]
 
     if not arguments.versions:
@@ -60,6 +68,12 @@ def main() -> None:
             [f"apache-airflow=={version}", *ours, *tools, *AIRFLOW.get(version, [])],
             "--constraint",
             "constraints/dev.txt",
+        )
+    if not arguments.versions:
+        beside = f"airflow-{BENCH}.txt"
+        requirements = [f"apache-airflow=={BENCH}", *ours, *bench]
+        compile_pins(
+            arguments.uv, "bench.txt", requirements, "--constraint", f"constraints/{beside}", beside=beside
         )
 
 

@@ -104,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--airflow", required=True, metavar="VERSION")
     parser.add_argument("--venv", type=Path, help="where (default: .venv/airflow-VERSION-pyX.Y)")
+    parser.add_argument("--group", choices=["dev", "bench"], default="dev", help="what for (default: dev)")
     parser.add_argument("--uv-only", action="store_true", help="only the project's own uv")
     arguments = parser.parse_args()
     version = arguments.airflow
@@ -124,7 +125,8 @@ def main() -> None:
         venv = arguments.venv or VENVS / f"airflow-{version}-py{here}"
         python = venv / "bin" / "python"
         pins = CONSTRAINTS / f"airflow-{version}.txt"
-        inputs = [ROOT / "pyproject.toml", Path(__file__), CONSTRAINTS / "dev.txt", CONSTRAINTS / "build.txt"]
+        tools = CONSTRAINTS / f"{arguments.group}.txt"
+        inputs = [ROOT / "pyproject.toml", Path(__file__), tools, CONSTRAINTS / "build.txt"]
         if pins.exists():
             inputs.append(pins)
         else:
@@ -146,9 +148,9 @@ def main() -> None:
         run(
             [
                 *(uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode", "--exact"),
-                *("--constraint", pins if pins.exists() else CONSTRAINTS / "dev.txt"),
+                *(option for path in (pins, tools) if path.exists() for option in ("--constraint", path)),
                 *("--build-constraint", CONSTRAINTS / "build.txt"),
-                *(f"apache-airflow=={version}", "--group", "dev", "--editable", "."),
+                *(f"apache-airflow=={version}", "--group", arguments.group, "--editable", "."),
             ],
             environment,
         )
