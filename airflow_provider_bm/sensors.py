@@ -16,7 +16,6 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_bm.deferral import defer_arguments, failed, failing_fast, outcome_of
 from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.task import BMTask
 from airflow_provider_bm.templating import BMTemplating
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_bm.waiting import CampaignWatch
 
 _FAILURES_KEY = "bm_failed_looks"
+_DEFAULT_DEFERRABLE: bool = conf.getboolean("operators", "default_deferrable", fallback=False)
 
 
 class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
@@ -79,12 +79,11 @@ class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
         executed_after: datetime | str | None = None,
         failed_status: str | Sequence[str] = ("stopped",),
         fields: str | Sequence[str] = (),
-        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        deferrable: bool = _DEFAULT_DEFERRABLE,
         bm_conn_id: str = "bm_default",
         service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
         self.campaign_uuid = campaign_uuid
         self.target_status = target_status
         self.executed_after = executed_after
@@ -93,6 +92,7 @@ class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
         self.deferrable = deferrable
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid
+        super().__init__(**kwargs)
 
     @cached_property
     def watch(self) -> CampaignWatch:
@@ -113,6 +113,8 @@ class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait; deferred, look once before."""
+        from airflow_provider_bm.deferral import defer_arguments, failing_fast
+
         with failing_fast():
             watch = self.watch
             self.push_link(context, watch.campaign_uuid)
@@ -143,6 +145,7 @@ class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
+        from airflow_provider_bm.deferral import failed, failing_fast
         from airflow_provider_bm.waiting import TOLERATED_FAILURES
 
         with failing_fast():
@@ -164,6 +167,8 @@ class BMCampaignSensor(BMTemplating, BMTask, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Return the campaign that the trigger saw, or fail with what it says."""
+        from airflow_provider_bm.deferral import outcome_of
+
         campaign = outcome_of(event)
         self.push_link(context, campaign["uuid"])
         return campaign
