@@ -134,6 +134,7 @@ def test_what_is_no_http_gets_an_error_body(api):
     assert reply.json()["message"]
 
 
+@pytest.mark.off_contract("the sandbox is made to fail")
 def test_a_failure_of_the_sandbox_is_an_error_body(api, sandbox, monkeypatch, caplog):
     monkeypatch.setattr(sandbox.store, "settle", lambda: 1 / 0)
     reply = api.call("GET")

@@ -1,0 +1,65 @@
+"""The page at ``/``: its files, and the headers that keep what it shows from doing anything.
+
+The files are plain HTML, CSS and JavaScript modules beside this one: nothing is built, and nothing comes from
+another host.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from airflow_provider_bm.sandbox.errors import ApiError
+from airflow_provider_bm.sandbox.messages import Reply, Request
+
+FOLDER: Final = "/_sandbox/page/"
+#: Paths of files that are not below ``FOLDER``. Browsers ask for the second by themselves: without it they
+#: would stand in the journal, and take the faults that are meant for a client.
+ALIASES: Final = {"/": "index.html", "/favicon.ico": "icon.svg"}
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@cache
+def files() -> dict[str, Reply]:
+    """Read the files of the page, by path; what is not among them is not served."""
+    found = {
+        each.name: Reply(200, each.read_bytes(), {"Content-Type": _TYPES[each.suffix], **_HEADERS})
+        for each in sorted(Path(__file__).parent.iterdir())
+        if each.suffix in _TYPES
+    }
+    by_path = {FOLDER + name: reply for name, reply in found.items()}
+    return by_path | {path: found[name] for path, name in ALIASES.items()}
+
+
+def serves(path: str) -> bool:
+    """Tell whether a path is the page or one of its files."""
+    return path in ALIASES or (path.startswith(FOLDER) and path in files())
+
+
+def serve(request: Request) -> Reply:
+    """Answer with a file of the page.
+
+    :raises ApiError: 405 for other methods than GET and HEAD.
+    """
+    if request.method not in ("GET", "HEAD"):
+        raise ApiError(405, headers={"Allow": "GET, HEAD"})
+    return files()[request.path]
