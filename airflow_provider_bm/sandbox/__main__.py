@@ -9,8 +9,10 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from .connection import CLIENT_ID, CLIENT_SECRET
+from .contact_files import read_contacts
 from .sandbox import Sandbox, is_loopback
 
 
@@ -22,11 +24,19 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--port", type=int, default=8765, help="TCP port, 0 for any free one (default: 8765)")
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
-    made.add_argument("--speed", type=float, default=1.0, help="sandbox seconds per real second (default: 1)")
+    made.add_argument("--speed", type=float, help="sandbox seconds per real second (default: 1)")
     made.add_argument("--client-id", default=CLIENT_ID, help=f"client id (default: {CLIENT_ID})")
     made.add_argument("--client-secret", default=CLIENT_SECRET, help="client secret (needed beyond loopback)")
+    made.add_argument("--execution-seconds", type=float, help="how long an execution takes (default: 2)")
     made.add_argument(
-        "--execution-seconds", type=float, default=2.0, help="how long an execution takes (default: 2)"
+        "--recipient-list",
+        metavar="NAME=FILE",
+        action="append",
+        default=[],
+        help="a recipient list of your own contacts, from CSV or JSON; may be given several times",
+    )
+    made.add_argument(
+        "--state", metavar="FILE", help="keep everything in this file, and go on from it (default: in memory)"
     )
     made.add_argument("--verbose", action="store_true", help="log every request")
     return made
@@ -47,6 +57,7 @@ BM sandbox: {sandbox.url}
   Recipient lists:
 {lists}
 
+  In your browser: {sandbox.url}/
   What was sent:   {sandbox.url}/_sandbox/messages
   What was asked:  {sandbox.url}/_sandbox/requests
 
@@ -67,7 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             client_secret=options.client_secret,
             speed=options.speed,
             execution_seconds=options.execution_seconds,
-        ).start()
+            state=options.state,
+        )
+        for option in options.recipient_list:
+            name, equals, path = option.partition("=")
+            if not equals:
+                raise ValueError(f"--recipient-list must be NAME=FILE, not {option!r}")
+            sandbox.add_recipient_list(name, read_contacts(Path(path)))
+        sandbox.start()
     except (ValueError, OverflowError) as error:
         print(f"bm sandbox: {error}", file=sys.stderr)
         return 2

@@ -123,9 +123,11 @@ class Api:
         body, now = _json_body(request), self.store.settle()
         if "clone_uuid" in body:
             source = self.store.services[service].get(str(body["clone_uuid"]).lower())
-            fields = cloned_campaign(body, source.fields if source else None, now)
+            fields = cloned_campaign(
+                body, source.fields if source else None, now, lists=self.store.recipients
+            )
         else:
-            fields = new_campaign(body, now)
+            fields = new_campaign(body, now, lists=self.store.recipients)
         status = fields.pop("status")
         return self._reply(201, self.store.add(service, fields, status))
 
@@ -150,7 +152,9 @@ class Api:
             case "GET":
                 return self._reply(200, campaign, parse_single(request.pairs))
             case "PUT":
-                fields = changed_campaign(_json_body(request), self.store.settle())
+                fields = changed_campaign(
+                    _json_body(request), self.store.settle(), lists=self.store.recipients
+                )
                 status = fields.pop("status")
                 self.store.replace(campaign, fields, status)
             case "PATCH":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 
 class Clock:
@@ -19,6 +21,8 @@ class Clock:
         self._start = None if start is None else as_utc(start)
         self._initial_speed = checked_speed(speed)
         self._lock = threading.Lock()
+        #: Called after the clock was steered.
+        self.steered: Callable[[], None] = _nothing
         self.reset()
 
     def reset(self) -> None:
@@ -28,6 +32,26 @@ class Clock:
             self._real = time.monotonic()
             self._speed = self._initial_speed
             self._frozen = False
+        self.steered()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Describe it for :meth:`restore`."""
+        with self._lock:
+            return {
+                "now": self._now().isoformat(),
+                "at": time.time(),
+                "speed": self._speed,
+                "frozen": self._frozen,
+            }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go on from a snapshot as if the clock had not stopped since: it is never behind what it showed."""
+        base = datetime.fromisoformat(snapshot["now"])
+        if not snapshot["frozen"]:
+            base += timedelta(seconds=max(0.0, time.time() - snapshot["at"]) * snapshot["speed"])
+        with self._lock:
+            self._rebase(base)
+            self._speed, self._frozen = snapshot["speed"], snapshot["frozen"]
 
     def now(self) -> datetime:
         """Tell the sandbox's time, aware, in UTC."""
@@ -54,6 +78,7 @@ class Clock:
         with self._lock:
             self._rebase(self._now())
             self._speed = checked
+        self.steered()
 
     @property
     def frozen(self) -> bool:
@@ -66,29 +91,40 @@ class Clock:
         if step < timedelta(0):
             raise ValueError("the clock can only be advanced forward")
         with self._lock:
-            self._rebase(self._now() + step)
-            return self._base
+            now = self._now() + step
+            self._rebase(now)
+        self.steered()
+        return now
 
     def freeze(self) -> datetime:
         """Let time stand still."""
         with self._lock:
-            self._rebase(self._now())
+            now = self._now()
+            self._rebase(now)
             self._frozen = True
-            return self._base
+        self.steered()
+        return now
 
     def resume(self) -> datetime:
         """Let time pass again."""
         with self._lock:
-            self._rebase(self._now())
+            now = self._now()
+            self._rebase(now)
             self._frozen = False
-            return self._base
+        self.steered()
+        return now
 
     def set(self, now: datetime) -> datetime:
         """Set the time. Going back undoes nothing: do it before anything has happened."""
         moment = as_utc(now)
         with self._lock:
             self._rebase(moment)
-            return self._base
+        self.steered()
+        return moment
+
+
+def _nothing() -> None:
+    """Be told, and do nothing."""
 
 
 def as_utc(moment: datetime) -> datetime:

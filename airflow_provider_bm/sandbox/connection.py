@@ -38,11 +38,6 @@ class Connectable:
         """URL of the token endpoint."""
         return self.url + TOKEN_PATH
 
-    @property
-    def recipient_lists(self) -> dict[str, str]:
-        """UUIDs of the recipient lists, by name."""
-        return dict(contacts.RECIPIENT_LISTS)
-
     def connection(self, **extra: Any) -> dict[str, Any]:
         """Make the Airflow connection, as ``AIRFLOW_CONN_*`` takes it in JSON.
 

@@ -1,20 +1,18 @@
-"""Campaigns put in by hand, as somebody at the BM console would."""
+"""Campaigns handled as somebody at the BM console would."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from airflow_provider_bm.campaigns.vocabulary import JSON_TEMPLATE_SENDING_TYPES, STATUSES
 
 from . import contacts
-from .clock import as_utc
 from .errors import ApiError
 from .execution import Campaign
-from .filters import read_time
+from .spans import given_time
 from .store import Store
-from .validation import UUID, new_campaign
+from .validation import UUID, changed_campaign, new_campaign
 
 _OWN = ("service_uuid", "uuid", "created_dt", "last_dt")
 
@@ -32,17 +30,65 @@ def put_in(store: Store, fields: Mapping[str, Any]) -> Campaign:
         raise ValueError(f"there is a campaign {wanted} already")
     written = {name: value for name, value in fields.items() if name not in _OWN}
     try:
-        checked = new_campaign(_with_defaults(written), store.settle(), STATUSES)
+        checked = new_campaign(_with_defaults(written), store.settle(), STATUSES, lists=store.recipients)
     except ApiError as error:
-        raise ValueError(f"no such campaign can be: {error.body.get('items')}") from None
+        raise _refusal(error) from None
     return store.add(
         service,
         checked,
         checked.pop("status"),
         campaign_uuid=wanted,
-        created=_moment(own["created_dt"]),
-        last=_moment(own["last_dt"]),
+        created=given_time(own["created_dt"]),
+        last=given_time(own["last_dt"]),
     )
+
+
+def find(store: Store, campaign_uuid: str) -> Campaign:
+    """Find a campaign in whatever service it is."""
+    store.settle()
+    wanted = str(campaign_uuid).lower()
+    for held in store.services.values():
+        if wanted in held:
+            return held[wanted]
+    raise ValueError(f"there is no campaign {campaign_uuid}")
+
+
+def change(store: Store, campaign: Campaign, fields: Mapping[str, Any]) -> Campaign:
+    """Save a campaign with other fields; None unsets one."""
+    whole = {**campaign.fields, "status": campaign.status, **fields}
+    given = {name: value for name, value in whole.items() if value is not None}
+    try:
+        checked = changed_campaign(given, store.settle(), lists=store.recipients)
+    except ApiError as error:
+        raise _refusal(error) from None
+    status = checked.pop("status")
+    store.replace(campaign, checked, status)
+    return campaign
+
+
+def start(store: Store, campaign: Campaign) -> Campaign:
+    """Start a draft, let a stopped campaign go on, run a finished one again."""
+    if campaign.status == "stopped":
+        if store.missed(campaign):
+            raise ValueError("its time has passed: give it another schedule_rrule by update_campaign")
+        store.resume(campaign)
+    elif campaign.status != "active":
+        change(store, campaign, {"status": "active"})
+    return campaign
+
+
+def stop(store: Store, campaign: Campaign) -> Campaign:
+    """Stop an active campaign."""
+    if campaign.status not in ("active", "stopped"):
+        raise ValueError(f"a {campaign.status} campaign cannot be stopped")
+    if campaign.status == "active":
+        store.stop(campaign)
+    return campaign
+
+
+def _refusal(error: ApiError) -> ValueError:
+    items = "; ".join(f"{item['name']}: {item['message']}" for item in error.body.get("items", ()))
+    return ValueError(f"no such campaign can be: {items or error.body['message']}")
 
 
 def _with_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,7 +102,3 @@ def _with_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
         "sender": "+41587000000",
         "recipient_lists": contacts.RECIPIENT_LISTS["staff"],
     } | dict(fields)
-
-
-def _moment(value: datetime | str | None) -> datetime | None:
-    return value if value is None else read_time(value) if isinstance(value, str) else as_utc(value)

@@ -9,16 +9,19 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from . import page
+from .access import refuse_other_sites
 from .clock import Clock
 from .errors import ApiError
 from .messages import Reply, Request, json_reply
+from .page.view import View
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
 
 Action = Callable[..., Any]
+_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 SETTINGS = ("ignore_filters", "execution_seconds", "token_lifetime")
 
 
@@ -28,10 +31,15 @@ class Control:
     def __init__(self, sandbox: Sandbox) -> None:
         """Control this sandbox."""
         self.sandbox = sandbox
+        view = View(sandbox)
         self._routes: dict[tuple[str, str], Action] = {
             ("GET", "health"): self._health,
             ("GET", "campaigns"): sandbox.campaigns,
             ("POST", "campaigns"): sandbox.create,
+            ("POST", "update_campaign"): sandbox.update_campaign,
+            ("POST", "start_campaign"): sandbox.start_campaign,
+            ("POST", "stop_campaign"): sandbox.stop_campaign,
+            ("POST", "delete_campaign"): sandbox.delete_campaign,
             ("GET", "messages"): sandbox.messages,
             ("GET", "requests"): sandbox.requests,
             ("GET", "executions"): sandbox.executions,
@@ -40,13 +48,20 @@ class Control:
             ("GET", "faults"): sandbox.faults,
             ("POST", "faults"): sandbox.fault,
             ("DELETE", "faults"): sandbox.clear_faults,
+            ("POST", "refuse"): sandbox.refuse,
             ("POST", "reset"): sandbox.reset,
             ("POST", "revoke_tokens"): sandbox.revoke_tokens,
             ("POST", "rate_limit"): sandbox.rate_limit,
             ("POST", "services"): self._add_service,
             ("POST", "clients"): sandbox.add_client,
+            ("GET", "recipient_lists"): lambda: sandbox.recipient_lists,
+            ("POST", "recipient_lists"): self._add_recipient_list,
             ("GET", "settings"): self._settings,
             ("POST", "settings"): self._set,
+            ("GET", "page/overview"): view.overview,
+            ("GET", "page/campaign"): view.campaign,
+            ("GET", "page/request"): view.request,
+            ("POST", "page/next"): view.go_to_next,
         }
 
     def handle(self, request: Request) -> Reply:
@@ -54,6 +69,8 @@ class Control:
         try:
             name = request.path.strip("/").partition("/")[2]
             self._check_access(request, name)
+            if page.serves(request.path):
+                return page.serve(request)
             action = self._routes.get((request.method, name))
             if action is None:
                 allowed = [method for method, known in self._routes if known == name]
@@ -68,14 +85,11 @@ class Control:
             except (ValueError, TypeError, KeyError) as error:
                 raise ApiError(400, str(error)) from error
         except ApiError as error:
-            return json_reply(error.status, error.body, error.headers)
-        return Reply(204) if result is None else json_reply(200, result)
+            return json_reply(error.status, error.body, {**_HEADERS, **error.headers})
+        return Reply(204) if result is None else json_reply(200, result, _HEADERS)
 
     def _check_access(self, request: Request, name: str) -> None:
-        # A web page open in the developer's browser must not steer the sandbox.
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
-            raise ApiError(403, "The sandbox is not steered from other sites.")
+        refuse_other_sites(request, loopback=self.sandbox.loopback)
         if self.sandbox.loopback or name == "health":
             return
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -105,6 +119,9 @@ class Control:
 
     def _add_service(self) -> dict[str, str]:
         return {"service_uuid": self.sandbox.add_service()}
+
+    def _add_recipient_list(self, name: str, contacts: list[dict[str, str]]) -> dict[str, str]:
+        return {"uuid": self.sandbox.add_recipient_list(name, contacts)}
 
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self.sandbox, name) for name in SETTINGS}

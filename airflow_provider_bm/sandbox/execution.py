@@ -36,6 +36,9 @@ class Run:
     final: int | None = None
     #: From which message on which start counts: a pause moves the start of the rest.
     segments: list[tuple[int, datetime]] = field(default_factory=list)
+    #: Its place among all executions, and its campaign's among all campaigns.
+    number: int = 0
+    campaign_number: int = 0
 
     def __post_init__(self) -> None:
         """Begin with one segment."""
@@ -123,7 +126,10 @@ class Campaign:
     #: Runs that are neither over nor given up.
     open_runs: list[Run] = field(default_factory=list)
     deleted: bool = False
-    _times: Iterator[datetime] = field(default_factory=lambda: iter(()))
+    #: When the executions to come were worked out, which is where a rule without DTSTART starts.
+    planned: datetime | None = None
+    #: The executions after the upcoming one.
+    times: Iterator[datetime] = field(default_factory=lambda: iter(()))
 
     @property
     def age(self) -> tuple[datetime, int]:
@@ -149,23 +155,24 @@ class Campaign:
     def plan(self, now: datetime) -> None:
         """Work out the executions to come anew, from its schedule."""
         kind, rule = self.fields["schedule_type"], self.fields.get("schedule_rrule", "")
+        self.planned = now
         if kind == "scheduled":
-            self._times = occurrences(rule, now)
+            self.times = occurrences(rule, now)
         elif kind == "once":
-            self._times = iter((once_time(rule),))
+            self.times = iter((once_time(rule),))
         else:
-            self._times = iter((now,))
-        self.upcoming = next(self._times, None)
+            self.times = iter((now,))
+        self.upcoming = next(self.times, None)
 
     def skip(self, now: datetime) -> None:
         """Drop recurrences whose time has passed while it was not active."""
         earliest = now.replace(microsecond=0)
         while self.upcoming is not None and self.upcoming < earliest:
-            self.upcoming = next(self._times, None)
+            self.upcoming = next(self.times, None)
 
     def take(self) -> datetime:
         """Take the next execution off the plan."""
-        taken, self.upcoming = self.upcoming, next(self._times, None)
+        taken, self.upcoming = self.upcoming, next(self.times, None)
         if taken is None:
             raise RuntimeError("there is no next execution to take")
         return taken

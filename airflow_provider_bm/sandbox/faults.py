@@ -29,6 +29,7 @@ class Fault:
     delay_after: float = 0.0
     lose_reply: bool = False
     drop: bool = False
+    refuse: float = 0.0
     truncate: bool = False
     garbage: bool = False
     html: bool = False
@@ -52,10 +53,12 @@ class Fault:
             raise ValueError("probability must be from 0 to 1")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError("status must be from 200 to 599")
-        if self.delay < 0 or self.delay_after < 0:
-            raise ValueError("a delay cannot be negative")
-        effects = (self.status, self.body, self.headers, self.delay, self.delay_after, self.lose_reply)
-        if not any((*effects, self.drop, self.truncate, self.garbage, self.html, self.revoke_token)):
+        if not all(0 <= seconds < float("inf") for seconds in (self.delay, self.delay_after, self.refuse)):
+            raise ValueError("a delay, and refuse, cannot be negative nor infinite")
+        effects = (self.status, self.headers, self.delay, self.delay_after, self.lose_reply, self.drop)
+        others = (self.refuse, self.truncate, self.garbage, self.html, self.revoke_token)
+        # An empty body is an effect.
+        if self.body is None and not any(effects + others):
             raise ValueError("a fault needs an effect: status, body, delay, lose_reply, drop, ...")
         self._pattern = re.compile(self.path or "")
         self._chance = random.Random(self.seed)
@@ -83,7 +86,9 @@ class Fault:
         """Describe it, without the effects that it does not have."""
         held = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         always = ("id", "nth", "times", "seen", "hits")
-        return {n: value for n, value in held.items() if n in always or value not in (None, False, 0, {})}
+        # An empty body is an effect, and no probability is one; all else that is empty is not there.
+        given = ("body", "probability")
+        return {n: v for n, v in held.items() if n in always or v or (n in given and v is not None)}
 
 
 class Faults:

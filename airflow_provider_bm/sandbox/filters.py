@@ -30,6 +30,7 @@ OPERATORS = (*_NULL, *_ORDER, *_TEXT, *_MANY)
 #: Operators that say the opposite of another one; what is not set fulfils these.
 _OPPOSITES = {"neq": "eq", "notin": "in", "notbetween": "between", "doesnotcontain": "contains"}
 _CALL = re.compile(r"([^()]*)\(([^()]*)\)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
 _ENUMS = {"status": STATUSES, "sending_type": SENDING_TYPES}
 
 Test = Callable[[Any], bool]
@@ -128,9 +129,12 @@ def _compare_times(left: datetime, right: datetime) -> int:
 
 
 def read_time(text: str) -> datetime:
-    """Read a time of a filter; one without a zone is in UTC."""
+    """Read a time of a filter; one without a zone is in UTC, and a date is its first second."""
     try:
+        # Python reads more than RFC 3339 has, such as weeks.
+        if not _TIME.fullmatch(text):
+            raise ValueError
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is not a time in RFC 3339 format") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

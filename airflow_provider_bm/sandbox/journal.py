@@ -7,14 +7,19 @@ import json
 import re
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import Message
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl
+
+from .spans import Span
 
 LIMIT: Final = 100_000
 MAX_TEXT: Final = 20_000
 HIDDEN: Final = "***"
+EVER: Final = Span()
 
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
 _SECRET_FIELDS = frozenset(
@@ -44,26 +49,51 @@ class Journal:
         """Start empty."""
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque(maxlen=limit)
+        self._added = 0
 
     def add(self, entry: Entry) -> None:
         """Note a request as it comes in."""
         with self._lock:
             self._entries.append(entry)
+            self._added += 1
 
     def clear(self) -> None:
         """Forget all."""
         with self._lock:
             self._entries.clear()
 
-    def list(self, method: str | None = None, path: str | None = None) -> list[dict[str, Any]]:
-        """Describe requests; ``path`` is searched as a piece of the path."""
+    def list(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        status: int | str | None = None,
+        span: Span = EVER,
+    ) -> list[dict[str, Any]]:
+        """Describe requests. See :meth:`.Sandbox.requests`."""
+        wanted = None if status in (None, "none") else int(status or 0)
         with self._lock:
             found = list(self._entries)
         return [
             copy.deepcopy(vars(entry))
             for entry in found
-            if (method is None or entry.method == method.upper()) and (path is None or path in entry.path)
+            if (method is None or entry.method == method.upper())
+            and (path is None or path in entry.path)
+            and (status is None or entry.status == wanted)
+            and span.holds(entry.dt)
         ]
+
+    def last(self, count: int) -> tuple[int, Sequence[tuple[int, Entry]]]:
+        """Count all that came in, and give the last ones, newest first, each with its number."""
+        with self._lock:
+            return self._added, [
+                (self._added - age, entry) for age, entry in enumerate(islice(reversed(self._entries), count))
+            ]
+
+    def numbered(self, number: int) -> Entry | None:
+        """Find the request with a number; None if it is forgotten."""
+        with self._lock:
+            index = number - 1 - self._added + len(self._entries)
+            return self._entries[index] if 0 <= index < len(self._entries) else None
 
 
 def safe_headers(headers: Message[str, str]) -> dict[str, str]:

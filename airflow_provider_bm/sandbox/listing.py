@@ -15,6 +15,8 @@ from .filters import COLUMNS, Filter, getter, parse_filter
 
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE_SIZE = 100
+#: Parameters that have a name of their own (3.2); conditions can be given again and again.
+ONCE = ("page_number", "page_size", "fields", "sort", "status", "sending_type")
 
 Pair = tuple[str, str]
 
@@ -59,10 +61,10 @@ def parse_list(pairs: list[Pair], *, ignore_filters: bool = False) -> Listing:
     listing, items, seen = Listing(), [], set()
     for name, value in pairs:
         try:
+            if name in ONCE and name in seen:
+                raise ValueError("must be given once")
+            seen.add(name)
             if name in ("page_number", "page_size", "fields", "sort"):
-                if name in seen and name.startswith("page"):
-                    raise ValueError("must be given once")
-                seen.add(name)
                 _option(listing, name, value)
             elif ignore_filters and (name in ("name", "uuid") or "(" in name):
                 continue
@@ -77,11 +79,14 @@ def parse_list(pairs: list[Pair], *, ignore_filters: bool = False) -> Listing:
 
 def parse_single(pairs: list[Pair]) -> list[str]:
     """Read the parameters of one campaign: ``fields``."""
-    items, extras = [], []
+    items, extras, seen = [], [], False
     for name, value in pairs:
         try:
             if name != "fields":
                 raise ValueError("unknown parameter")
+            if seen:
+                raise ValueError("must be given once")
+            seen = True
             extras += _extras(value)
         except ValueError as error:
             items.append(item(name, str(error)))
@@ -94,7 +99,7 @@ def _option(listing: Listing, name: str, value: str) -> None:
     if name == "fields":
         listing.extras += _extras(value)
     elif name == "sort":
-        for column in filter(None, value.split(",")):
+        for column in value.split(","):
             wanted = column.removeprefix("-")
             if wanted not in COLUMNS:
                 raise ValueError(f"there is no column {wanted!r}")
@@ -109,10 +114,10 @@ def _option(listing: Listing, name: str, value: str) -> None:
 
 
 def _extras(value: str) -> list[str]:
-    names = [name for name in value.split(",") if name]
+    names = value.split(",")
     unknown = [name for name in names if name not in OPTIONAL_FIELDS]
     if unknown:
-        raise ValueError(f"must be of: {', '.join(OPTIONAL_FIELDS)}; not {', '.join(unknown)}")
+        raise ValueError(f"must be of: {', '.join(OPTIONAL_FIELDS)}; not {', '.join(map(repr, unknown))}")
     return names
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
 from itertools import chain
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -36,6 +37,9 @@ _RANGES = {
 _BY_DAY = ("SECONDLY", "MINUTELY", "HOURLY", "DAILY")
 _DAYS = ("BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY")
 _TEXTS = ("FREQ", "UNTIL", "BYDAY", "WKST")
+#: By so much clocks are put forward or back at the most.
+_LARGEST_CHANGE = timedelta(hours=2)
+_ZONE = re.compile(r"TZID=([^:;\s]*)", re.IGNORECASE)
 _UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?", re.ASCII)
 
 
@@ -60,8 +64,12 @@ def occurrences(rule: str, start: datetime) -> Iterator[datetime]:
 
 def _parse(rule: str) -> tuple[str, dict[str, str]]:
     lines = [line.strip() for line in rule.strip().upper().splitlines()]
-    # A zone's name is the one thing whose case matters.
-    first = rule.strip().splitlines()[0].strip() + "\n" if lines and lines[0].startswith("DTSTART") else ""
+    first = ""
+    if lines and lines[0].startswith("DTSTART"):
+        # A zone's name is the one thing whose case matters.
+        written = _ZONE.search(rule)
+        zone = f"TZID={written[1]}" if written else ""
+        first = _ZONE.sub(lambda _: zone, lines[0]) + "\n"
     rules = lines[1:] if first else lines
     if len(rules) != 1 or "FREQ=" not in rules[0]:
         raise ValueError("it must be one rule with a FREQ")
@@ -79,9 +87,8 @@ def _parse(rule: str) -> tuple[str, dict[str, str]]:
     if "BYSETPOS" in parts and parts["FREQ"] in _BY_DAY:
         # Of a single day's times few positions exist, and dateutil would look for others for ever.
         raise ValueError("the sandbox takes BYSETPOS only with WEEKLY, MONTHLY or YEARLY")
-    zone = re.search(r"TZID=([^:;]*)", first)
-    if zone:
-        _check_zone(zone[1])
+    if named := _ZONE.search(first):
+        _check_zone(named[1])
     return first, parts
 
 
@@ -125,7 +132,32 @@ def _times(text: str, start: datetime) -> Iterator[datetime]:
         # UNTIL and DTSTART must both have a zone or both have none: take all of it for UTC then.
         text = re.sub(r"(UNTIL=[0-9T]+)Z", r"\1", text)
         found = rrulestr(text, dtstart=start.replace(tzinfo=None))
-    return map(_utc, found)
+    zone = _ZONE.search(text)
+    if zone is None:
+        return map(_utc, found)
+    # Which time a local one is that does not exist, versions of dateutil disagree about; zoneinfo takes the
+    # offset from before the change, as the RFC asks for.
+    there = ZoneInfo(zone[1])
+    return _in_order(moment.replace(tzinfo=there, fold=0).astimezone(UTC) for moment in found)
+
+
+def _in_order(times: Iterator[datetime]) -> Iterator[datetime]:
+    """Each time once, and in order.
+
+    Where clocks are put forward, local times that do not exist are those an hour later, which the rule may
+    name, too.
+    """
+    waiting: list[datetime] = []
+    latest = last = datetime.min.replace(tzinfo=UTC)
+    for moment in chain(times, (None,)):
+        if moment is not None:
+            heappush(waiting, moment)
+            latest = max(latest, moment)
+        while waiting and (moment is None or waiting[0] < latest - _LARGEST_CHANGE):
+            following = heappop(waiting)
+            if following > last:
+                yield following
+                last = following
 
 
 def _from(since: datetime, times: Iterator[datetime]) -> Iterator[datetime]:

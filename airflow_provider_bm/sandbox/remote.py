@@ -6,7 +6,7 @@ import base64
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -57,17 +57,34 @@ class SandboxClient(Connectable):
         """See :meth:`.Sandbox.campaigns`."""
         return list(self.call("GET", "campaigns", filters))
 
-    def messages(self, campaign_uuid: str | None = None, to: str | None = None) -> list[dict[str, Any]]:
+    def messages(
+        self,
+        campaign_uuid: str | None = None,
+        to: str | None = None,
+        channel: str | None = None,
+        text: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> list[dict[str, Any]]:
         """See :meth:`.Sandbox.messages`."""
-        return list(self.call("GET", "messages", {"campaign_uuid": campaign_uuid, "to": to}))
+        wanted = {"campaign_uuid": campaign_uuid, "to": to, "channel": channel, "text": text}
+        return list(self.call("GET", "messages", wanted | _texts({"since": since, "until": until})))
 
     def executions(self, campaign_uuid: str | None = None) -> list[dict[str, Any]]:
         """See :meth:`.Sandbox.executions`."""
         return list(self.call("GET", "executions", {"campaign_uuid": campaign_uuid}))
 
-    def requests(self, method: str | None = None, path: str | None = None) -> list[dict[str, Any]]:
+    def requests(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        status: int | str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> list[dict[str, Any]]:
         """See :meth:`.Sandbox.requests`."""
-        return list(self.call("GET", "requests", {"method": method, "path": path}))
+        wanted = {"method": method, "path": path, "status": status}
+        return list(self.call("GET", "requests", wanted | _texts({"since": since, "until": until})))
 
     def fault(self, method: str | None = None, path: str | None = None, **effect: Any) -> dict[str, Any]:
         """See :meth:`.Sandbox.fault`."""
@@ -80,6 +97,10 @@ class SandboxClient(Connectable):
     def clear_faults(self) -> None:
         """See :meth:`.Sandbox.clear_faults`."""
         self.call("DELETE", "faults")
+
+    def refuse(self, seconds: float) -> None:
+        """See :meth:`.Sandbox.refuse`."""
+        self.call("POST", "refuse", {"seconds": seconds})
 
     def reset(self) -> None:
         """See :meth:`.Sandbox.reset`."""
@@ -105,8 +126,33 @@ class SandboxClient(Connectable):
 
     def create(self, **fields: Any) -> dict[str, Any]:
         """See :meth:`.Sandbox.create`."""
-        sent = {n: v.isoformat() if isinstance(v, datetime) else v for n, v in fields.items()}
-        return dict(self.call("POST", "campaigns", sent))
+        return dict(self.call("POST", "campaigns", _texts(fields)))
+
+    def update_campaign(self, uuid: str, **fields: Any) -> dict[str, Any]:
+        """See :meth:`.Sandbox.update_campaign`."""
+        return dict(self.call("POST", "update_campaign", {"uuid": uuid, **fields}))
+
+    def start_campaign(self, uuid: str) -> dict[str, Any]:
+        """See :meth:`.Sandbox.start_campaign`."""
+        return dict(self.call("POST", "start_campaign", {"uuid": uuid}))
+
+    def stop_campaign(self, uuid: str) -> dict[str, Any]:
+        """See :meth:`.Sandbox.stop_campaign`."""
+        return dict(self.call("POST", "stop_campaign", {"uuid": uuid}))
+
+    def delete_campaign(self, uuid: str) -> None:
+        """See :meth:`.Sandbox.delete_campaign`."""
+        self.call("POST", "delete_campaign", {"uuid": uuid})
+
+    @property
+    def recipient_lists(self) -> dict[str, str]:
+        """See :attr:`.Sandbox.recipient_lists`."""
+        return dict(self.call("GET", "recipient_lists"))
+
+    def add_recipient_list(self, name: str, contacts: Iterable[Mapping[str, str]]) -> str:
+        """See :meth:`.Sandbox.add_recipient_list`."""
+        arguments = {"name": name, "contacts": [dict(contact) for contact in contacts]}
+        return str(self.call("POST", "recipient_lists", arguments)["uuid"])
 
     @property
     def ignore_filters(self) -> bool:
@@ -134,6 +180,10 @@ class SandboxClient(Connectable):
     @token_lifetime.setter
     def token_lifetime(self, seconds: float) -> None:
         self.call("POST", "settings", {"token_lifetime": seconds})
+
+
+def _texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: v.isoformat() if isinstance(v, datetime) else v for n, v in arguments.items()}
 
 
 class RemoteClock:

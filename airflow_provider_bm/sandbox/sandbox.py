@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, Self
 
 from .api import Api
 from .clock import Clock, rfc3339, rfc3339_ms
 from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
-from .console import put_in
+from .console import change, find, put_in, start, stop
 from .control import Control
 from .faults import DEFAULT_TIMES, Fault, Faults
 from .journal import Entry, Journal, safe_body, safe_headers, safe_query
 from .messages import Request
 from .server import Server
+from .spans import Span
+from .state import StateFile
 from .store import Store
+
+#: Settings that :meth:`Sandbox.reset` goes back to, and a new state file starts with.
+DEFAULTS: Final = {"token_lifetime": 604800.0, "execution_seconds": 2.0}
 
 
 def is_loopback(host: str) -> bool:
@@ -39,10 +45,16 @@ class Sandbox(Connectable):
 
     :param port: TCP port; 0 for any free one.
     :param host: address to listen at; another one than loopback needs a ``client_secret`` of your own.
-    :param speed: seconds of sandbox time in one real second.
-    :param token_lifetime: seconds until a token expires, in sandbox time.
-    :param execution_seconds: how long sending the messages of an execution takes, in sandbox time.
-    :param start: aware time at which the clock starts; now by default.
+    :param speed: seconds of sandbox time in one real second; 1 by default.
+    :param token_lifetime: seconds until a token expires, in sandbox time; a week by default.
+    :param execution_seconds: how long sending the messages of an execution takes, in sandbox time; 2 by
+        default.
+    :param start: aware time at which the clock of a new sandbox starts; now by default.
+    :param state: a file to keep all in, so that it outlives the process; in memory only by default. If it is
+        there already, the sandbox goes on where it ended: services, clients, tokens, recipient lists,
+        campaigns, executions, messages, the settings that are not given here, and the clock, for which the
+        time in between has passed too. The journal of requests and the faults are not kept.
+    :raises ValueError: if an argument makes no sense, or the state file cannot be used.
     """
 
     def __init__(
@@ -51,10 +63,11 @@ class Sandbox(Connectable):
         host: str = "127.0.0.1",
         client_id: str = CLIENT_ID,
         client_secret: str = CLIENT_SECRET,
-        speed: float = 1.0,
-        token_lifetime: float = 604800,
-        execution_seconds: float = 2.0,
+        speed: float | None = None,
+        token_lifetime: float | None = None,
+        execution_seconds: float | None = None,
         start: datetime | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
         """Make it; nothing is bound before :meth:`start`."""
         if not is_loopback(host) and client_secret == CLIENT_SECRET:
@@ -64,14 +77,25 @@ class Sandbox(Connectable):
             )
         self.host, self.port = host, port
         self.client_id, self.client_secret = client_id, client_secret
-        self.clock = Clock(start, speed)
-        self.store = Store(self.clock, client_id, client_secret)
-        self.token_lifetime, self.execution_seconds = token_lifetime, execution_seconds
-        self._defaults = (token_lifetime, execution_seconds)
+        given = {"token_lifetime": token_lifetime, "execution_seconds": execution_seconds}
+        settings = {name: _setting(name, value) for name, value in given.items() if value is not None}
+        self.clock = Clock(start, 1.0 if speed is None else speed)
+        self._kept = None if state is None else StateFile(state)
+        try:
+            self.store = Store(
+                self.clock, client_id, client_secret, DEFAULTS | settings, state=self._kept, settings=settings
+            )
+        except BaseException:
+            if self._kept is not None:
+                self._kept.close()
+            raise
+        if speed is not None:
+            self.clock.speed = speed
         self.journal = Journal()
         self._faults = Faults()
         self._api = Api(self.store, "")
         self._server: Server | None = None
+        self._take_settings()
 
     # Serving
 
@@ -80,10 +104,12 @@ class Sandbox(Connectable):
         """Whether only this machine can reach it."""
         return is_loopback(self.host)
 
-    def start(self) -> Sandbox:
+    def start(self) -> Self:
         """Serve, from a daemon thread."""
         if self._server is not None:
             raise RuntimeError("the sandbox is running already")
+        if self._kept is not None and self._kept.closed:
+            raise RuntimeError("the sandbox has let go of its state file: make another one with it")
         server = Server(
             (self.host, self.port),
             api=self._api.handle,
@@ -99,12 +125,13 @@ class Sandbox(Connectable):
         return self
 
     def stop(self) -> None:
-        """Stop serving; the state stays to be looked at."""
+        """Stop serving, and let go of the state file; the state stays to be looked at."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        self.store.close()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         """Start."""
         return self.start()
 
@@ -148,12 +175,36 @@ class Sandbox(Connectable):
             chosen = (one for one in found if all(one.value(n) == v for n, v in filters.items()))
             return [campaign.answer(now, extras) for campaign in chosen]
 
-    def messages(self, campaign_uuid: str | None = None, to: str | None = None) -> list[dict[str, Any]]:
-        """List the messages sent until now, in the order of sending; also those of deleted campaigns."""
+    def messages(
+        self,
+        campaign_uuid: str | None = None,
+        to: str | None = None,
+        channel: str | None = None,
+        text: str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> list[dict[str, Any]]:
+        """List the messages sent until now, in the order of sending; also those of deleted campaigns.
+
+        :param to: the address: mobile, email, or for webpush the contact's UUID.
+        :param channel: the ``sending_type``.
+        :param text: a piece of the text.
+        :param since: only those sent at this time or later; aware, or text in RFC 3339.
+        :param until: only those sent before this time.
+        """
+        span = Span(since, until)
+        exact = {"to": to, "channel": channel}
         with self.store.lock:
             now = self.store.settle()
             runs = [run for run in self.store.runs if campaign_uuid in (None, run.campaign_uuid)]
-            sent = [message for run in runs for message in run.messages(now) if to in (None, message["to"])]
+            sent = [
+                message
+                for run in runs
+                for message in run.messages(now)
+                if all(value in (None, message[name]) for name, value in exact.items())
+                and (text is None or text in message["text"])
+                and span.holds(message["sent_dt"])
+            ]
         return sorted(sent, key=lambda message: str(message["sent_dt"]))
 
     def executions(self, campaign_uuid: str | None = None) -> list[dict[str, Any]]:
@@ -166,12 +217,30 @@ class Sandbox(Connectable):
                 if campaign_uuid in (None, run.campaign_uuid)
             ]
 
-    def requests(self, method: str | None = None, path: str | None = None) -> list[dict[str, Any]]:
-        """List the requests, oldest first, secrets hidden; ``path`` is searched as a piece of the path.
+    def requests(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        status: int | str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> list[dict[str, Any]]:
+        """List the requests, oldest first, secrets hidden.
 
         ``status`` is None while a request is served, and for ever if no reply was sent.
+
+        :param path: a piece of the path.
+        :param status: of the reply; ``"none"`` for those without one.
+        :param since: only those that came at this time (of the sandbox) or later; aware, or text in RFC 3339.
+        :param until: only those that came before this time.
         """
-        return self.journal.list(method, path)
+        return self.journal.list(method, path, status, Span(since, until))
+
+    @property
+    def recipient_lists(self) -> dict[str, str]:
+        """UUIDs of the recipient lists, by name."""
+        with self.store.lock:
+            return self.store.recipients.by_name()
 
     # Steering
 
@@ -193,7 +262,9 @@ class Sandbox(Connectable):
         :param effect: ``status`` (the call is not applied unless ``apply``), ``headers``, ``body``, ``html``
             (not applied either), ``delay`` (seconds before), ``delay_after`` (after applying),
             ``lose_reply`` (applied, then the connection is closed), ``drop`` (closed before applying),
-            ``truncate``, ``garbage`` (both applied), ``revoke_token``, ``probability`` with ``seed``.
+            ``refuse`` (closed before applying, and no connection accepted for so many seconds; with
+            ``lose_reply`` after applying), ``truncate``, ``garbage`` (both applied), ``revoke_token``,
+            ``probability`` with ``seed``.
         """
         return self._faults.add(Fault(method=method, path=path, nth=nth, times=times, **effect)).as_dict()
 
@@ -205,21 +276,35 @@ class Sandbox(Connectable):
         """End all faults."""
         self._faults.clear()
 
+    def refuse(self, seconds: float) -> None:
+        """Be down: refuse connections for so many real seconds, and hang up on all that are open; 0 ends it.
+
+        The handles under ``/_sandbox`` are out of reach for as long, too.
+        """
+        if not 0 <= seconds < float("inf"):
+            raise ValueError("seconds cannot be negative, nor infinite")
+        if self._server is None:
+            raise RuntimeError("the sandbox is not running: it refuses connections already")
+        self._server.refuse(seconds)
+
     def reset(self) -> None:
-        """Make everything as it was at the start: state, tokens, faults, journal, clock, settings."""
+        """Make everything as with a new sandbox: state, tokens, faults, journal, clock, settings."""
         with self.store.lock:
-            self.token_lifetime, self.execution_seconds = self._defaults
             self.store.reset()
             self.clock.reset()
-            self._api.rate_limit.set(None)
-            self.ignore_filters = False
+            self._take_settings()
             self._faults.clear()
             self.journal.clear()
+
+    def _take_settings(self) -> None:
+        settings = self.store.settings
+        self._api.ignore_filters = settings.get("ignore_filters", False)
+        self._api.rate_limit.set(*settings.get("rate_limit", (None,)))
 
     def revoke_tokens(self) -> None:
         """Make all tokens given out so far worthless."""
         with self.store.lock:
-            self.store.tokens.clear()
+            self.store.revoke_tokens()
 
     def rate_limit(self, per_second: float | None, retry_after: str | int = "1") -> None:
         """Answer 429 to calls beyond so many per (real) second; None lifts the limit, 0 refuses all.
@@ -228,6 +313,7 @@ class Sandbox(Connectable):
         """
         with self.store.lock:
             self._api.rate_limit.set(per_second, str(retry_after))
+            self.store.set("rate_limit", [per_second, str(retry_after)])
 
     def add_service(self) -> str:
         """Add a service and give its UUID; no client may use it before :meth:`add_client` says so."""
@@ -239,6 +325,16 @@ class Sandbox(Connectable):
         with self.store.lock:
             self.store.add_client(client_id, client_secret, service_uuids)
 
+    def add_recipient_list(self, name: str, contacts: Iterable[Mapping[str, str]]) -> str:
+        """Add a recipient list of your own contacts and give its UUID, or put other contacts into one.
+
+        :param name: what you like: the UUID is made of it, and always the same. Or a UUID.
+        :param contacts: a mapping of contact fields for each, with ``mobile``, ``email`` or ``uuid`` at
+            least, e.g. ``{"mobile": "+41790000001", "first_name": "Ada"}``.
+        """
+        with self.store.lock:
+            return self.store.add_recipient_list(name, contacts)
+
     def create(self, **fields: Any) -> dict[str, Any]:
         """Put a campaign in as the console would: any status, and defaults for what is missing.
 
@@ -248,6 +344,29 @@ class Sandbox(Connectable):
             campaign = put_in(self.store, fields)
             return campaign.answer(self.clock.now())
 
+    def update_campaign(self, uuid: str, **fields: Any) -> dict[str, Any]:
+        """Change fields of a campaign as the console would, and save it. An active one is started by that.
+
+        :param fields: campaign fields; None unsets one. All others stay as they are.
+        """
+        with self.store.lock:
+            return change(self.store, find(self.store, uuid), fields).answer(self.clock.now())
+
+    def start_campaign(self, uuid: str) -> dict[str, Any]:
+        """Start a draft, let a stopped campaign go on, or run a finished one once more."""
+        with self.store.lock:
+            return start(self.store, find(self.store, uuid)).answer(self.clock.now())
+
+    def stop_campaign(self, uuid: str) -> dict[str, Any]:
+        """Stop an active campaign; messages that are not out yet wait until it is started again."""
+        with self.store.lock:
+            return stop(self.store, find(self.store, uuid)).answer(self.clock.now())
+
+    def delete_campaign(self, uuid: str) -> None:
+        """Delete a campaign; what it has sent stays in the journal of messages."""
+        with self.store.lock:
+            self.store.delete(find(self.store, uuid))
+
     @property
     def ignore_filters(self) -> bool:
         """Whether lists ignore ``operator(field)``, ``name`` and ``uuid`` filters, to test clients with."""
@@ -255,7 +374,9 @@ class Sandbox(Connectable):
 
     @ignore_filters.setter
     def ignore_filters(self, ignore: bool) -> None:
-        self._api.ignore_filters = bool(ignore)
+        with self.store.lock:
+            self._api.ignore_filters = bool(ignore)
+            self.store.set("ignore_filters", bool(ignore))
 
     @property
     def execution_seconds(self) -> float:
@@ -264,9 +385,9 @@ class Sandbox(Connectable):
 
     @execution_seconds.setter
     def execution_seconds(self, seconds: float) -> None:
-        if not 0 <= seconds < float("inf"):
-            raise ValueError("execution_seconds cannot be negative")
-        self.store.execution_seconds = float(seconds)
+        checked = _setting("execution_seconds", seconds)
+        with self.store.lock:
+            self.store.set("execution_seconds", checked)
 
     @property
     def token_lifetime(self) -> float:
@@ -275,4 +396,12 @@ class Sandbox(Connectable):
 
     @token_lifetime.setter
     def token_lifetime(self, seconds: float) -> None:
-        self.store.token_lifetime = float(seconds)
+        checked = _setting("token_lifetime", seconds)
+        with self.store.lock:
+            self.store.set("token_lifetime", checked)
+
+
+def _setting(name: str, seconds: float) -> float:
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"{name} cannot be negative, nor infinite")
+    return float(seconds)

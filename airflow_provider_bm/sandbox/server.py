@@ -9,11 +9,14 @@ import selectors
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from . import page
+from .access import sent_by_a_page
 from .errors import ApiError, error_body
 from .faults import Fault, Faults
 from .messages import Reply, Request, json_reply
@@ -55,7 +58,11 @@ class Server(ThreadingHTTPServer):
         self.stopping = threading.Event()
         self._ended = threading.Event()
         self._wake = socket.socketpair()
-        self._open: set[socket.socket] = set()
+        #: No connections are accepted before this time (of the monotonic clock).
+        self._down_until = 0.0
+        self._noticed = threading.Event()
+        #: Open connections, and the threads that serve them.
+        self._open: dict[socket.socket, int] = {}
         self._lock = threading.Lock()
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
@@ -73,23 +80,57 @@ class Server(ThreadingHTTPServer):
     def track(self, connection: socket.socket) -> None:
         """Remember an open connection."""
         with self._lock:
-            self._open.add(connection)
+            self._open[connection] = threading.get_ident()
 
     def shutdown_request(self, request: Any) -> None:
         """Close a connection."""
         with self._lock:
-            self._open.discard(request)
+            self._open.pop(request, None)
         super().shutdown_request(request)
 
     def run(self) -> None:
         """Serve until :meth:`close`; unlike ``serve_forever``, which polls, this ends at once."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.socket, selectors.EVENT_READ)
-            selector.register(self._wake[0], selectors.EVENT_READ)
-            while not self.stopping.is_set():
-                if any(key.fileobj is self.socket for key, _ in selector.select()):
-                    self._accept()
-        self._ended.set()
+        listening = True
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self.socket, selectors.EVENT_READ)
+                selector.register(self._wake[0], selectors.EVENT_READ)
+                while not self.stopping.is_set():
+                    down_for = self._down_until - time.monotonic()
+                    if listening and down_for > 0:
+                        selector.unregister(self.socket)
+                        self._stop_listening()
+                    elif not listening and down_for <= 0:
+                        self.server_activate()
+                        selector.register(self.socket, selectors.EVENT_READ)
+                    listening = down_for <= 0
+                    self._noticed.set()
+                    for key, _ in selector.select(None if listening else down_for):
+                        if key.fileobj is self.socket:
+                            self._accept()
+                        else:
+                            self._wake[0].recv(64)
+        finally:
+            self._ended.set()
+            self._noticed.set()
+
+    def _stop_listening(self) -> None:
+        # A socket that is bound but does not listen: the port stays ours, and connections are refused.
+        self.socket.close()
+        self.socket = socket.socket(self.address_family, self.socket_type)
+        self.server_bind()
+
+    def refuse(self, seconds: float) -> None:
+        """Refuse connections for a while, from now on, and end all that are open but the caller's own.
+
+        :param seconds: 0 to accept connections again.
+        """
+        self._down_until = time.monotonic() + seconds
+        self._noticed.clear()
+        self._wake[1].send(b"x")
+        self._noticed.wait()
+        if seconds:
+            self._hang_up(besides=threading.get_ident())
 
     def _accept(self) -> None:
         try:
@@ -110,8 +151,11 @@ class Server(ThreadingHTTPServer):
         self.server_close()
         for end in self._wake:
             end.close()
+        self._hang_up()
+
+    def _hang_up(self, besides: int | None = None) -> None:
         with self._lock:
-            for connection in self._open:
+            for connection in [one for one, thread in self._open.items() if thread != besides]:
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
@@ -147,10 +191,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(json_reply(error.status, error.body))
             return
         request = Request(self.command, self.path, self.headers, body)
-        if request.path == CONTROL_PATH or request.path.startswith(CONTROL_PATH + "/"):
+        if (request.path + "/").startswith(CONTROL_PATH + "/") or page.serves(request.path):
             self._send(self._call(self.server.control, request))
             return
         note = self.server.note(request, self.number)
+        if sent_by_a_page(request):
+            note(403)
+            self._send(json_reply(403, error_body(403, "The API is not for web pages: there is an Origin.")))
+            return
         fault = self.server.faults.match(request.method, request.path)
         if fault is None:
             reply = self._call(self.server.api, request)
@@ -163,8 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve_faulty(self, request: Request, fault: Fault, note: Callable[[int], None]) -> None:
         log.info("%s %s hit by fault %d", request.method, request.path, fault.id)
         self.server.stopping.wait(fault.delay)
-        if fault.drop:
-            self.close_connection = True
+        if fault.drop or (fault.refuse and not fault.lose_reply):
+            self._hang_up(fault)
             return
         if fault.revoke_token:
             self.server.revoke_tokens()
@@ -172,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
         reply = _changed(reply, fault)
         self.server.stopping.wait(fault.delay_after)
         if fault.lose_reply:
-            self.close_connection = True
+            self._hang_up(fault)
             return
         note(reply.status)
         if fault.truncate:
@@ -180,6 +228,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(reply, half=True)
         else:
             self._send(reply)
+
+    def _hang_up(self, fault: Fault) -> None:
+        self.close_connection = True
+        if fault.refuse:
+            # Before the client notices: it must not get through with its next connection.
+            self.server.refuse(fault.refuse)
 
     def _call(self, handle: Handle, request: Request) -> Reply:
         try:

@@ -2,60 +2,173 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import itertools
 import secrets
-import threading
 import uuid
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from operator import attrgetter
+from typing import Any
 
 from . import contacts, segmentation
 from .clock import Clock
 from .contacts import Contact
 from .execution import Campaign, Run, once_time
+from .recipients import RecipientLists
 from .rendering import address_of
+from .saving import Saving
+from .snapshots import campaign_from, campaign_row, run_from, run_row
+from .state import StateFile
 
 _AGE = attrgetter("age")
 
 
 class Store:
-    """All state that the API has. Callers hold ``lock`` and settle before they look."""
+    """All state that the API has. Callers hold ``lock`` and settle before they look.
 
-    #: Seconds until a token expires, in sandbox time.
-    token_lifetime: float = 604800
-    #: How long an execution that starts takes, in sandbox time.
-    execution_seconds: float = 2.0
+    :param state: where it is kept; only in memory if None. What it holds already is taken over.
+    :param settings: see :attr:`settings`; these count more than those in the state file.
+    """
 
-    def __init__(self, clock: Clock, client_id: str, client_secret: str) -> None:
-        """Start empty, with one service and one client that may use it."""
-        self.lock = threading.RLock()
+    def __init__(
+        self,
+        clock: Clock,
+        client_id: str,
+        client_secret: str,
+        defaults: Mapping[str, Any],
+        *,
+        state: StateFile | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Start with what the state file holds: nothing, but one service and one client that may use it."""
         self.clock = clock
         self._first_client = (client_id, client_secret)
-        self.reset()
+        self._defaults = dict(defaults)
+        self.lock = self._saving = Saving(state, clock.snapshot)
+        with self.lock:
+            self._empty()
+            clock.steered = self._clock_steered
+            if state is not None:
+                self._load(state)
+            self._open_to_first_client()
+            for name, value in (settings or {}).items():
+                self.set(name, value)
+            self._saving.note_clock()
 
     def reset(self) -> None:
         """Forget everything."""
-        client_id, client_secret = self._first_client
-        self.services: dict[str, dict[str, Campaign]] = {contacts.DEFAULT_SERVICE: {}}
+        self._saving.anew()
+        self._empty()
+        self._open_to_first_client()
+        self._saving.note_clock()
+
+    def _empty(self) -> None:
+        self.services: dict[str, dict[str, Campaign]] = {}
         self.clients: dict[str, tuple[str, frozenset[str]]] = {}
-        self.add_client(client_id, client_secret, [contacts.DEFAULT_SERVICE])
+        self.recipients = RecipientLists()
+        #: What is known of the tokens given out, by their hash: whose, and until when.
         self.tokens: dict[str, tuple[str, datetime]] = {}
         self.runs: list[Run] = []
-        self._ordered: dict[str, list[Campaign]] = {contacts.DEFAULT_SERVICE: []}
+        #: ``token_lifetime`` and ``execution_seconds``, and what else the sandbox wants to keep.
+        self.settings: dict[str, Any] = dict(self._defaults)
+        self._ordered: dict[str, list[Campaign]] = {}
         self._due: list[tuple[datetime, int, Campaign]] = []
         self._numbers = itertools.count(1)
         self._targets: dict[tuple[str, str], Sequence[Contact]] = {}
 
+    def _open_to_first_client(self) -> None:
+        if contacts.DEFAULT_SERVICE not in self.services:
+            self.add_service(contacts.DEFAULT_SERVICE)
+        client_id, secret = self._first_client
+        held = self.clients.get(client_id)
+        if held is None or not _is_secret(secret, held[0]):
+            self.add_client(client_id, secret, [contacts.DEFAULT_SERVICE])
+
+    # Keeping
+
+    def _load(self, state: StateFile) -> None:
+        for _, row in state.rows("clock"):
+            self.clock.restore(row)
+        for name, row in state.rows("setting"):
+            self.settings[name] = row["value"]
+        for name, _ in state.rows("service"):
+            self.services[name], self._ordered[name] = {}, []
+        for name, row in state.rows("client"):
+            self.clients[name] = (row["secret"], frozenset(row["services"]))
+        for name, row in state.rows("token"):
+            self.tokens[name] = (row["client_id"], datetime.fromisoformat(row["expires"]))
+        for name, row in state.rows("list"):
+            self.recipients.put(name, row["name"], row["contacts"])
+        numbered: dict[int, Campaign] = {}
+        for name, row in state.rows("campaign"):
+            campaign = numbered[int(name)] = campaign_from(int(name), row)
+            self.services[campaign.service_uuid][campaign.uuid] = campaign
+            insort(self._ordered[campaign.service_uuid], campaign, key=_AGE)
+        for name, row in state.rows("run"):
+            run = run_from(int(name), row)
+            self.runs.append(run)
+            owner = numbered.get(run.campaign_number)
+            if owner is not None:
+                owner.runs.append(run)
+                if run.closed is None:
+                    owner.open_runs.append(run)
+        highest = max((*numbered, *(run.campaign_number for run in self.runs), 0))
+        self._numbers = itertools.count(highest + 1)
+        for campaign in numbered.values():
+            self._watch(campaign)
+
+    def close(self) -> None:
+        """Let go of the state file; from then on all is in memory only."""
+        with self.lock:
+            self._saving.close()
+
+    def _clock_steered(self) -> None:
+        with self.lock:
+            self._saving.note_clock()
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep a setting. What was due before is done by the old one."""
+        self.settle()
+        self.settings[name] = value
+        self._saving.note("setting", name, lambda: {"value": self.settings[name]})
+
+    @contextmanager
+    def _changing(self, campaign: Campaign) -> Iterator[None]:
+        """Save a campaign afterwards, and the executions that were or are open."""
+        before = list(campaign.open_runs)
+        try:
+            yield
+        finally:
+            row = None if campaign.deleted else lambda: campaign_row(campaign)
+            self._saving.note("campaign", f"{campaign.number:012}", row)
+            for run in (*before, *campaign.open_runs):
+                self._save_run(run)
+
+    def _save_run(self, run: Run) -> None:
+        self._saving.note("run", f"{run.number:012}", lambda: run_row(run))
+
     # Access
 
-    def add_service(self) -> str:
+    @property
+    def token_lifetime(self) -> float:
+        """Seconds until a token expires, in sandbox time."""
+        return float(self.settings["token_lifetime"])
+
+    @property
+    def execution_seconds(self) -> float:
+        """How long an execution that starts takes, in sandbox time."""
+        return float(self.settings["execution_seconds"])
+
+    def add_service(self, service_uuid: str | None = None) -> str:
         """Add a service, which no client may use yet."""
-        made = str(uuid.uuid4())
+        made = service_uuid or str(uuid.uuid4())
         self.services[made] = {}
         self._ordered[made] = []
+        self._saving.note("service", made, dict)
         return made
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
@@ -64,23 +177,44 @@ class Store:
         unknown = allowed - self.services.keys()
         if unknown:
             raise ValueError(f"no such service: {', '.join(sorted(unknown))}")
-        self.clients[client_id] = (client_secret, allowed)
+        held = (_hashed(client_secret, secrets.token_hex(8)), allowed)
+        self.clients[client_id] = held
+        self._saving.note("client", client_id, lambda: {"secret": held[0], "services": sorted(held[1])})
+
+    def add_recipient_list(self, name: str, members: Iterable[Mapping[str, str]]) -> str:
+        """Add a list of contacts, or put other contacts into it; executions that have started keep theirs."""
+        self.settle()
+        made = self.recipients.add(name, members)
+        self._targets.clear()
+        self._saving.note("list", made, lambda: self.recipients.row(made))
+        return made
 
     def issue_token(self, client_id: str, client_secret: str) -> str | None:
         """Give out a token for good credentials."""
         known = self.clients.get(client_id)
-        expected = known[0] if known else ""
-        if not secrets.compare_digest(expected.encode(), client_secret.encode()) or known is None:
+        if known is None or not _is_secret(client_secret, known[0]):
             return None
         now = self.clock.now()
-        self.tokens = {token: held for token, held in self.tokens.items() if held[1] > now}
+        for name in [name for name, held in self.tokens.items() if held[1] <= now]:
+            self._drop_token(name)
         token = secrets.token_urlsafe(32)
-        self.tokens[token] = (client_id, now + timedelta(seconds=self.token_lifetime))
+        name, held = _fingerprint(token), (client_id, now + timedelta(seconds=self.token_lifetime))
+        self.tokens[name] = held
+        self._saving.note("token", name, lambda: {"client_id": held[0], "expires": held[1].isoformat()})
         return token
+
+    def revoke_tokens(self) -> None:
+        """Make all tokens worthless."""
+        for name in list(self.tokens):
+            self._drop_token(name)
+
+    def _drop_token(self, name: str) -> None:
+        del self.tokens[name]
+        self._saving.note("token", name, None)
 
     def client_of(self, token: str) -> str | None:
         """Find whose token this is; None if it is not good any more."""
-        held = self.tokens.get(token)
+        held = self.tokens.get(_fingerprint(token))
         return held[0] if held is not None and held[1] > self.clock.now() else None
 
     # Campaigns
@@ -96,14 +230,18 @@ class Store:
             _, _, campaign = heapq.heappop(self._due)
             # An entry may be out of date; then there is a newer one, or nothing left to happen.
             due = campaign.due
-            while due is not None and due <= now:
-                if campaign.upcoming is not None and campaign.upcoming <= due:
-                    self._execute(campaign, campaign.take())
-                else:
-                    campaign.close_finished(due)
-                due = campaign.due
+            if due is not None and due <= now:
+                with self._changing(campaign):
+                    self._catch_up(campaign, now)
             self._watch(campaign)
         return now
+
+    def _catch_up(self, campaign: Campaign, now: datetime) -> None:
+        while (due := campaign.due) is not None and due <= now:
+            if campaign.upcoming is not None and campaign.upcoming <= due:
+                self._execute(campaign, campaign.take())
+            else:
+                campaign.close_finished(due)
 
     def _watch(self, campaign: Campaign) -> None:
         due = campaign.due
@@ -115,20 +253,30 @@ class Store:
         started = max(moment, campaign.updated)
         fields = dict(campaign.fields)
         duration = timedelta(seconds=self.execution_seconds)
-        run = Run(campaign.uuid, fields, started, duration, self.target(fields, started))
+        run = Run(
+            campaign.uuid,
+            fields,
+            started,
+            duration,
+            self.target(fields, started),
+            number=len(self.runs),
+            campaign_number=campaign.number,
+        )
         campaign.runs.append(run)
         campaign.open_runs.append(run)
         campaign.last = started
         self.runs.append(run)
+        self._save_run(run)
 
     def target(self, fields: dict[str, str], now: datetime) -> Sequence[Contact]:
         """Find who gets the messages: each contact once, if there is an address for the channel."""
         key = (fields["recipient_lists"], fields["sending_type"])
         found = self._targets.get(key)
         if found is None:
-            lists = contacts.recipient_lists()
             names = [name.strip().lower() for name in fields["recipient_lists"].split(",")]
-            unique = {contact["uuid"]: contact for name in names for contact in lists[name]}
+            unique: dict[str, Contact] = {}
+            for contact in (one for name in names for one in self.recipients.members(name)):
+                unique.setdefault(contact["uuid"], contact)
             found = [one for one in unique.values() if address_of(fields["sending_type"], one)]
             self._targets[key] = found
         if fields.get("query_type") != "segmentation":
@@ -158,10 +306,11 @@ class Store:
             number=next(self._numbers),
             last=last,
         )
-        self.services[service_uuid][campaign.uuid] = campaign
-        insort(self._ordered[service_uuid], campaign, key=_AGE)
-        if status in ("active", "stopped"):
-            campaign.plan(now)
+        with self._changing(campaign):
+            self.services[service_uuid][campaign.uuid] = campaign
+            insort(self._ordered[service_uuid], campaign, key=_AGE)
+            if status in ("active", "stopped"):
+                campaign.plan(now)
         self._watch(campaign)
         self.settle()
         return campaign
@@ -169,45 +318,48 @@ class Store:
     def replace(self, campaign: Campaign, fields: dict[str, str], status: str) -> None:
         """Put a whole campaign in place of what it was (PUT)."""
         now = self.settle()
-        before, old = campaign.status, campaign.fields
-        campaign.fields, campaign.status, campaign.updated = fields, status, now
-        schedule = ("schedule_type", "schedule_rrule")
-        same = before in ("active", "stopped") and all(old.get(n) == fields.get(n) for n in schedule)
-        if status in ("draft", "finished"):
-            campaign.give_up(now)
-            campaign.upcoming = None
-        elif status == "stopped":
-            campaign.pause(now)
-            if not same:
-                campaign.plan(now)
-        elif fields["schedule_type"] == "now":
-            # "now runs as soon as saved": saved again, it runs again. The documentation does not say
-            # that it does not, and a client that counts on that would message everybody twice.
-            if before != "active":
+        with self._changing(campaign):
+            before, old = campaign.status, campaign.fields
+            campaign.fields, campaign.status, campaign.updated = fields, status, now
+            schedule = ("schedule_type", "schedule_rrule")
+            same = before in ("active", "stopped") and all(old.get(n) == fields.get(n) for n in schedule)
+            if status in ("draft", "finished"):
                 campaign.give_up(now)
-            campaign.plan(now)
-        else:
-            campaign.go_on(now)
-            if same and fields["schedule_type"] == "scheduled":
-                campaign.skip(now)
-            else:
+                campaign.upcoming = None
+            elif status == "stopped":
+                campaign.pause(now)
+                if not same:
+                    campaign.plan(now)
+            elif fields["schedule_type"] == "now":
+                # "now runs as soon as saved": saved again, it runs again. The documentation does not say
+                # that it does not, and a client that counts on that would message everybody twice.
+                if before != "active":
+                    campaign.give_up(now)
                 campaign.plan(now)
+            else:
+                campaign.go_on(now)
+                if same and fields["schedule_type"] == "scheduled":
+                    campaign.skip(now)
+                else:
+                    campaign.plan(now)
         self._watch(campaign)
         self.settle()
 
     def stop(self, campaign: Campaign) -> None:
         """Stop an active campaign."""
         now = self.settle()
-        campaign.pause(now)
-        campaign.status, campaign.updated = "stopped", now
+        with self._changing(campaign):
+            campaign.pause(now)
+            campaign.status, campaign.updated = "stopped", now
 
     def resume(self, campaign: Campaign) -> None:
         """Let a stopped campaign go on; times that have passed meanwhile are left out."""
         now = self.settle()
-        campaign.status, campaign.updated = "active", now
-        campaign.go_on(now)
-        if campaign.fields["schedule_type"] == "scheduled":
-            campaign.skip(now)
+        with self._changing(campaign):
+            campaign.status, campaign.updated = "active", now
+            campaign.go_on(now)
+            if campaign.fields["schedule_type"] == "scheduled":
+                campaign.skip(now)
         self._watch(campaign)
         self.settle()
 
@@ -220,8 +372,24 @@ class Store:
     def delete(self, campaign: Campaign) -> None:
         """Delete a campaign; what it has sent stays in the journal of messages."""
         now = self.settle()
-        campaign.give_up(now)
-        campaign.deleted = True
+        with self._changing(campaign):
+            campaign.give_up(now)
+            campaign.deleted = True
         del self.services[campaign.service_uuid][campaign.uuid]
         ordered = self._ordered[campaign.service_uuid]
         del ordered[bisect_left(ordered, campaign.age, key=_AGE)]
+
+
+def _fingerprint(token: str) -> str:
+    # A token is long and random: its plain hash is as good as any, and quick.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _hashed(secret: str, salt: str) -> str:
+    """Make what is kept of a client secret: it is chosen by people, so the hash is a slow one."""
+    digest = hashlib.scrypt(secret.encode(), salt=salt.encode(), n=2**10, r=8, p=1)
+    return f"{salt}${digest.hex()}"
+
+
+def _is_secret(secret: str, kept: str) -> bool:
+    return secrets.compare_digest(_hashed(secret, kept.partition("$")[0]), kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from airflow_provider_bm.campaigns.vocabulary import (
     STATUSES,
 )
 
-from . import contacts, segmentation
+from . import segmentation
 from .errors import invalid, item
 from .execution import once_time
 from .recurrence import occurrences
@@ -35,22 +35,31 @@ Items = Iterator[dict[str, str]]
 
 
 def new_campaign(
-    body: Mapping[str, Any], now: datetime, statuses: tuple[str, ...] = CREATE_STATUSES
+    body: Mapping[str, Any],
+    now: datetime,
+    statuses: tuple[str, ...] = CREATE_STATUSES,
+    *,
+    lists: Container[str],
 ) -> dict[str, str]:
-    """Check the body of a POST that makes a campaign; give its fields."""
+    """Check the body of a POST that makes a campaign; give its fields.
+
+    :param lists: UUIDs of the recipient lists.
+    """
     items = list(_shape(body, CAMPAIGN_FIELDS))
     if "template_vars" in body:
         items.append(item("template_vars", "is for cloning only: it needs clone_uuid"))
-    return _checked(body, items, statuses, now)
+    return _checked(body, items, statuses, now, lists)
 
 
-def changed_campaign(body: Mapping[str, Any], now: datetime) -> dict[str, str]:
+def changed_campaign(body: Mapping[str, Any], now: datetime, *, lists: Container[str]) -> dict[str, str]:
     """Check the body of a PUT, which is a whole campaign; give its fields."""
-    return _checked(body, list(_shape(body, CAMPAIGN_FIELDS, also_unknown=CLONE_FIELDS)), STATUSES, now)
+    return _checked(
+        body, list(_shape(body, CAMPAIGN_FIELDS, also_unknown=CLONE_FIELDS)), STATUSES, now, lists
+    )
 
 
 def cloned_campaign(
-    body: Mapping[str, Any], source: Mapping[str, str] | None, now: datetime
+    body: Mapping[str, Any], source: Mapping[str, str] | None, now: datetime, *, lists: Container[str]
 ) -> dict[str, str]:
     """Check the body of a POST that clones; give the fields of the clone.
 
@@ -68,7 +77,7 @@ def cloned_campaign(
     # Undocumented: a clone without a name or a status.
     fields |= {"name": f"{source['name']} (copy)", "status": "active"}
     fields |= {name: value for name, value in body.items() if name in CAMPAIGN_FIELDS}
-    checked = _checked(fields, items, CREATE_STATUSES, now)
+    checked = _checked(fields, items, CREATE_STATUSES, now, lists)
     return fill_campaign(checked, body.get("template_vars", {}))
 
 
@@ -85,7 +94,11 @@ def new_status(body: Mapping[str, Any]) -> str:
 
 
 def _checked(
-    body: Mapping[str, Any], items: list[dict[str, str]], statuses: tuple[str, ...], now: datetime
+    body: Mapping[str, Any],
+    items: list[dict[str, str]],
+    statuses: tuple[str, ...],
+    now: datetime,
+    lists: Container[str],
 ) -> dict[str, str]:
     strings = _strings(body)
     for name in REQUIRED_FIELDS:
@@ -93,7 +106,7 @@ def _checked(
             items.append(item(name, "is required"))
         elif strings.get(name) == "":
             items.append(item(name, "must not be empty"))
-    items += _values(strings, statuses, now)
+    items += _values(strings, statuses, now, lists)
     if items:
         raise invalid(items)
     # An empty field is one that is not set.
@@ -138,13 +151,15 @@ def _enums(fields: Mapping[str, str], statuses: tuple[str, ...]) -> Items:
             yield item(name, f"must be one of: {', '.join(allowed)}")
 
 
-def _values(fields: Mapping[str, str], statuses: tuple[str, ...], now: datetime) -> Items:
+def _values(
+    fields: Mapping[str, str], statuses: tuple[str, ...], now: datetime, lists: Container[str]
+) -> Items:
     yield from _enums(fields, statuses)
     yield from _schedule(fields, now)
     if fields.get("sending_type") in JSON_TEMPLATE_SENDING_TYPES and fields.get("template"):
         yield from _json_template(fields)
     if fields.get("recipient_lists"):
-        yield from _recipient_lists(fields["recipient_lists"])
+        yield from _recipient_lists(fields["recipient_lists"], lists)
     yield from _query(fields)
 
 
@@ -180,12 +195,12 @@ def _json_template(fields: Mapping[str, str]) -> Items:
         yield item("template", f"must be a serialized JSON object when sending_type is {channel}")
 
 
-def _recipient_lists(value: str) -> Items:
+def _recipient_lists(value: str, lists: Container[str]) -> Items:
     for one in value.split(","):
         name = one.strip()
         if not UUID.fullmatch(name):
             yield item("recipient_lists", f"{name!r} is not a UUID")
-        elif name.lower() not in contacts.RECIPIENT_LISTS.values():
+        elif name.lower() not in lists:
             yield item("recipient_lists", f"there is no recipient list {name}")
 
 

@@ -42,6 +42,55 @@ def test_journal(api, sandbox):
     assert sandbox.requests(path="oauth2") == [token]
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_searching_the_requests(api, sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    api.call("GET", "/nothing")
+    sandbox.clock.advance(60)
+    sandbox.fault("GET", drop=True, nth=2, times=9)
+    api.call("GET")
+    with pytest.raises(requests.ConnectionError):
+        api.call("GET")
+    later = "2026-03-02T12:01:00Z"
+
+    def found(**wanted):
+        return [(one["method"], one["status"]) for one in handle.requests(**wanted)]
+
+    assert found(status=404) == [("GET", 404)]
+    assert found(status=200) == [("POST", 200), ("GET", 200)]
+    assert set(found(status="none")) == {("GET", None)}
+    assert found(method="get", since=later, status=200) == [("GET", 200)]
+    assert found(until=sandbox.clock.now()) == [("POST", 200), ("GET", 404)]
+    assert found(path="oauth2", since=later) == []
+    for wrong in ({"since": "soon"}, {"status": "good"}):
+        with pytest.raises(ValueError, match=r"soon|good"):
+            handle.requests(**wrong)
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_searching_the_messages(api, sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    api.post(template="first {first_name}")
+    sandbox.clock.advance(10)
+    api.post(sending_type="whatsapp", template='{"text": "second"}')
+    sandbox.clock.advance(10)
+    to = sandbox.messages()[0]["to"]
+    assert [one["channel"] for one in handle.messages(to=to)] == ["sms", "whatsapp"]
+    assert [one["channel"] for one in handle.messages(to=to, text="first")] == ["sms"]
+    assert next(one["to"] for one in handle.messages(channel="whatsapp", text="sec")) == to
+    assert len(handle.messages(since="2026-03-02T12:00:05Z", until="2026-03-02T12:00:15Z")) == 40
+    assert handle.messages(channel="email") == handle.messages(text="third") == []
+
+
+def test_a_setting_counts_from_now_on(api, sandbox):
+    sandbox.create(status="active", schedule_type="once", schedule_rrule="2026-03-02 12:00:10")
+    sandbox.clock.advance(15)
+    # It has begun, although nobody has looked yet.
+    sandbox.execution_seconds = 100
+    sandbox.clock.advance(5)
+    assert sandbox.campaigns()[0]["status"] == "finished"
+
+
 def test_no_secret_is_kept_anywhere(api, sandbox, caplog):
     caplog.set_level("DEBUG")
     token = api.session.headers["Authorization"].split()[1]
@@ -102,6 +151,9 @@ def test_remote_has_the_same_handles(api, sandbox):
     service = remote.add_service()
     remote.add_client("two", "two-secret", [service])
     assert api.token(client_id="two", client_secret="two-secret").status_code == 200
+    mine = remote.add_recipient_list("mine", [{"mobile": "+41790000001"}])
+    assert remote.recipient_lists == sandbox.recipient_lists != {}
+    assert mine in remote.recipient_lists.values()
     remote.ignore_filters = True
     remote.execution_seconds = 3
     remote.token_lifetime = 60
@@ -134,6 +186,10 @@ def test_every_public_handle_is_remote_too():
         ("POST", "clients", {"client_id": "a", "client_secret": "b", "service_uuids": ["c"]}, 400),
         ("POST", "settings", {"colour": "blue"}, 400),
         ("POST", "reset", [], 400),
+        ("POST", "refuse", {"seconds": -1}, 400),
+        ("POST", "recipient_lists", {"name": "a", "contacts": [{}]}, 400),
+        ("POST", "start_campaign", {"uuid": "x"}, 400),
+        ("GET", "messages?since=soon", None, 400),
         ("GET", "messages?colour=blue", None, 400),
         ("PUT", "clock", {}, 405),
         ("GET", "nothing", None, 404),
@@ -236,6 +292,35 @@ def test_command(number):
         assert process.wait(5) == 0
         assert process.stderr.read() == ""
     assert took < 3  # under one on a machine that does nothing else
+
+
+def test_command_with_a_state_file_and_contacts(tmp_path):
+    contacts = tmp_path / "mine.csv"
+    contacts.write_text("mobile,first_name\n+41790000001,Ada\n")
+    state = tmp_path / "bm.state"
+    arguments = (
+        "--port",
+        "0",
+        "--state",
+        str(state),
+        "--speed",
+        "100",
+        "--recipient-list",
+        f"mine={contacts}",
+    )
+    for _ in range(2):
+        with _command(*arguments) as process:
+            remote = SandboxClient(process.stdout.readline().removeprefix("BM sandbox: ").strip())
+            mine = remote.recipient_lists["mine"]
+            names = [campaign["name"] for campaign in remote.campaigns()]
+            remote.create(status="active", recipient_lists=mine, name=f"number {len(names)}")
+            process.terminate()
+            assert process.wait(5) == 0
+    assert names == ["number 0"]
+    for wrong, said in (("mine", "NAME=FILE"), (f"mine={contacts}x", "cannot read")):
+        with _command("--port", "0", "--recipient-list", wrong) as process:
+            assert process.wait(10) == 2
+            assert said in process.stderr.read()
 
 
 def test_command_refuses():

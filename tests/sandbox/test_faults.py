@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
 
-from airflow_provider_bm.sandbox import Sandbox
+from airflow_provider_bm.sandbox import Sandbox, SandboxClient
 
 
 def test_nth_and_times(api, sandbox):
@@ -75,6 +76,63 @@ def test_body(api, sandbox):
     assert (reply.status_code, reply.text, reply.headers["Content-Type"]) == (200, "text", "text/plain")
 
 
+@pytest.mark.parametrize(("body", "content"), [("", b""), ([], b"[]"), ({}, b"{}")])
+def test_an_empty_body(api, sandbox, body, content):
+    sandbox.fault("GET", body=body)
+    assert sandbox.faults()[0]["body"] == body
+    reply = api.call("GET")
+    assert (reply.status_code, reply.content) == (200, content)
+
+
+def connects(sandbox):
+    try:
+        socket.create_connection(("127.0.0.1", sandbox.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("effect", "applied"), [({}, 0), ({"lose_reply": True}, 1)])
+def test_connections_are_refused(api, sandbox, effect, applied):
+    with requests.Session() as other:
+        other.get(f"{sandbox.url}/_sandbox/health")  # keeps its connection
+        sandbox.fault("POST", "campaigns$", nth=2, refuse=60, **effect)
+        assert api.post(status="draft").status_code == 201
+        with pytest.raises(requests.ConnectionError):
+            api.post(status="draft")
+        assert not connects(sandbox)
+        with pytest.raises(requests.ConnectionError):
+            other.get(f"{sandbox.url}/_sandbox/health")
+        assert len(sandbox.campaigns()) == 1 + applied
+        sandbox.refuse(0)
+        assert api.post(status="draft").status_code == 201
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_being_down(api, sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    handle.refuse(60)
+    assert not connects(sandbox)
+    # It can be ended while it is down.
+    sandbox.stop()
+    with pytest.raises(RuntimeError, match="is not running"):
+        sandbox.refuse(1)
+
+
+def test_being_down_ends_by_itself(api, sandbox):
+    sandbox.refuse(0.05)
+    give_up = time.monotonic() + 10
+    while not connects(sandbox) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert api.call("GET").status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan")])
+def test_being_down_for_no_time_is_refused(sandbox, seconds):
+    with pytest.raises(ValueError, match="cannot be negative"):
+        sandbox.refuse(seconds)
+
+
 def test_delays(api, sandbox):
     sandbox.fault("POST", "campaigns", delay_after=0.3)
     with pytest.raises(requests.ReadTimeout):
@@ -118,7 +176,7 @@ def test_faults_tell_whether_they_hit(api, sandbox):
 @pytest.mark.parametrize(
     "wrong",
     [{}, {"apply": True}, {"status": 99}, {"status": 500, "nth": 0}, {"status": 500, "times": 0},
-     {"status": 500, "probability": 2}, {"delay": -1}],
+     {"status": 500, "probability": 2}, {"delay": -1}, {"refuse": -1}, {"delay": float("inf")}],
 )  # fmt: skip
 def test_senseless_faults_are_refused(sandbox, wrong):
     with pytest.raises(ValueError, match=r"fault|must|negative|nth"):

@@ -28,10 +28,29 @@ START = datetime(2026, 3, 2, 12, 0, 0, 999, tzinfo=UTC)
         ("DTSTART:20260301T080000\r\nFREQ=DAILY;UNTIL=20260303T080000Z", ["2026-03-03T08:00"]),
         ("DTSTART;TZID=Europe/Zurich:20260328T090000\nRRULE:FREQ=DAILY;COUNT=2",
          ["2026-03-28T08:00", "2026-03-29T07:00"]),
+        ("dtstart;tzid=Europe/Zurich:20260328t090000\nrrule:freq=daily;count=2",
+         ["2026-03-28T08:00", "2026-03-29T07:00"]),
     ],
 )  # fmt: skip
 def test_times(rule, first):
     assert [f"{moment:%Y-%m-%dT%H:%M}" for moment in islice(occurrences(rule, START), 3)] == first
+
+
+@pytest.mark.parametrize(
+    ("rule", "times"),
+    [
+        # 02:30 does not exist on 29 March, and is 03:30, which the rule names, too.
+        ("20260328T013000\nRRULE:FREQ=DAILY;BYHOUR=2,3;COUNT=6",
+         ["28 01:30", "28 02:30", "29 01:30", "30 00:30", "30 01:30"]),
+        ("20260329T003000\nRRULE:FREQ=HOURLY;COUNT=5", ["28 23:30", "29 00:30", "29 01:30", "29 02:30"]),
+        ("20260329T013000\nRRULE:FREQ=MINUTELY;INTERVAL=25;COUNT=8",
+         ["29 00:30", "29 00:55", "29 01:10", "29 01:20", "29 01:35", "29 01:45", "29 02:00", "29 02:25"]),
+        ("20261024T023000\nRRULE:FREQ=DAILY;COUNT=3", ["24 00:30", "25 00:30", "26 01:30"]),
+    ],
+)  # fmt: skip
+def test_a_change_of_the_clocks_neither_doubles_nor_reorders(rule, times):
+    found = occurrences("DTSTART;TZID=Europe/Zurich:" + rule, START)
+    assert [f"{moment:%d %H:%M}" for moment in found] == times
 
 
 @pytest.mark.parametrize(

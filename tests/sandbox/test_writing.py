@@ -238,4 +238,5 @@ def test_unknown_parameters(api):
     assert list(api.problems(api.call("GET", f"/{made}?page_size=1"))) == ["page_size"]
     assert list(api.problems(api.call("GET", f"/{made}?fields=tasks,secrets"))) == ["fields"]
     assert list(api.problems(api.call("DELETE", f"/{made}?force=1"))) == ["force"]
-    assert api.get(made, fields="")["uuid"] == made
+    for query in ("fields=", "fields=tasks,", "fields=tasks&fields=messages"):
+        assert list(api.problems(api.call("GET", f"/{made}?{query}"))) == ["fields"]

@@ -1,0 +1,94 @@
+"""Words for a test that failed: what was sent, and why a campaign has not sent anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from airflow_provider_bm.sandbox.clock import rfc3339
+from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.rendering import address_of
+
+MOST_LINES: Final = 10
+
+
+def explain_campaign(campaign: Campaign, now: datetime, to: str | None) -> str:
+    """Tell in a line what became of a campaign, and what it waits for.
+
+    :param to: an address that should have got a message
+    """
+    parts = [f"{campaign.fields['name']!r} is {campaign.status}: {_progress(campaign, now)}"]
+    if campaign.status == "draft":
+        parts.append("a draft sends nothing before it is activated")
+    elif campaign.status == "stopped":
+        parts.append("it sends nothing more before it is started again")
+    running = [run.ends for run in campaign.open_runs if campaign.status == "active"]
+    if running:
+        parts.append(f"it is sending until {_ahead(max(running), now)}")
+    if campaign.next is not None:
+        parts.append(f"it is due at {_ahead(campaign.next, now)}")
+    reached = [contact for run in campaign.runs for contact in run.contacts]
+    if campaign.runs and not reached:
+        parts.append(f"no contact matches {_audience(campaign)}")
+    elif campaign.runs and to is not None:
+        channel = campaign.fields["sending_type"]
+        if to not in {address_of(channel, contact) for contact in reached}:
+            parts.append(f"{to!r} is not among its {len(reached)} contacts by {channel}")
+    return "; ".join(parts)
+
+
+def _progress(campaign: Campaign, now: datetime) -> str:
+    if not campaign.runs:
+        return "never executed"
+    sent, total = sum(run.sent(now) for run in campaign.runs), sum(run.total for run in campaign.runs)
+    return f"executed {len(campaign.runs)}x, {sent} of {total} messages sent"
+
+
+def _ahead(moment: datetime, now: datetime) -> str:
+    seconds = math.ceil((moment - now).total_seconds())
+    return f"{rfc3339(moment)}, which bm_sandbox.clock.advance({seconds}) reaches"
+
+
+def _audience(campaign: Campaign) -> str:
+    names = ("recipient_lists", "query_type", "query", "sending_type")
+    return ", ".join(f"{name}={campaign.fields[name]!r}" for name in names if campaign.fields.get(name))
+
+
+def show_messages(messages: Sequence[Mapping[str, Any]], heading: str) -> Iterator[str]:
+    """Lines about messages: the first ones, if they are many."""
+    if not messages:
+        yield "Nothing was sent at all."
+        return
+    yield f"{heading} ({len(messages)}):"
+    for one in messages[:MOST_LINES]:
+        yield f"  {one['channel']} to {one['to']}: {_short(one['text'])!r} ({one['campaign_name']})"
+    yield from _rest(len(messages))
+
+
+def show_campaigns(explained: Sequence[str]) -> Iterator[str]:
+    """Lines about campaigns: the last ones, if they are many."""
+    if not explained:
+        yield "There is no campaign."
+        return
+    yield f"Campaigns ({len(explained)}):"
+    yield from (f"  {line}" for line in explained[-MOST_LINES:])
+    yield from _rest(len(explained))
+
+
+def show_requests(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines about the last requests."""
+    for one in requests[-MOST_LINES:]:
+        yield f"  {one['method']} {one['path']}: {one['status'] or 'no reply'}"
+    if not requests:
+        yield "  none"
+
+
+def _rest(count: int) -> Iterator[str]:
+    if count > MOST_LINES:
+        yield f"  … and {count - MOST_LINES} more"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"

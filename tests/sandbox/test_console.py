@@ -1,0 +1,73 @@
+"""What a person at the console does: by Python, and from another process."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_bm.sandbox import SandboxClient
+
+
+@pytest.fixture(params=["here", "remote"])
+def console(request, sandbox):
+    """The sandbox itself, or its remote control."""
+    return sandbox if request.param == "here" else SandboxClient(sandbox.url)
+
+
+def test_start_and_stop(console, sandbox):
+    made = console.create(name="Storm")["uuid"]
+    assert console.start_campaign(made)["status"] == "active"
+    sandbox.clock.advance(5)
+    assert console.stop_campaign(made)["status"] == console.stop_campaign(made)["status"] == "stopped"
+    sandbox.clock.advance(100)
+    assert len(sandbox.messages()) == 20
+    assert console.start_campaign(made)["status"] == console.start_campaign(made)["status"] == "active"
+    sandbox.clock.advance(5)
+    assert len(sandbox.messages()) == 40
+    assert sandbox.campaigns()[0]["status"] == "finished"
+    # A finished campaign can be run once more, as one can at any console.
+    console.start_campaign(made)
+    sandbox.clock.advance(10)
+    assert len(sandbox.messages()) == 80
+
+
+def test_update(console, sandbox):
+    made = console.create(name="Storm", query_type="all")["uuid"]
+    changed = console.update_campaign(made.upper(), template="New {first_name}", query_type=None)
+    assert (changed["name"], changed["template"]) == ("Storm", "New {first_name}")
+    assert "query_type" not in changed
+    assert sandbox.campaigns() == [changed]
+
+
+def test_delete(console, sandbox):
+    made = console.create(status="active")["uuid"]
+    sandbox.clock.advance(10)
+    console.delete_campaign(made)
+    assert sandbox.campaigns() == []
+    assert len(sandbox.messages(made)) == 40
+
+
+def test_campaigns_of_any_service(console, sandbox):
+    other = sandbox.add_service()
+    made = console.create(service_uuid=other)["uuid"]
+    assert console.start_campaign(made)["status"] == "active"
+
+
+def test_what_cannot_be_done(console, sandbox):
+    unknown = "aaaaaaaa-0000-4000-8000-000000000000"
+    draft = console.create()["uuid"]
+    missed = console.create(status="active", schedule_type="once", schedule_rrule="2026-03-02 13:00:00")[
+        "uuid"
+    ]
+    console.stop_campaign(missed)
+    sandbox.clock.advance(3600)
+    for wrong, said in (
+        (lambda: console.start_campaign(unknown), f"there is no campaign {unknown}"),
+        (lambda: console.delete_campaign(unknown), "there is no campaign"),
+        (lambda: console.stop_campaign(draft), "a draft campaign cannot be stopped"),
+        (lambda: console.start_campaign(missed), "its time has passed"),
+        (lambda: console.update_campaign(draft, colour="blue"), "colour: unknown field"),
+        (lambda: console.update_campaign(draft, name=None), "name: is required"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            wrong()
+    assert [campaign["status"] for campaign in sandbox.campaigns()] == ["draft", "stopped"]

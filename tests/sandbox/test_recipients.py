@@ -1,0 +1,121 @@
+"""Recipient lists of one's own contacts."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from airflow_provider_bm.sandbox import Sandbox, SandboxClient
+from airflow_provider_bm.sandbox.contact_files import read_contacts
+
+ADA = {"mobile": "+41790000001", "first_name": "Ada", "language": "en"}
+BOB = {"mobile": "+41790000002", "first_name": "Bob", "email": "bob@example.com"}
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_list(api, sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    mine = handle.add_recipient_list("mine", [ADA, BOB])
+    assert handle.recipient_lists["mine"] == mine
+    assert len(handle.recipient_lists) == 7
+    reply = api.post(recipient_lists=mine)
+    assert reply.status_code == 201, reply.text
+    sandbox.clock.advance(10)
+    assert [(one["to"], one["text"]) for one in sandbox.messages()] == [
+        ("+41790000001", "Hello Ada"),
+        ("+41790000002", "Hello Bob"),
+    ]
+
+
+def test_its_uuid_is_the_same_for_everybody(sandbox):
+    assert sandbox.add_recipient_list("mine", [ADA]) == Sandbox().add_recipient_list("mine", [])
+    # That of the real BM does, too: then a DAG needs no change.
+    real = "CF9EEB30-c1af-11ee-8073-bf4d6e8c1618"
+    assert sandbox.add_recipient_list(real, [ADA]) == real.lower()
+
+
+def test_channels_and_segmentation(api, sandbox):
+    mine = sandbox.add_recipient_list("mine", [ADA, BOB])
+    api.post(recipient_lists=mine, sending_type="email", template='{"subject": "{first_name}"}')
+    rule = {"field": "language", "condition": "eq", "value": "en", "operator": "AND"}
+    query = json.dumps({"segmentation": [{"operator": "OR", "rules": [rule]}]})
+    api.post(recipient_lists=mine, query_type="segmentation", query=query)
+    sandbox.clock.advance(10)
+    assert [one["to"] for one in sandbox.messages()] == ["bob@example.com", "+41790000001"]
+
+
+def test_the_same_person_in_two_lists_gets_it_once(api, sandbox):
+    lists = [sandbox.add_recipient_list("one", [ADA]), sandbox.add_recipient_list("two", [ADA | BOB, ADA])]
+    api.post(recipient_lists=",".join(lists))
+    sandbox.clock.advance(10)
+    assert sorted(one["to"] for one in sandbox.messages()) == ["+41790000001", "+41790000002"]
+
+
+def test_other_contacts_in_a_list(api, sandbox):
+    mine = sandbox.add_recipient_list("mine", [ADA])
+    api.post(recipient_lists=mine)
+    later = api.post(recipient_lists=mine, schedule_type="once", schedule_rrule="2026-03-02 12:00:05").json()
+    sandbox.clock.advance(6)
+    # What has started goes to whom it was for.
+    sandbox.add_recipient_list("mine", [BOB])
+    sandbox.start_campaign(sandbox.create(recipient_lists=mine, name="new")["uuid"])
+    sandbox.clock.advance(20)
+    sent = {(one["campaign_name"], one["to"]) for one in sandbox.messages()}
+    assert sent == {("Storm warning", "+41790000001"), ("new", "+41790000002")}
+    assert [one["to"] for one in sandbox.messages(later["uuid"])] == ["+41790000001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "contact", "said"),
+    [
+        ("mine", {"mobil": "+41790000001"}, "contact 1: there is no contact field mobil"),
+        ("mine", {"mobile": 41790000001}, "contact 1: mobile must be a string, not 41790000001"),
+        ("mine", {"first_name": "Ada"}, "contact 1 needs a mobile, an email or a uuid"),
+        ("mine", "Ada", "contact 1 must be an object"),
+        ("staff", ADA, "staff is a list that every sandbox has"),
+        ("", ADA, "needs a name"),
+    ],
+)
+def test_what_is_no_list(sandbox, name, contact, said):
+    with pytest.raises(ValueError, match=said):
+        sandbox.add_recipient_list(name, [contact])
+    assert "mine" not in sandbox.recipient_lists
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.csv", '\ufefffirst_name,mobile,b_company\nAda,+41790000001,\nBob,+41790000002,"A, \nB"\n'),
+        (
+            "mine.json",
+            '[{"first_name": "Ada", "mobile": "+41790000001"},'
+            ' {"first_name": "Bob", "mobile": "+41790000002", "b_company": "A, \\nB"}]',
+        ),
+    ],
+)
+def test_files(sandbox, tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    mine = sandbox.add_recipient_list("mine", read_contacts(path))
+    sandbox.create(status="active", recipient_lists=mine, template="{first_name} {b_company}")
+    sandbox.clock.advance(10)
+    assert [one["text"] for one in sandbox.messages()] == ["Ada ", "Bob A, \nB"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", "[", "is not JSON"),
+        ("a.json", "{}", "must be an array of contacts"),
+        ("a.csv", "mobile\n+41790000001,Ada\n", "more values than the heading has names"),
+        ("a.csv", None, "cannot read"),
+    ],
+)
+def test_wrong_files(sandbox, tmp_path, name, text, said):
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=said):
+        sandbox.add_recipient_list(str(uuid.uuid4()), read_contacts(path))

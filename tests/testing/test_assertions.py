@@ -1,0 +1,144 @@
+"""What a test says that fails: what was expected, what was sent, and why nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_bm.testing.sandbox import BMTestSandbox
+
+START = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ADA = {"mobile": "+41790000001", "first_name": "Ada", "email": "ada@example.com"}
+BOB = {"mobile": "+41790000002", "first_name": "Bob"}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[BMTestSandbox]:
+    with BMTestSandbox(execution_seconds=10) as sandbox:
+        sandbox.clock.freeze()
+        sandbox.clock.set(START)
+        yield sandbox
+
+
+@pytest.fixture
+def ours(sandbox: BMTestSandbox) -> str:
+    return sandbox.add_recipient_list("ours", [ADA, BOB])
+
+
+def storm(sandbox, ours, **fields):
+    given = {"name": "Storm [0123456789]", "status": "active", "recipient_lists": ours} | fields
+    return sandbox.create(template="Hello {first_name}", **given)
+
+
+def failure(call, *args, **kwargs) -> str:
+    with pytest.raises(AssertionError) as raised:
+        call(*args, **kwargs)
+    return str(raised.value)
+
+
+def test_messages(sandbox, ours):
+    made = storm(sandbox, ours)
+    storm(sandbox, ours, name="Other")
+    sandbox.clock.advance(10)
+    assert [one["text"] for one in sandbox.messages_to("+41790000002")] == ["Hello Bob", "Hello Bob"]
+    by_uuid = sandbox.messages_of(made["uuid"].upper())
+    assert [one["to"] for one in by_uuid] == ["+41790000001", "+41790000002"]
+    assert by_uuid == sandbox.messages_of(made) == sandbox.messages_of("Storm")
+    assert by_uuid == sandbox.messages_of("Storm [0123456789]")
+    assert sandbox.messages_of("Storms") == []
+
+
+def test_sent(sandbox, ours):
+    storm(sandbox, ours)
+    sandbox.assert_not_sent()
+    sandbox.clock.advance(10)
+    assert sandbox.assert_sent("+41790000001", campaign="Storm", text="Hello Ada", count=1) == (
+        sandbox.messages_to("+41790000001")
+    )
+    assert len(sandbox.assert_sent()) == 2
+    sandbox.assert_not_sent(text="Carl")
+    sandbox.assert_not_sent(channel="email")
+
+
+def test_something_else_was_sent(sandbox, ours):
+    storm(sandbox, ours)
+    sandbox.clock.advance(10)
+    assert failure(sandbox.assert_sent, "+41790000003", text="Hello", count=1).splitlines() == [
+        "expected one message to '+41790000003' with text 'Hello', found 0",
+        "Sent instead (2):",
+        "  sms to +41790000001: 'Hello Ada' (Storm [0123456789])",
+        "  sms to +41790000002: 'Hello Bob' (Storm [0123456789])",
+        "Campaigns (1):",
+        "  'Storm [0123456789]' is finished: executed 1x, 2 of 2 messages sent; "
+        "'+41790000003' is not among its 2 contacts by sms",
+        "Time in the sandbox: 2026-03-02T12:00:10+00:00, it stands still",
+    ]
+
+
+def test_too_many_were_sent(sandbox, ours):
+    made = storm(sandbox, ours)
+    sandbox.clock.advance(10)
+    said = failure(sandbox.assert_sent, campaign=made, count=3)
+    assert said.startswith(
+        "expected 3 messages of campaign 'Storm [0123456789]', found 2\nFound (2):\n  sms to"
+    )
+    assert failure(sandbox.assert_not_sent, "+41790000001").startswith(
+        "expected no message to '+41790000001', found 1\nFound (1):\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"status": "draft"}, "is draft: never executed; a draft sends nothing before it is activated"),
+        (
+            {"status": "stopped"},
+            "is stopped: never executed; it sends nothing more before it is started again",
+        ),
+        ({"status": "finished"}, "is finished: never executed"),
+        (
+            {"schedule_type": "once", "schedule_rrule": "2026-03-02 13:00:00"},
+            "is active: never executed; "
+            "it is due at 2026-03-02T13:00:00+00:00, which bm_sandbox.clock.advance(3600) reaches",
+        ),
+        (
+            {},
+            "is active: executed 1x, 0 of 2 messages sent; "
+            "it is sending until 2026-03-02T12:00:10+00:00, which bm_sandbox.clock.advance(10) reaches",
+        ),
+        (
+            {"sending_type": "viber", "template": "{}", "recipient_lists": "EMPTY"},
+            "is finished: executed 1x, 0 of 0 messages sent; no contact matches recipient_lists='EMPTY', "
+            "sending_type='viber'",
+        ),
+    ],
+)
+def test_why_nothing_was_sent(sandbox, ours, fields, said):
+    empty = sandbox.add_recipient_list("empty", [])
+    if fields.get("recipient_lists"):
+        sandbox.execution_seconds = 0
+        fields = fields | {"recipient_lists": empty}
+    sandbox.create(**{"name": "Storm", "status": "active", "recipient_lists": ours} | fields)
+    told = failure(sandbox.assert_sent)
+    assert told.startswith("expected a message, found 0\nNothing was sent at all.\nCampaigns (1):\n")
+    assert f"  'Storm' {said.replace('EMPTY', empty)}\n" in told
+
+
+def test_no_campaign_at_all(sandbox):
+    assert "There is no campaign.\n" in failure(sandbox.assert_sent)
+
+
+def test_much_is_cut_short(sandbox):
+    sandbox.clock.resume()
+    sandbox.execution_seconds = 0
+    for number in range(12):
+        sandbox.create(name=f"Number {number}", status="active", template="x" * 100)
+    told = failure(sandbox.assert_sent, "nobody")
+    assert "Sent instead (480):" in told
+    assert "  … and 470 more" in told
+    assert "  … and 2 more" in told
+    assert "'Number 11' is finished" in told
+    assert f"'{'x' * 59}…'" in told
+    assert told.endswith(", speed 1")
