@@ -36,7 +36,7 @@ demo: $(READY)  ## the weather alert, in a real Airflow against the sandbox: not
 	@$(RUN) -m tools.demo
 
 test: $(READY)  ## all tests; TESTS="tests/client -k token -x" for some of them
-	$(RUN) -m pytest $(TESTS)
+	$(RUN) -m pytest $(or $(TESTS),--numprocesses 2 --dist loadgroup --no-loadscope-reorder)
 
 bench: $(BENCH_READY)  ## what waiting, parsing and creating cost, beside others; BENCH="--quick" for a minute's
 	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)

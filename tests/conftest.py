@@ -17,7 +17,7 @@ import pytest
 
 from airflow_provider_bm.client.token import forget_tokens
 from airflow_provider_bm.sandbox import Sandbox
-from tests.support import leaks, network
+from tests.support import contract_watch, leaks, network
 from tools.airflow_env import environment
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-bm-tests-"))
@@ -34,6 +34,7 @@ os.environ.update(_settings)
 
 network.install()
 leaks.install()
+contract_watch.install()
 leaks.GUARD.register("sandbox-secret")
 
 # Airflow puts warning filters of its own before everybody else's, for modules whose name begins with
@@ -46,6 +47,17 @@ airflow.settings.initialize()
 leaks.install_in_airflow()
 for _name in ("airflow_provider_bm", "urllib3", "requests"):
     logging.getLogger(_name).setLevel(logging.DEBUG)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several processes (pytest-xdist): what shares fixtures stays together, the longest begins."""
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        folder, file = item.path.parent.name, item.path.name
+        group = folder if folder in ("system", "browser") else f"{folder}/{file}"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.path.parent.name != "system")
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +88,19 @@ def _nothing_leaves() -> Iterator[None]:
     yield
     if attempts := network.take_attempts():
         pytest.fail(f"tried to reach another machine: {', '.join(attempts)}", pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def _contract_is_kept(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test whose requests or answers are not as docs/campaign-api.openapi.yaml says."""
+    contract_watch.take()
+    yield
+    sent, answered = contract_watch.take()
+    if request.node.get_closest_marker("off_contract"):
+        if not sent and not answered:
+            pytest.fail("marked off_contract, but everything was as the contract says", pytrace=False)
+    elif sent or answered:
+        pytest.fail("off the contract:\n" + "\n".join([*sent, *answered]), pytrace=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
