@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -34,12 +33,13 @@ def client_of(connection: Connection, service_uuid: str | None = None) -> BMClie
     return client_with(settings_of(connection, service_uuid))
 
 
-def client_with(settings: BMSettings, sleep: Callable[[float], None] = time.sleep) -> BMClient:
+def client_with(settings: BMSettings, sleep: Callable[[float], None] | None = None) -> BMClient:
     """A client that says that it is Airflow's.
 
-    :param sleep: waits between tries
+    :param sleep: waits between tries; None: as usual
     """
-    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"], sleep=sleep)
+    waits = {} if sleep is None else {"sleep": sleep}
+    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"], **waits)
 
 
 class BMHook(BaseHook):

@@ -49,6 +49,11 @@ for _name in ("airflow_provider_bm", "urllib3", "requests"):
     logging.getLogger(_name).setLevel(logging.DEBUG)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # What Airflow has logged while it was imported: pytest-xdist's main process would show it at the end.
+    config.pluginmanager.getplugin("capturemanager").read_global_capture()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With several processes (pytest-xdist): what shares fixtures stays together, the longest begins."""
     if not hasattr(config, "workerinput"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 from airflow_provider_bm.client.client import BMClient
@@ -19,6 +21,7 @@ from airflow_provider_bm.exceptions import (
     BMRateLimitError,
     BMResponseError,
     BMServerError,
+    BMTimeoutError,
 )
 
 log = logging.getLogger(__name__)
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 LONGEST_URL = 2000
 #: Answers in a row that lack most of what was asked for: then the filter is not known, or broken.
 _MOST_SHORT_ANSWERS = 2
+#: Seconds until a filter is tried again that only seemed not to be known: a list may just lag behind.
+_GIVEN_UP_FOR = 3600.0
 #: Single looks in a row that fail before the server is taken to be down.
 _MOST_FAILURES = 3
 #: What the page adds to a URL.
@@ -42,11 +47,13 @@ class CampaignReader:
     server that does not know the filter is not asked that way again. One reader belongs to one thread.
 
     :param client: the client to read with
+    :param check: called before each request; may raise to end the reading
     """
 
-    def __init__(self, client: BMClient) -> None:
+    def __init__(self, client: BMClient, check: Callable[[], None]) -> None:
         self._client = client
-        self._filter_works = True
+        self._check = check
+        self._filter_again_at = 0.0
         self._short_answers = 0
 
     def read(self, uuids: Sequence[str], fields: Sequence[str] = ()) -> Iterator[Found]:
@@ -59,7 +66,8 @@ class CampaignReader:
         """
         failures = 0
         for chunk in self._chunks(uuids, fields):
-            found = self._ask(chunk, fields) if self._filter_works and len(chunk) > 1 else {}
+            together = len(chunk) > 1 and time.monotonic() >= self._filter_again_at
+            found = self._ask(chunk, fields) if together else {}
             if found:
                 failures = 0
                 yield found
@@ -72,7 +80,7 @@ class CampaignReader:
                     raise one
                 alone += isinstance(one, dict)
                 yield {uuid: one}
-            if len(chunk) > 1 and self._filter_works:
+            if together:
                 self._judge(len(found), alone)
 
     def find(self, listing: Listing) -> Iterator[Campaign]:
@@ -80,9 +88,12 @@ class CampaignReader:
 
         :raises BMResponseError: the server does not know a filter
         """
+        self._check()
         for campaign in self._client.list_campaigns(filters=listing.filters, fields=listing.fields):
             listing.check(campaign)
             yield campaign
+            # The next one may be on the next page.
+            self._check()
 
     def _chunks(self, uuids: Sequence[str], fields: Sequence[str]) -> Iterator[Sequence[str]]:
         base = len(f"{self._client.list_url}?{urlencode([('in(uuid)', ''), *fields_param(fields)])}{_PAGE}")
@@ -93,6 +104,7 @@ class CampaignReader:
     def _ask(self, chunk: Sequence[str], fields: Sequence[str]) -> dict[str, Campaign]:
         """Campaigns of one list; fewer than asked for, if the server does not do as it should."""
         wanted, found = set(chunk), {}
+        self._check()
         try:
             rows = self._client.list_campaigns(
                 filters={"in(uuid)": list(chunk)}, fields=fields, page_size=len(chunk)
@@ -103,15 +115,22 @@ class CampaignReader:
                     self._give_up(f"it sent campaign {campaign['uuid']}, which was not asked for")
                     break
                 found[campaign["uuid"]] = campaign
-        except BMBadRequestError as error:
-            self._give_up(str(error))
-        except (BMNotFoundError, BMServerError, BMResponseError) as error:
-            if _of_the_server(error):
+                if len(found) == len(wanted):
+                    break
+                self._check()
+        except (BMBadRequestError, BMNotFoundError, BMServerError, BMResponseError, BMTimeoutError) as error:
+            # A list may be just too much to answer in time: campaigns with all their messages.
+            too_slow = isinstance(error, BMServerError) and error.status in (408, 504) and not error.of_token
+            if _of_the_server(error) and not too_slow:
                 raise
-            log.warning("A list of %d campaigns failed; reading them one by one: %s", len(chunk), error)
+            if isinstance(error, BMBadRequestError):
+                self._give_up(str(error))
+            else:
+                log.warning("A list of %d campaigns failed; reading them one by one: %s", len(chunk), error)
         return found
 
     def _get(self, uuid: str, fields: Sequence[str]) -> Campaign | BMError:
+        self._check()
         try:
             return self._client.get_campaign(uuid, fields=fields)
         except (BMAPIError, BMResponseError) as error:
@@ -125,10 +144,12 @@ class CampaignReader:
             return
         self._short_answers += 1
         if self._short_answers >= _MOST_SHORT_ANSWERS:
-            self._give_up(f"its lists lack campaigns that exist ({alone} of {together + alone})")
+            self._short_answers = 0
+            why = f"its lists lack campaigns that exist ({alone} of {together + alone})"
+            self._give_up(why, _GIVEN_UP_FOR)
 
-    def _give_up(self, why: str) -> None:
-        self._filter_works = False
+    def _give_up(self, why: str, seconds: float = math.inf) -> None:
+        self._filter_again_at = max(self._filter_again_at, time.monotonic() + seconds)
         log.warning("The server does not know the filter in(uuid); reading one campaign at a time: %s", why)
 
 

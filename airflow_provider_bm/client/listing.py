@@ -8,9 +8,10 @@ from datetime import UTC
 from typing import Any
 
 from airflow_provider_bm.campaigns.times import read_time
+from airflow_provider_bm.campaigns.vocabulary import CAMPAIGN_FIELDS, RESPONSE_FIELDS
 from airflow_provider_bm.client.assumptions import FILTER_VALUE_SEPARATOR
 from airflow_provider_bm.client.query import Filters, filter_of, list_params, optional_fields
-from airflow_provider_bm.exceptions import BMResponseError, shorten
+from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError, Problem, shorten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +36,15 @@ class Listing:
     ) -> Listing:
         """Check what is asked for; the arguments are those of ``BMClient.list_campaigns``.
 
-        :raises BMPayloadError: a filter that no server would understand
+        :raises BMPayloadError: a filter that no server would understand, or whose effect nobody could see
         """
         params = list_params(sending_type=sending_type, status=status, filters=filters)
+        # Nobody could see whether the server knows such a filter, or ignores it and lists everything.
+        unknown = [(key, value) for key, value in params if filter_of(key)[1] not in _COLUMNS]
+        if unknown:
+            what = f"is a filter by a column that no campaign has; they have {', '.join(_COLUMNS)}"
+            problems = [Problem(f"filters[{key!r}]", value, what) for key, value in unknown]
+            raise BMPayloadError(problems, "list of campaigns")
         return cls(filters=tuple(params), fields=tuple(optional_fields(fields)))
 
     def check(self, campaign: Mapping[str, Any]) -> None:
@@ -50,7 +57,8 @@ class Listing:
         for key, wanted in self.filters:
             operator, column = filter_of(key)
             value = campaign.get(column)
-            if not _CHECKS[operator](value, wanted):
+            # What an answer does not show, the server may know all the same.
+            if column in campaign and not _CHECKS[operator](value, wanted):
                 raise BMResponseError(
                     f"The server was asked for campaigns with {key}={wanted}, and gave {campaign['uuid']}, "
                     f"whose {column} is {shorten(value)}: it does not know the filter."
@@ -61,8 +69,15 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value).casefold().strip()
 
 
+def _equals(value: Any, wanted: str) -> bool:
+    if _text(value) == _text(wanted):
+        return True
+    mine, other = _number(value), _number(wanted)
+    return mine is not None and other is not None and abs(mine - other) <= _slack(value)
+
+
 def _is_one_of(value: Any, wanted: str) -> bool:
-    return _text(value) in [_text(each) for each in wanted.split(FILTER_VALUE_SEPARATOR)]
+    return any(_equals(value, each) for each in wanted.split(FILTER_VALUE_SEPARATOR))
 
 
 def _is_exactly_one_of(value: Any, wanted: str) -> bool:
@@ -74,33 +89,44 @@ def _number(value: Any) -> float | None:
     try:
         return float(value)
     except (TypeError, ValueError):
-        pass
+        return _moment(value)
+
+
+def _moment(value: Any) -> float | None:
     try:
         return read_time(value).astimezone(UTC).timestamp()
-    except (AttributeError, TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
 
 
-def _equals(value: Any, wanted: str) -> bool:
-    return _text(value) == _text(wanted) or _number(value) == _number(wanted) is not None
+def _rank(value: Any) -> float | None:
+    """Where a value stands; None if nobody knows: text that looks like a number may be ordered as text."""
+    return _moment(value) if isinstance(value, str) else _number(value)
 
 
-def _compares(good: Callable[[float, float], bool]) -> Callable[[Any, str], bool]:
-    def check(value: Any, wanted: str) -> bool:
-        mine, limit = _number(value), _number(wanted)
-        return mine is None or limit is None or good(mine, limit)
+def _slack(value: Any) -> float:
+    """How far a time may be off: an answer has whole seconds, where the server may know more."""
+    return 1.0 if isinstance(value, str) and ":" in value else 0.0
 
-    return check
+
+def _is_at_most(value: Any, wanted: str) -> bool:
+    mine, limit = _rank(value), _number(wanted)
+    return mine is None or limit is None or mine <= limit + _slack(value)
+
+
+def _is_at_least(value: Any, wanted: str) -> bool:
+    mine, limit = _rank(value), _number(wanted)
+    return mine is None or limit is None or mine >= limit - _slack(value)
 
 
 def _anything(value: Any, wanted: str) -> bool:
     return True
 
 
+_COLUMNS = (*CAMPAIGN_FIELDS, *RESPONSE_FIELDS)
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
 _CHECKS: dict[str, Callable[[Any, str], bool]] = {
-    "eq": lambda value, wanted: (
-        _text(value) == _text(wanted) or _number(value) == _number(wanted) is not None
-    ),
+    "eq": _equals,
     "neq": lambda value, wanted: value != wanted,
     "in": _is_one_of,
     "notin": lambda value, wanted: not _is_exactly_one_of(value, wanted),
@@ -108,14 +134,14 @@ _CHECKS: dict[str, Callable[[Any, str], bool]] = {
     "contains": lambda value, wanted: _text(wanted) in _text(value),
     "endswith": lambda value, wanted: _text(value).endswith(_text(wanted)),
     "doesnotcontain": lambda value, wanted: value is None or wanted not in str(value),
-    "isnull": lambda value, wanted: value in (None, ""),
-    "isempty": lambda value, wanted: value in (None, ""),
+    "isnull": lambda value, wanted: value in _EMPTY,
+    "isempty": lambda value, wanted: value in _EMPTY,
     "isnotnull": lambda value, wanted: value is not None,
     "isnotempty": lambda value, wanted: value not in (None, ""),
-    "lt": _compares(lambda mine, limit: mine <= limit),
-    "lte": _compares(lambda mine, limit: mine <= limit),
-    "gt": _compares(lambda mine, limit: mine >= limit),
-    "gte": _compares(lambda mine, limit: mine >= limit),
+    "lt": _is_at_most,
+    "lte": _is_at_most,
+    "gt": _is_at_least,
+    "gte": _is_at_least,
     "between": _anything,
     "notbetween": _anything,
 }

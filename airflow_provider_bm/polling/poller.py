@@ -25,6 +25,8 @@ T = TypeVar("T")
 _JITTER = 0.1
 #: After failed rounds the pause doubles, up to this many seconds (or the interval, if that is longer).
 _LONGEST_BACK_OFF = 300.0
+#: More doublings than any interval needs to get there; a power of a number that grows for ever is no float.
+_MOST_DOUBLINGS = 60
 #: Watchers whose deadline passes within so many seconds share a last look.
 _LAST_LOOKS = 5.0
 #: Seconds after which the Airflow connection is looked at again: a person may have changed it.
@@ -46,7 +48,7 @@ class Poller:
         self,
         settings: Callable[[], Awaitable[BMSettings]],
         connect: Callable[[BMSettings, Callable[[float], None]], BMClient],
-        ended: Callable[[], None],
+        ended: Callable[[], object],
     ) -> None:
         self._settings, self._connect, self._ended = settings, connect, ended
         self._loop = asyncio.get_running_loop()
@@ -57,8 +59,8 @@ class Poller:
         self._failures = 0
         self._asked_to_wait = 0.0
         self._jitter = _draw()
-        # Whoever joins has just looked.
-        self._looked_at = time.monotonic()
+        # Whoever joins has just looked. A round of last looks does not put off the next one for all.
+        self._looked_at = self._all_looked_at = time.monotonic()
         self._stop = Stop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bm-poller")
         self._changed = asyncio.Event()
@@ -78,26 +80,32 @@ class Poller:
             return
         self._ended()
         self._stop.set()
-        self._task.cancel()
         if self._rounds is not None:
             # After what the thread is doing just now, which nobody can interrupt.
             self._thread.submit(self._rounds.client.close)
         self._thread.shutdown(wait=False)
+        if not self._loop.is_closed():
+            self._task.cancel()
 
     async def _run(self) -> None:
         while True:
             await self._pause()
-            watchers = self._due()
+            for_all = self._failures > 0 or time.monotonic() >= self._all_looked_at + self._interval
+            watchers = self._due(for_all=for_all)
             error: Exception | None
             try:
-                error = await self._round(watchers)
+                unread, error = await self._round(watchers)
             except Exception as unforeseen:
                 log.exception("A round of looks at %d campaigns has failed", len(watchers))
-                error = unforeseen
+                unread, error = watchers, unforeseen
                 self._tell([(watcher, unforeseen) for watcher in watchers])
-            self._failures = 0 if error is None else self._failures + 1
+            # If some were read, the server is there: others may fail for ever, and must not slow them down.
+            in_vain = len(unread) == len(watchers)
+            self._failures = 0 if error is None else self._failures + 1 if in_vain else 1
             self._asked_to_wait = getattr(error, "retry_after", None) or 0.0
-            self._jitter, self._looked_at = _draw(), time.monotonic()
+            self._looked_at = time.monotonic()
+            if for_all:
+                self._jitter, self._all_looked_at = _draw(), self._looked_at
 
     async def _pause(self) -> None:
         while (pause := self._next() - time.monotonic()) > 0:
@@ -108,42 +116,51 @@ class Poller:
             except TimeoutError:
                 continue
 
+    @property
+    def _interval(self) -> float:
+        return self._shortest * self._jitter
+
     def _next(self) -> float:
         """When the next round is due."""
         self._shortest = min((watcher.interval for watcher in self._watchers), default=math.inf)
         self._earliest = min(
             (watcher.deadline for watcher in self._watchers if watcher.deadline is not None), default=_NEVER
         )
-        interval = self._shortest * self._jitter
+        interval = self._interval
         if self._failures:
             # Nobody's deadline makes it faster.
-            back_off = min(interval * 2.0 ** (self._failures - 1), max(interval, _LONGEST_BACK_OFF))
+            doubled = interval * 2.0 ** min(self._failures - 1, _MOST_DOUBLINGS)
+            back_off = min(doubled, max(interval, _LONGEST_BACK_OFF))
             return self._looked_at + max(back_off, self._asked_to_wait)
         together = min(_LAST_LOOKS, interval)
         last_looks = time.monotonic() + (self._earliest - datetime.now(UTC)).total_seconds() + together
-        return self._looked_at + min(interval, max(together, last_looks - self._looked_at))
+        return max(self._looked_at + together, min(self._all_looked_at + interval, last_looks))
 
-    def _due(self) -> list[Watcher]:
-        """Whom to look for in this round: all who would be late in the next."""
-        now, moment = time.monotonic(), datetime.now(UTC)
-        interval = self._shortest * self._jitter
+    def _due(self, *, for_all: bool) -> list[Watcher]:
+        """Whom to look for in this round.
+
+        :param for_all: all who would be late in the next; else only those whose deadline has passed
+        """
+        next_round = time.monotonic() + self._shortest * (1.0 + _JITTER)
 
         def is_due(watcher: Watcher) -> bool:
-            if watcher.deadline is not None and watcher.deadline <= moment:
+            if watcher.overdue():
                 return True
-            if watcher.looked_at is None:
-                return watcher.joined_at + watcher.interval <= now + interval
-            return watcher.looked_at + watcher.interval <= now + interval / 2
+            looked_at = watcher.joined_at if watcher.looked_at is None else watcher.looked_at
+            return for_all and looked_at + watcher.interval * (1.0 + _JITTER) <= next_round
 
         return [watcher for watcher in self._watchers if is_due(watcher)]
 
-    async def _round(self, watchers: list[Watcher]) -> Exception | None:
-        """Look once for each of them, and tell all whom it concerns how it ended."""
+    async def _round(self, watchers: list[Watcher]) -> tuple[list[Watcher], Exception | None]:
+        """Look once for each of them, and tell all whom it concerns how it ended.
+
+        :return: those for whom nothing could be read, and why
+        """
         try:
             rounds = await self._connected(again=self._failures > 0)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is theirs
             self._tell([(watcher, error) for watcher in self._watchers])
-            return error
+            return watchers, error
         unread, failure = await self._in_thread(rounds.look, watchers)
         if failure is not None and failure.permanent:
             # A new secret, say, is in the connection already.
@@ -153,7 +170,7 @@ class Poller:
         if failure is not None:
             concerned = list(self._watchers) if failure.permanent else unread
             await self._in_thread(rounds.fail, concerned, failure)
-        return failure
+        return unread, failure
 
     async def _connected(self, *, again: bool) -> Rounds:
         """The client to look with; of a connection that was read not too long ago.

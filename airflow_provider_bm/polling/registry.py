@@ -12,9 +12,9 @@ from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.polling.poller import Poller
 from airflow_provider_bm.polling.watcher import Watcher
 
-_pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Poller]] = (
-    weakref.WeakKeyDictionary()
-)
+_Pollers = weakref.WeakValueDictionary[Hashable, Poller]
+# Weak, since whoever watches holds the poller: a loop that is closed with all on it is gone for good.
+_pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pollers] = weakref.WeakKeyDictionary()
 
 
 @contextmanager
@@ -31,12 +31,12 @@ def watching(
     :param settings: reads the connection; used by whoever comes first
     :param connect: makes a client of it, which waits between tries with the function that it is given
     """
-    pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
+    pollers = _pollers.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     poller = pollers.get(key)
     if poller is None:
-        poller = pollers[key] = Poller(settings, connect, ended=lambda: pollers.__delitem__(key))
-    poller.join(watcher)
+        poller = pollers[key] = Poller(settings, connect, ended=lambda: pollers.pop(key, None))
     try:
+        poller.join(watcher)
         yield
     finally:
         poller.leave(watcher)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_bm.client import BMClient
@@ -50,15 +51,16 @@ class Rounds:
 
     def __init__(self, client: BMClient, stop: Stop, tell: Callable[[News], None]) -> None:
         self.client = client
-        self._reader = CampaignReader(client)
-        self._stop = stop
+        self._reader = CampaignReader(client, stop.check)
         self._tell = tell
+        self._asked_at = datetime.now(UTC)
 
     def look(self, watchers: Iterable[Watcher]) -> tuple[list[Watcher], BMError | None]:
         """Look once for each watcher.
 
         :return: those for whom nothing could be read, and why
         """
+        self._asked_at = datetime.now(UTC)
         # Who failed the last time comes last, who was seen least recently first: nobody is starved.
         unread = dict.fromkeys(sorted(watchers, key=lambda one: (one.failed, one.looked_at or 0.0)))
         by_list, by_fields = defaultdict(list), defaultdict(list)
@@ -78,9 +80,13 @@ class Rounds:
             return [], None
         return [], None
 
-    def fail(self, watchers: Iterable[Watcher], error: BMError) -> None:
-        """Tell watchers why nothing could be read."""
-        self._hand_out((watcher, error) for watcher in watchers)
+    def fail(self, watchers: Sequence[Watcher], error: BMError) -> None:
+        """Tell watchers why nothing could be read.
+
+        :param watchers: in the order in which they would have been looked for
+        """
+        # It may be the fault of what was asked for first: the next time, that comes last.
+        self._hand_out((watcher, error) for watcher in reversed(watchers))
 
     def _look_by_uuid(
         self, fields: tuple[str, ...], group: list[Watcher], unread: dict[Watcher, None]
@@ -90,17 +96,16 @@ class Rounds:
             for uuid in watcher.wanted():
                 watchers[uuid].append(watcher)
         for found in self._reader.read(list(watchers), fields):
-            self._stop.check()
             read = [(watcher, {uuid: one}) for uuid, one in found.items() for watcher in watchers[uuid]]
             for watcher, _ in read:
                 unread.pop(watcher, None)
             self._hand_out(read)
+            self._asked_at = datetime.now(UTC)
 
     def _look_by_list(self, listing: Listing, group: list[Watcher], unread: dict[Watcher, None]) -> None:
         found: dict[str, Any] = {}
         try:
             for campaign in self._reader.find(listing):
-                self._stop.check()
                 found[campaign["uuid"]] = campaign
         except (BMBadRequestError, BMResponseError) as error:
             # It is about what they ask for: the others go on.
@@ -110,16 +115,16 @@ class Rounds:
             return
         wanted: set[str] = set().union(*(watcher.wanted() for watcher in group))
         for some in self._reader.read(sorted(wanted - set(found)), listing.fields):
-            self._stop.check()
             found.update(some)
         for watcher in group:
             unread.pop(watcher, None)
         self._hand_out((watcher, found) for watcher in group)
+        self._asked_at = datetime.now(UTC)
 
     def _hand_out(self, read: Iterable[tuple[Watcher, Found]]) -> None:
         news: News = []
         for watcher, found in read:
-            watcher.looked_at = time.monotonic()
+            watcher.looked_at, watcher.asked_at = time.monotonic(), self._asked_at
             watcher.failed = isinstance(found, BMError) or any(map(_failed, found.values()))
             try:
                 told = watcher.context.run(watcher.take, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from types import TracebackType
 
 from airflow_provider_bm.campaigns.progress import Verdict
 from airflow_provider_bm.exceptions import BMError
@@ -23,6 +24,7 @@ class CampaignWaiter(Watcher):
         super().__init__(interval=interval, deadline=deadline, fields=tuple(watch.fields))
         self.watch = watch
         self._wanted = frozenset({watch.campaign_uuid})
+        self._traceback: TracebackType | None = None
         self._end: asyncio.Future[Verdict | Exception] = asyncio.get_running_loop().create_future()
 
     def wanted(self) -> frozenset[str]:
@@ -32,11 +34,12 @@ class CampaignWaiter(Watcher):
     def take(self, found: Found) -> Verdict | None:
         """Decide; nothing is told before the end."""
         verdict = self.watch.take(found if isinstance(found, BMError) else found[self.watch.campaign_uuid])
-        return verdict if verdict.state != "waiting" or self.overdue() else None
+        return verdict if verdict.state != "waiting" or self.looked_last() else None
 
     def tell(self, news: Verdict | Exception) -> None:
         """Note the end."""
         if not self._end.done():
+            self._traceback = news.__traceback__ if isinstance(news, Exception) else None
             self._end.set_result(news)
 
     async def verdict(self, patience: float | None) -> Verdict | None:
@@ -51,5 +54,6 @@ class CampaignWaiter(Watcher):
             return None
         end = self._end.result()
         if isinstance(end, Exception):
-            raise end
+            # Others may raise the same one, and each raise would make its traceback longer.
+            raise end.with_traceback(self._traceback)
         return end

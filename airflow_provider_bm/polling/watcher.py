@@ -42,6 +42,8 @@ class Watcher(ABC):
         self.context = contextvars.copy_context()
         self.joined_at = time.monotonic()
         self.looked_at: float | None = None
+        #: When the look was begun whose answer is taken; None before the first.
+        self.asked_at: datetime | None = None
         self.failed = False
 
     @abstractmethod
@@ -63,3 +65,7 @@ class Watcher(ABC):
     def overdue(self) -> bool:
         """Whether the deadline has passed."""
         return self.deadline is not None and datetime.now(UTC) >= self.deadline
+
+    def looked_last(self) -> bool:
+        """Whether the look that is taken was begun at the deadline or later, and so is the last one."""
+        return self.deadline is not None and self.asked_at is not None and self.asked_at >= self.deadline

@@ -439,6 +439,7 @@ def test_watchers_and_waiting_tasks_share_one_poller(sandbox):
         ({"event": "start"}, "event"),
         ({"status": "paused"}, "status"),
         ({"filters": {"like(name)": "x"}}, "filters"),
+        ({"filters": {"startswith(nmae)": "Storm"}}, "nmae"),
         ({"since": "2026-01-01"}, "since"),
         ({"poke_interval": 0}, "poke_interval"),
         ({"service_uuid": ""}, "service_uuid"),

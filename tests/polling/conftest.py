@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_bm.client import retry
+from airflow_provider_bm.polling import poller, watcher
+from airflow_provider_bm.sandbox import Sandbox
+from tests.polling.waits import INTERVAL, Sent, Wire, eventually, poller_threads, pollers
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retry, "MOST_TRIES", 2)
+    monkeypatch.setattr(poller, "_LAST_LOOKS", 0.1)
+    monkeypatch.setattr(watcher, "SHORTEST_INTERVAL", INTERVAL)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """After each test there is no poller, and soon no thread of one."""
+    before = pollers(), poller_threads()
+    yield
+    assert [one for one in pollers() if one not in before[0]] == []
+    assert eventually(lambda: {*poller_threads()} <= {*before[1]}), poller_threads()
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """What is sent, below all of this package's code."""
+    sent, send = Wire(), requests.Session.send
+
+    def note(self: requests.Session, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        sent.append(Sent(str(request.method), str(request.url), threading.current_thread(), time.monotonic()))
+        return send(self, request, **kwargs)
+
+    monkeypatch.setattr(requests.Session, "send", note)
+    return sent
+
+
+@pytest.fixture
+def frozen(sandbox: Sandbox) -> Sandbox:
+    """A sandbox in which campaigns stay active until its clock is advanced."""
+    sandbox.clock.freeze()
+    return sandbox

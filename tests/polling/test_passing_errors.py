@@ -1,0 +1,217 @@
+"""A passing error is put up with a set number of rounds in a row, and never makes anyone ask faster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_bm import waiting as waiting_module
+from airflow_provider_bm.client import retry
+from airflow_provider_bm.polling import poller
+from airflow_provider_bm.waiting import TOLERATED_FAILURES
+from tests.polling.waits import (
+    INTERVAL,
+    LISTS,
+    active,
+    end,
+    event_of,
+    events_of,
+    finished,
+    pollers,
+    start,
+    states,
+    until,
+    waiting,
+)
+
+TRIES = 2  # of each request, as conftest says
+NAME = contextvars.ContextVar("name", default="nobody")
+
+
+@pytest.fixture
+def no_growth(monkeypatch):
+    monkeypatch.setattr(poller, "_LONGEST_BACK_OFF", 0.0)
+
+
+@pytest.fixture
+def told(caplog):
+    """Warnings, each with the name of whom it was logged for."""
+    found = []
+
+    def note(record):
+        if record.levelno >= logging.WARNING:
+            found.append((NAME.get(), record.getMessage()))
+        return True
+
+    loggers = [logging.getLogger(f"airflow_provider_bm.{name}") for name in ("waiting", "polling.poller")]
+    for logger in loggers:
+        logger.addFilter(note)
+    yield found
+    for logger in loggers:
+        logger.removeFilter(note)
+
+
+@pytest.mark.parametrize(
+    ("effect", "says"),
+    [
+        ({"drop": True}, "the connection broke"),
+        ({"status": 503}, "HTTP 503"),
+        ({"status": 429, "headers": {"Retry-After": "0"}}, "HTTP 429"),
+    ],
+)
+def test_it_is_put_up_with_for_a_while(frozen, wire, no_growth, told, effect, says):
+    uuids = active(frozen, 3)
+    frozen.fault(method="GET", path="/campaigns", times=None, **effect)
+
+    async def named(name, uuid):
+        NAME.set(name)
+        return await event_of(waiting(uuid))
+
+    async def main():
+        return await asyncio.gather(*(named(f"w{i}", uuid) for i, uuid in enumerate(uuids)))
+
+    events = asyncio.run(main())
+    assert [(event["state"], event["permanent"]) for event in events] == [("error", False)] * 3
+    assert all(says in event["reason"] for event in events)
+    assert len(wire.looks) == TRIES * (TOLERATED_FAILURES + 1)
+    for name, uuid in zip(["w0", "w1", "w2"], uuids, strict=True):
+        own = [message for whose, message in told if whose == name]
+        assert len(own) == TOLERATED_FAILURES
+        assert all(f"Campaign {uuid} could not be looked at ({n} in a row" in own[n - 1] for n in range(1, 6))
+    assert {whose for whose, _ in told} == {"w0", "w1", "w2"}
+
+
+def test_what_concerns_all_is_logged_for_none_of_them(frozen, wire, no_growth, told, monkeypatch):
+    uuids = active(frozen, 2)
+    monkeypatch.setattr(poller, "_CONNECTION_AGE", 0.0)
+    NAME.set("a trigger")
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        await until(lambda: wire.looks)
+        monkeypatch.delenv("AIRFLOW_CONN_BM_DEFAULT")
+        await until(lambda: told)
+        await end(*tasks)
+
+    contextvars.copy_context().run(asyncio.run, main())
+    NAME.set("nobody")
+    assert {whose for whose, _ in told} == {"nobody"}
+    assert "could not be read again" in told[0][1]
+
+
+def test_one_good_round_starts_the_count_anew(frozen, wire, no_growth):
+    uuids = active(frozen, 2)
+    failing = TRIES * TOLERATED_FAILURES
+    frozen.fault(method="GET", path=LISTS, nth=1, times=failing, status=503)
+    frozen.fault(method="GET", path=LISTS, nth=failing + 2, times=failing, status=503)
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        await until(lambda: len(wire.looks) > 2 * failing + 1)
+        frozen.clock.advance(60)
+        return await asyncio.gather(*tasks)
+
+    assert states(asyncio.run(main())) == ["done"] * 2
+
+
+def test_the_pauses_grow(frozen, wire):
+    uuids = active(frozen, 2)
+    frozen.fault(method="GET", path=LISTS, nth=1, times=4 * TRIES, status=503)
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        await until(lambda: len(wire.looks) > 4 * TRIES)
+        await end(*tasks)
+
+    asyncio.run(main())
+    gaps = wire.gaps(TRIES)
+    assert len(gaps) == 4
+    assert all(
+        gap >= least
+        for gap, least in zip(gaps, [INTERVAL, 2 * INTERVAL, 4 * INTERVAL, 8 * INTERVAL], strict=True)
+    )
+
+
+def test_one_that_never_gets_well_slows_nobody_down(frozen, wire, monkeypatch):
+    """An event trigger, say, that never gives up. Doubled each time, the pauses would be minutes long."""
+    monkeypatch.setattr(waiting_module, "TOLERATED_FAILURES", 1000)
+    frozen.fault(method="GET", path=LISTS, times=None, status=400)
+    bad, *good = active(frozen, 4)
+    frozen.fault(method="GET", path=bad, times=None, status=503)
+
+    async def main():
+        tasks = start(*map(waiting, [bad, *good]))
+        await until(lambda: len([one for one in wire.looks if good[0] in one.uuids]) >= 14)
+        await end(*tasks)
+
+    asyncio.run(main())
+
+
+def test_nobody_makes_the_pauses_shorter(frozen, wire, monkeypatch):
+    """Neither a deadline, nor one who joins."""
+    uuids = active(frozen, 2)
+    monkeypatch.setattr(poller, "_LAST_LOOKS", 0.0)
+    frozen.fault(method="GET", path="/campaigns", times=None, status=503)
+
+    async def main():
+        tasks = start(*(waiting(uuid, poke_interval=0.3) for uuid in uuids))
+        await until(lambda: len(wire.looks) >= 2 * TRIES)
+        soon = (datetime.now(UTC) + timedelta(seconds=0.05)).isoformat()
+        tasks += start(*(waiting(uuids[0], poke_interval=0.3, deadline=soon) for _ in range(5)))
+        await until(lambda: len(wire.looks) >= 3 * TRIES)
+        await end(*tasks)
+
+    asyncio.run(main())
+    assert wire.gaps(TRIES)[0] >= 0.3
+    assert wire.gaps(TRIES)[1] >= 0.6
+
+
+def test_no_round_comes_before_the_server_wants_it(frozen, wire, monkeypatch):
+    """It asks for a longer wait than a call has time."""
+    monkeypatch.setattr(retry, "LONGEST_TIME", 0.2)
+    uuids = active(frozen, 2)
+    frozen.fault(method="GET", path=LISTS, status=429, headers={"Retry-After": "1"})
+    frozen.clock.advance(60)
+    assert states(events_of(*map(waiting, uuids))) == ["done"] * 2
+    assert len(wire.looks) == 2
+    assert wire.gaps()[0] >= 1
+
+
+def test_an_outage_of_days_is_survived(frozen, no_growth):
+    """Event triggers never give up, and keep a poller alive through it: the doublings must not overflow."""
+    uuids = finished(frozen, 2)
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        await until(pollers)
+        (one,) = pollers()
+        one._failures = 5000
+        async with asyncio.timeout(5):
+            return await asyncio.gather(*tasks)
+
+    assert states(asyncio.run(main())) == ["done"] * 2
+
+
+def test_the_connection_is_read_again_after_a_failure(frozen, wire, monkeypatch):
+    """A person may have mended it."""
+    uuids = finished(frozen, 2)
+    nobody_there = frozen.connection_json(api_url="http://127.0.0.1:1/news/v1")
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", nobody_there)
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        await until(lambda: len(wire.looks) >= 2)
+        monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", frozen.connection_json())
+        return await asyncio.gather(*tasks)
+
+    assert states(asyncio.run(main())) == ["done"] * 2
+
+
+def test_a_failing_token_endpoint_passes_too(frozen, no_growth):
+    frozen.fault(method="POST", path="access-token", times=TRIES * TOLERATED_FAILURES, status=503)
+    uuids = finished(frozen, 3)
+    assert states(events_of(*map(waiting, uuids))) == ["done"] * 3
