@@ -55,7 +55,7 @@ def pages_asked_for(edge) -> list[tuple[int, int]]:
         ({"filters": {"uuid": [UUID, OTHER]}}, [("in(uuid)", f"{UUID},{OTHER}")]),
         ({"filters": {"in(uuid)": (UUID, OTHER)}}, [("in(uuid)", f"{UUID},{OTHER}")]),
         ({"filters": {"in(status)": "active,draft"}}, [("in(status)", "active,draft")]),
-        ({"filters": {"between(priority)": [1, 2.5]}}, [("between(priority)", "1,2.5")]),
+        ({"filters": {"between(sender)": [1, 2.5]}}, [("between(sender)", "1,2.5")]),
         ({"filters": {"isnull(last_dt)": None}}, [("isnull(last_dt)", "true")]),
         ({"filters": {"isnotempty(last_dt)": True}}, [("isnotempty(last_dt)", "true")]),
         ({"filters": {"gte(created_dt)": datetime(2026, 1, 1, tzinfo=UTC)}},

@@ -1,0 +1,223 @@
+"""What holds the suite to the contract finds what is wrong, and all of what it should look at."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from airflow_provider_bm.client import BMClient, BMSettings
+from airflow_provider_bm.client.token import forget_tokens
+from airflow_provider_bm.sandbox import api
+from airflow_provider_bm.sandbox.messages import json_reply
+from tests.support import contract, contract_watch
+
+SERVICE = "0b2d6c1e-7f0a-4c57-9a55-3d3c54a1d0a1"
+LISTS = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
+PATH = f"/services/{SERVICE}/campaigns"
+ONE = f"{PATH}/{LISTS}"
+HEADERS = {"Authorization": "Bearer x", "Content-Type": "application/json"}
+GOOD = {
+    "name": "Storm",
+    "status": "active",
+    "sending_type": "sms",
+    "schedule_type": "now",
+    "template": "Hello",
+    "sender": "+41587000000",
+    "recipient_lists": f"{LISTS}, {LISTS}",
+}
+RULE = {"field": "first_name", "condition": "eq", "value": ["John", "Ann"], "operator": "AND"}
+
+
+def segmentation(*rules):
+    return json.dumps({"segmentation": [{"operator": "OR", "rules": list(rules)}]})
+
+
+def problems(body, method="POST", path=PATH):
+    return contract.request_problems(method, path, [], HEADERS, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"schedule_type": "once", "schedule_rrule": "2099-05-01 17:05:00"},
+        {"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY"},
+        {"query_type": "segmentation", "query": segmentation(RULE)},
+        {"query_type": "all", "query": "", "webpush_title": ""},
+        {"sending_type": "email", "template": '{"subject": "Storm"}'},
+    ],
+)
+def test_good_bodies(changes):
+    assert problems(GOOD | changes) == []
+    assert problems(GOOD | changes, "PUT", ONE) == []
+    assert problems({"clone_uuid": LISTS, "template_vars": {"a": "b"}} | changes) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": ""},
+        {"name": 5},
+        {"name": None},
+        {"nonsense": "x"},
+        {"uuid": LISTS},
+        {"status": "asleep"},
+        {"sending_type": "pigeon"},
+        {"recipient_lists": "all"},
+        {"recipient_lists": f"{LISTS};{LISTS}"},
+        {"schedule_type": "once"},
+        {"schedule_type": "once", "schedule_rrule": "2099-05-01T17:05:00Z"},
+        {"schedule_type": "scheduled", "schedule_rrule": ""},
+        {"query_type": "segmentation"},
+        {"query": "John"},
+        {"query": segmentation()},
+        {"query": segmentation(RULE, RULE | {"operator": "OR"})},
+        {"query": segmentation(RULE | {"field": "shoe"})},
+        {"query": segmentation(RULE | {"value": 5})},
+        {"sending_type": "email"},
+        {"sending_type": "email", "template": "[1]"},
+        {"template_vars": {"a": "b"}},
+    ],
+)
+def test_bad_bodies(changes):
+    assert problems(GOOD | changes)
+    assert problems(GOOD | changes, "PUT", ONE)
+
+
+def test_statuses():
+    assert problems(GOOD | {"status": "stopped"})
+    assert not problems(GOOD | {"status": "stopped"}, "PUT", ONE)
+    assert not problems({"status": "stopped"}, "PATCH", ONE)
+    assert problems({"status": "draft"}, "PATCH", ONE)
+    assert problems({"clone_uuid": LISTS, "status": "stopped"})
+    assert problems({"clone_uuid": LISTS, "template_vars": {"a": 5}})
+
+
+@pytest.mark.parametrize(
+    ("query", "good"),
+    [
+        ("status=draft", True),
+        ("status=asleep", False),
+        ("in(status)=draft,active", True),
+        ("in(status)=draft,asleep", False),
+        ("eq(status)=draft,active", False),
+        ("neq(sending_type)=pigeon", False),
+        ("isnull(last_dt)=true", True),
+        ("like(name)=x", False),
+        ("eq(shoe)=x", False),
+        ("name=x", True),
+        ("between(sender)=1", False),
+        ("gte(created_dt)=2026-01-01T00:00:00+00:00", True),
+        ("gte(created_dt)=yesterday", False),
+        ("in(created_dt)=2026-01-01,yesterday", False),
+        ("sort=-created_dt,name", True),
+        ("sort=shoe", False),
+        ("sort=", False),
+        ("fields=tasks,messages", True),
+        ("fields=secrets", False),
+        ("page_number=1", True),
+        ("page_number=0", False),
+        ("page_size=many", False),
+    ],
+)
+def test_queries(query, good):
+    found = contract.request_problems("GET", PATH, [tuple(query.split("=", 1))], HEADERS, None)
+    assert (found == []) == good, found
+
+
+def test_other_parts_of_a_request():
+    twice = [("page_size", "1"), ("page_size", "2")]
+    assert contract.request_problems("GET", PATH, twice, HEADERS, None)
+    assert contract.request_problems("GET", ONE, [("status", "draft")], HEADERS, None)
+    assert contract.request_problems("GET", f"{PATH}/seven", [], HEADERS, None)
+    assert contract.request_problems("GET", ONE, [], {}, None)
+    assert contract.request_problems("DELETE", ONE, [], HEADERS, b"{}")
+    assert contract.request_problems("POST", ONE, [], HEADERS, b"{}")
+    assert contract.request_problems("POST", PATH, [], HEADERS, b"{")
+    form = {"Content-Type": contract.FORM}
+    good = b"grant_type=client_credentials&client_id=a&client_secret=b"
+    assert contract.request_problems("POST", api.TOKEN_PATH, [], form, good) == []
+    assert contract.request_problems("POST", api.TOKEN_PATH, [], form, good + b"&client_id=c")
+    assert contract.request_problems("POST", api.TOKEN_PATH, [], form, b"grant_type=password")
+    assert contract.request_problems("POST", api.TOKEN_PATH, [], HEADERS, b"{}")
+
+
+def answer(status, body, method="GET", path=ONE):
+    reply = json_reply(status, body)
+    return contract.answer_problems(method, path, status, reply.headers, reply.body)
+
+
+def test_answers():
+    made = GOOD | {"uuid": LISTS, "created_dt": "2026-01-01T00:00:00+00:00", "last_dt": None, "next_dt": ""}
+    error = {"code": "x", "message": "y", "items": [{"name": "a", "message": "b"}]}
+    assert answer(200, made | {"tasks": []}) == []
+    assert answer(404, error) == []
+    assert answer(405, error, "PATCH", PATH) == ["405 without Allow"]
+    for wrong in (made | {"created_dt": "yesterday"}, made | {"more": 1}, made | {"status": "asleep"}, {}):
+        assert answer(200, wrong)
+    assert answer(201, made)
+    assert answer(404, {"message": "y"})
+    assert answer(404, error | {"items": [{"name": "a"}]})
+    assert answer(418, error)
+    assert answer(200, {"data": [], "meta": {"pagination": {}}}, path=PATH)
+    assert contract.answer_problems("DELETE", ONE, 204, {}, b"") == []
+    assert contract.answer_problems("DELETE", ONE, 204, {}, b"{}")
+    assert contract.answer_problems("GET", ONE, 404, {"Content-Type": "text/html"}, b"<html>")
+
+
+@pytest.mark.off_contract("both sides are made to break it")
+def test_the_whole_suite_is_watched(sandbox, monkeypatch):
+    """The client's requests, and the sandbox's answers."""
+    settings = BMSettings(
+        api_url=sandbox.api_url,
+        token_url=sandbox.token_url,
+        client_id=sandbox.client_id,
+        client_secret=sandbox.client_secret,
+        service_uuid=sandbox.service_uuid,
+    )
+    forget_tokens()
+    client = BMClient(settings)
+    contract_watch.take()
+    url = f"{sandbox.api_url}/services/{sandbox.service_uuid}/campaigns"
+    assert list(client.list_campaigns()) == []
+    assert contract_watch.take() == ([], [])
+    assert client.session.get(url, params={"sort": "shoe"}).status_code == 400
+    (sent,), answered = contract_watch.take()
+    assert "query sort" in sent
+    assert answered == []
+
+    monkeypatch.setattr(api.Api, "_list", lambda *_: json_reply(200, {"data": []}))
+    assert client.session.get(url, params={"sort": "shoe"}).status_code == 200
+    (sent,), answered = contract_watch.take()
+    assert any('"meta" is a required property' in one for one in answered)
+    assert any("was answered 200, but query sort" in one for one in answered)
+
+    monkeypatch.undo()
+    sandbox.fault("GET", garbage=True)
+    assert client.session.get(url).content.startswith(b"{")
+    assert contract_watch.take() == ([], [])
+    client.session.get(url, params={"sort": "shoe"})
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("POST {} HTTP/1.1\r\nTransfer-Encoding: chunked", 411),
+        ("POST {} HTTP/1.1\r\nContent-Length: many", 400),
+        ("POST {} HTTP/1.1\r\nContent-Length: 99999999999", 413),
+        ("GET {}/{} HTTP/9.9", 505),
+        ("nonsense", 400),
+    ],
+)
+def test_what_is_no_request_at_all_gets_an_error_body_too(sandbox, head, status):
+    """Before the API, where its answers are not looked at."""
+    with socket.create_connection((sandbox.host, sandbox.port), timeout=10) as connection:
+        connection.sendall(head.replace("{}", "/news/v1" + PATH).encode() + b"\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        reply = b"".join(iter(lambda: connection.recv(65536), b""))
+    start, body = reply.split(b"\r\n\r\n", 1)
+    assert int(start.split()[1]) == status
+    assert list(contract.component("Error").problems(json.loads(body), "")) == []
