@@ -28,8 +28,9 @@ def _give_up(reason: str) -> None:
     pytest.skip(f"{reason} The sandbox's page is not tested without one; all else is.")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the session: as long as Playwright runs, nobody else can run an event loop in this thread.
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         _give_up("There is no Chromium here (Debian: apt-get install chromium).")

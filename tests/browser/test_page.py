@@ -327,6 +327,19 @@ def test_with_the_keyboard_alone(page, sandbox):
     assert page.evaluate("document.activeElement === document.body")
 
 
+def test_on_a_phone(page, sandbox):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for number in range(15):
+        sandbox.create(name=f"Campaign {number} with a name as long as those of others")
+    page.goto(sandbox.url)
+    sent = page.get_by_role("columnheader", name="Sent / total")
+    expect(sent).to_be_in_viewport(ratio=1)
+    messages = page.get_by_role("heading", name="Campaign 0 with")
+    expect(messages).not_to_be_in_viewport()
+    page.get_by_role("link", name="Campaign 0 with").click()
+    expect(messages).to_be_in_viewport()
+
+
 def test_ten_thousand_campaigns(page, sandbox):
     for number in range(10_000):
         sandbox.create(name=f"Campaign {number:05}", status=("draft", "active", "finished")[number % 3])
