@@ -114,12 +114,20 @@ class Rounds:
             self.fail(group, error)
             return
         wanted: set[str] = set().union(*(watcher.wanted() for watcher in group))
-        for some in self._reader.read(sorted(wanted - set(found)), listing.fields):
-            found.update(some)
+        failure = None
+        try:
+            for some in self._reader.read(sorted(wanted - set(found)), listing.fields):
+                found.update(some)
+        except BMError as error:
+            # What the list has shown is true all the same.
+            failure = error
+            found.update(dict.fromkeys(wanted - set(found), error))
         for watcher in group:
             unread.pop(watcher, None)
         self._hand_out((watcher, found) for watcher in group)
         self._asked_at = datetime.now(UTC)
+        if failure is not None:
+            raise failure
 
     def _hand_out(self, read: Iterable[tuple[Watcher, Found]]) -> None:
         news: News = []

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bm.client import retry
+from airflow_provider_bm.client import batch, retry
 from airflow_provider_bm.exceptions import BMPayloadError
 from airflow_provider_bm.sandbox import Sandbox
 from tests.support.harness import load_dag
@@ -195,6 +195,22 @@ def test_a_campaign_that_leaves_the_list_is_watched_to_its_end(sandbox):
         before = len(sandbox.requests("GET", "campaigns/"))
         await triggerer.rounds()
         assert len(sandbox.requests("GET", "campaigns/")) == before
+
+    story(tell, sandbox)
+
+
+def test_campaigns_that_left_the_list_and_cannot_be_read_hide_nothing(sandbox, monkeypatch):
+    monkeypatch.setattr(batch, "LONGEST_URL", 0)  # each is read by itself
+    left = [sandbox.create(status="active")["uuid"] for _ in range(4)]
+
+    async def tell(triggerer):
+        triggerer.start(status="active")
+        await triggerer.rounds()
+        sandbox.fault("GET", "|".join(f"campaigns/{uuid}" for uuid in left), times=None, status=500)
+        sandbox.clock.advance(HOUR)
+        new = hourly(sandbox)
+        await triggerer.rounds(8)
+        assert await triggerer.take() == [("execution", new, last(sandbox, new))]
 
     story(tell, sandbox)
 

@@ -45,21 +45,42 @@ _HTTP_WAIT = """\
 HttpSensor(
             task_id=f"wait_{number}", endpoint=f"campaigns/{{{{ ti.xcom_pull('create_{number}') }}}}"
         )"""
+_BM_GET = """\
+BMGetCampaignOperator(
+            task_id=f"get_{number}", campaign_uuid=f"{{{{ ti.xcom_pull('create_{number}') }}}}"
+        )"""
+_HTTP_GET = """\
+HttpOperator(
+            task_id=f"get_{number}",
+            method="GET",
+            endpoint=f"campaigns/{{{{ ti.xcom_pull('create_{number}') }}}}",
+        )"""
+_BARE_WAIT = """\
+Bare(task_id=f"wait_{number}")"""
+EMPTY, OPERATORS, SENSORS, BARE_SENSORS = (
+    "EmptyOperator",
+    "BM",
+    "BM, half sensors",
+    "Empty, half bare sensors",
+)
+_IMPORT_EMPTY = "from airflow.providers.standard.operators.empty import EmptyOperator"
+_IMPORT_BM = "from airflow_provider_bm.operators import BMCreateCampaignOperator"
+_IMPORT_HTTP = "from airflow.providers.http.operators.http import HttpOperator"
+_EMPTY = 'EmptyOperator(task_id=f"create_{number}")'
 FILES = {
-    "BM": (
-        "from airflow_provider_bm.operators import BMCreateCampaignOperator\n"
-        "from airflow_provider_bm.sensors import BMCampaignSensor",
-        _BM,
-        _BM_WAIT,
+    EMPTY: (_IMPORT_EMPTY, _EMPTY, 'EmptyOperator(task_id=f"get_{number}")'),
+    OPERATORS: (f"{_IMPORT_BM}, BMGetCampaignOperator", _BM, _BM_GET),
+    "HTTP": (_IMPORT_HTTP, _HTTP, _HTTP_GET),
+    SENSORS: (f"{_IMPORT_BM}\nfrom airflow_provider_bm.sensors import BMCampaignSensor", _BM, _BM_WAIT),
+    # What Airflow's own base class of sensors costs.
+    BARE_SENSORS: (
+        f"{_IMPORT_EMPTY}\nfrom airflow.sdk import BaseSensorOperator\n\n\n"
+        "class Bare(BaseSensorOperator):\n    pass\n",
+        _EMPTY,
+        _BARE_WAIT,
     ),
-    "Empty": (
-        "from airflow.providers.standard.operators.empty import EmptyOperator",
-        'EmptyOperator(task_id=f"create_{number}")',
-        'EmptyOperator(task_id=f"wait_{number}")',
-    ),
-    "HTTP": (
-        "from airflow.providers.http.operators.http import HttpOperator\n"
-        "from airflow.providers.http.sensors.http import HttpSensor",
+    "HTTP, half sensors": (
+        f"{_IMPORT_HTTP}\nfrom airflow.providers.http.sensors.http import HttpSensor",
         _HTTP,
         _HTTP_WAIT,
     ),
@@ -84,8 +105,9 @@ def run(runs: int, folder: Path) -> list[Parsed]:
     dags.mkdir()
     files = {}
     for name, (imports, first, second) in FILES.items():
-        files[name] = dags / f"{name.lower()}.py"
-        dag = _DAG.format(imports=imports, name=name, pairs=TASKS // 2, first=first, second=second)
+        dag_id = name.lower().replace(", ", "_").replace(" ", "_")
+        files[name] = dags / f"{dag_id}.py"
+        dag = _DAG.format(imports=imports, name=dag_id, pairs=TASKS // 2, first=first, second=second)
         files[name].write_text(dag)
     times: dict[str, list[dict[str, float]]] = {name: [] for name in files}
     for _ in range(runs + 1):

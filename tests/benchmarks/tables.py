@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tests.benchmarks.creating import Created
 from tests.benchmarks.goals import Goal
-from tests.benchmarks.parsing import Parsed
+from tests.benchmarks.parsing import BARE_SENSORS, EMPTY, OPERATORS, SENSORS, Parsed
 from tests.benchmarks.serving import Served
 from tests.benchmarks.waiting import Waited
 from tests.benchmarks.ways import OURS, WAYS
@@ -75,7 +75,7 @@ def _waited(one: Waited, ours: Waited | None) -> Row:
 
 
 def parsing(found: Sequence[Parsed]) -> str:
-    empty = next(one for one in found if one.name == "Empty")
+    empty = next(one for one in found if one.name == EMPTY)
     rows = [
         (
             _FILES[one.name],
@@ -90,9 +90,12 @@ def parsing(found: Sequence[Parsed]) -> str:
 
 
 _FILES = {
-    "BM": "BMCreateCampaignOperator and BMCampaignSensor",
-    "Empty": "EmptyOperator",
-    "HTTP": "HttpOperator and HttpSensor",
+    EMPTY: "EmptyOperator",
+    OPERATORS: "BMCreateCampaignOperator and BMGetCampaignOperator",
+    "HTTP": "HttpOperator",
+    SENSORS: "BMCreateCampaignOperator and BMCampaignSensor",
+    BARE_SENSORS: "EmptyOperator and Airflow's BaseSensorOperator, bare",
+    "HTTP, half sensors": "HttpOperator and HttpSensor",
 }
 
 
