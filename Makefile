@@ -36,10 +36,13 @@ demo: $(READY)  ## the weather alert, in a real Airflow against the sandbox: not
 	@$(RUN) -m tools.demo
 
 test: $(READY)  ## all tests; TESTS="tests/client -k token -x" for some of them
-	$(RUN) -m pytest $(or $(TESTS),--numprocesses 2 --dist loadgroup --no-loadscope-reorder)
-
-bench: $(BENCH_READY)  ## what waiting, parsing and creating cost, beside others; BENCH="--quick" for a minute's
-	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
+ifdef TESTS
+	$(RUN) -m pytest $(TESTS)
+else
+	$(RUN) -m pytest --ignore tests/system --numprocesses 2 --dist loadgroup
+	@# By themselves: a whole Airflow is busy enough.
+	$(RUN) -m pytest tests/system
+endif
 
 airflow: $(READY)  ## a local Airflow with UI, examples and sandbox, until Ctrl-C; PORT=8080
 	@$(RUN) -m tools.run_airflow --port $(PORT) --sandbox-port $(SANDBOX_PORT)

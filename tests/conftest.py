@@ -55,14 +55,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several processes (pytest-xdist): what shares fixtures stays together, the longest begins."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        folder, file = item.path.parent.name, item.path.name
-        group = folder if folder in ("system", "browser") else f"{folder}/{file}"
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.parent.name != "system")
+    """With several processes (pytest-xdist): what shares fixtures stays together."""
+    if hasattr(config, "workerinput"):
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 
 
 @pytest.fixture(scope="session")

@@ -494,4 +494,4 @@ def test_the_example(sandbox, monkeypatch):
     assert asset.uri == f"bm://{sandbox.service_uuid}/campaigns"
     event = SimpleNamespace(extra={"payload": {"campaign": sandbox.campaigns()[0]}})
     carry_on = dag.get_task("carry_on").python_callable
-    assert carry_on(triggering_asset_events={asset: [event]}) == [uuid]
+    assert carry_on(triggering_asset_events={asset.name: [event]}) == [uuid]
