@@ -389,6 +389,10 @@ def main() -> int:
     print(
         f"OK: every run, campaign and message is as the weather data say ({time.monotonic() - began:.0f} s)"
     )
+    print(
+        "To see campaigns and messages in the browser: "
+        f"{relative(Path(sys.executable))} -m airflow_provider_bm.sandbox, then http://127.0.0.1:8765/"
+    )
     return 0
 
 

@@ -71,7 +71,7 @@ def main() -> None:
 Open {url}   (no login; for this machine only)
 
   Switch on the DAG weather_alert: it replays ten days, and warns on the stormy and the frosty ones.
-  What was sent:  {client.url}/_sandbox/messages
+  What was sent:  {client.url}/
   Connection:     bm_default, leads to the sandbox at {client.url}
   Logs:           {shown(home.logs)}/
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import shlex
 import signal
@@ -11,9 +12,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from .access import is_loopback
 from .connection import CLIENT_ID, CLIENT_SECRET
 from .contact_files import read_contacts
-from .sandbox import Sandbox, is_loopback
+from .sandbox import Sandbox
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,12 +46,16 @@ def parser() -> argparse.ArgumentParser:
 
 def banner(sandbox: Sandbox) -> str:
     """Say where the sandbox is and how to connect to it."""
+    connection = sandbox.connection()
+    if sandbox.client_secret != CLIENT_SECRET:
+        # Output ends up in logs, of containers for example.
+        connection["password"] = "YOUR_CLIENT_SECRET"  # noqa: S105
     lists = "\n".join(f"    {uuid}  {name}" for name, uuid in sandbox.recipient_lists.items())
     return f"""\
 BM sandbox: {sandbox.url}
 
   Airflow connection:
-    export AIRFLOW_CONN_BM_DEFAULT={shlex.quote(sandbox.connection_json())}
+    export AIRFLOW_CONN_BM_DEFAULT={shlex.quote(json.dumps(connection))}
 
   Service:
     {sandbox.service_uuid}
@@ -85,8 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not equals:
                 raise ValueError(f"--recipient-list must be NAME=FILE, not {option!r}")
             sandbox.add_recipient_list(name, read_contacts(Path(path)))
+    except (ValueError, OSError) as error:
+        print(f"bm sandbox: {error}", file=sys.stderr)
+        return 2
+    try:
         sandbox.start()
-    except (ValueError, OverflowError) as error:
+    except OverflowError as error:
         print(f"bm sandbox: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -99,9 +109,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: ended.set())
     print(banner(sandbox), flush=True)
     if not is_loopback(options.host):
-        print("Others can reach it: /_sandbox asks for the client id and secret.", flush=True)
+        print("Others can reach it, by this machine's name, with client id and secret.", flush=True)
     ended.wait()
-    sandbox.stop()
+    try:
+        sandbox.stop()
+    except OSError as error:
+        print(f"bm sandbox: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

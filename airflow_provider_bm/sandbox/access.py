@@ -1,4 +1,4 @@
-"""Keeping other web sites out: the developer's browser has more open than the sandbox's page.
+"""Who can reach it, and keeping other web sites out: a browser has more open than the sandbox's page.
 
 A site can send requests to this machine from the browser (CSRF), and can have its own name lead here, after
 which the browser takes the sandbox for a part of that site (DNS rebinding). Both can be told from the
@@ -18,6 +18,20 @@ from .messages import Request
 _PRIVATE_DOMAINS = ("localhost", "internal")
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def reached_at(host: str) -> str:
+    """Give what stands in a URL for an address to listen at; "everywhere" is no place to connect to."""
+    place = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+    return f"[{place}]" if ":" in place else place
+
+
 def sent_by_a_page(request: Request) -> bool:
     """Tell whether a web page calls the API, whose clients are programs; everybody knows its usual secret.
 
@@ -33,7 +47,7 @@ def refuse_other_sites(request: Request, *, loopback: bool) -> None:
     :raises ApiError: 403.
     """
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+    if origin is not None and origin.partition("://")[2] != request.headers.get("Host"):
         raise ApiError(403, "The sandbox is not steered from other sites.")
     if loopback and not _is_private(_host(request)):
         raise ApiError(403, "On loopback the sandbox is reached by localhost or an IP address only.")

@@ -6,7 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
+
+#: Where the clock stops: Python knows no year 10000, and tokens and executions reach beyond the clock's time.
+END: Final = datetime(9000, 1, 1, tzinfo=UTC)
+#: So many seconds (some 31 years) are the most that a speed, or a setting, makes of one.
+MAX_SECONDS: Final = 1e9
 
 
 class Clock:
@@ -48,7 +53,7 @@ class Clock:
         """Go on from a snapshot as if the clock had not stopped since: it is never behind what it showed."""
         base = datetime.fromisoformat(snapshot["now"])
         if not snapshot["frozen"]:
-            base += timedelta(seconds=max(0.0, time.time() - snapshot["at"]) * snapshot["speed"])
+            base = _later(base, max(0.0, time.time() - snapshot["at"]) * snapshot["speed"])
         with self._lock:
             self._rebase(base)
             self._speed, self._frozen = snapshot["speed"], snapshot["frozen"]
@@ -61,7 +66,7 @@ class Clock:
     def _now(self) -> datetime:
         if self._frozen:
             return self._base
-        return self._base + timedelta(seconds=(time.monotonic() - self._real) * self._speed)
+        return _later(self._base, (time.monotonic() - self._real) * self._speed)
 
     def _rebase(self, base: datetime) -> None:
         self._base = base
@@ -87,11 +92,14 @@ class Clock:
 
     def advance(self, by: float | timedelta) -> datetime:
         """Move the clock forward by seconds or a timedelta; it goes on (or stands still) from there."""
-        step = by if isinstance(by, timedelta) else timedelta(seconds=by)
-        if step < timedelta(0):
+        seconds = by.total_seconds() if isinstance(by, timedelta) else by
+        if not seconds >= 0:
             raise ValueError("the clock can only be advanced forward")
         with self._lock:
-            now = self._now() + step
+            now = self._now()
+            if seconds > (END - now).total_seconds():
+                raise ValueError(f"the clock ends at {rfc3339(END)}")
+            now += timedelta(seconds=seconds)
             self._rebase(now)
         self.steered()
         return now
@@ -117,6 +125,8 @@ class Clock:
     def set(self, now: datetime) -> datetime:
         """Set the time. Going back undoes nothing: do it before anything has happened."""
         moment = as_utc(now)
+        if moment > END:
+            raise ValueError(f"the clock ends at {rfc3339(END)}")
         with self._lock:
             self._rebase(moment)
         self.steered()
@@ -125,6 +135,10 @@ class Clock:
 
 def _nothing() -> None:
     """Be told, and do nothing."""
+
+
+def _later(base: datetime, seconds: float) -> datetime:
+    return base + timedelta(seconds=min(seconds, max(0.0, (END - base).total_seconds())))
 
 
 def as_utc(moment: datetime) -> datetime:
@@ -136,8 +150,8 @@ def as_utc(moment: datetime) -> datetime:
 
 def checked_speed(speed: float) -> float:
     """Refuse a speed at which time would not pass."""
-    if not 0 < speed < float("inf"):
-        raise ValueError("speed must be more than 0 (to stop time, freeze the clock)")
+    if not 0 < speed <= MAX_SECONDS:
+        raise ValueError(f"speed must be more than 0 (to stop, freeze the clock), {MAX_SECONDS:g} at most")
     return float(speed)
 
 

@@ -21,10 +21,11 @@ def read_contacts(path: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"cannot read {path}: {error}") from None
     if path.suffix.lower() != ".json":
-        rows = list(
-            csv.DictReader(io.StringIO(text, newline=""), restkey="more values than the heading has names")
-        )
-        return [dict(row) for row in rows]
+        rows = csv.DictReader(io.StringIO(text, newline=""), restkey="more values than the heading has names")
+        try:
+            return [dict(row) for row in rows]
+        except csv.Error as error:
+            raise ValueError(f"{path} is not CSV: {error}") from None
     try:
         found = json.loads(text)
     except ValueError as error:

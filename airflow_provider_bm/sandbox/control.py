@@ -82,7 +82,7 @@ class Control:
             try:
                 inspect.signature(action).bind(**arguments)
                 result = action(**arguments)
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, OverflowError) as error:
                 raise ApiError(400, str(error)) from error
         except ApiError as error:
             return json_reply(error.status, error.body, {**_HEADERS, **error.headers})
@@ -165,7 +165,7 @@ def _arguments(request: Request) -> dict[str, Any]:
         raise ApiError(400, "The body must be JSON: Content-Type must be application/json.")
     try:
         body = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ApiError(400, "The body is not valid JSON.") from None
     if not isinstance(body, dict):
         raise ApiError(400, "The body must be a JSON object.")

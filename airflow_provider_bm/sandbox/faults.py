@@ -13,6 +13,15 @@ from typing import Any, Final
 #: ``times`` not given: once, or with a probability for ever.
 DEFAULT_TIMES: Final = -1
 
+#: What fields of a fault must be if they are given, in words and as types. They come from JSON, too.
+_KINDS: Final[tuple[tuple[str, type | tuple[type, ...], tuple[str, ...]], ...]] = (
+    ("text", str, ("method", "path")),
+    ("a whole number", int, ("nth", "times", "status", "seed")),
+    ("a number", (int, float), ("delay", "delay_after", "refuse", "probability")),
+    ("true or false", bool, ("lose_reply", "drop", "truncate", "garbage", "html", "revoke_token", "apply")),
+    ("an object of names and values", Mapping, ("headers",)),
+)
+
 
 @dataclass
 class Fault:
@@ -43,6 +52,11 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Refuse what could never happen, so that a typing error does not turn a fault off."""
+        for words, kind, names in _KINDS:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not isinstance(value, kind):
+                    raise ValueError(f"{name} must be {words}, not {value!r}")
         if self.nth < 1:
             raise ValueError("nth counts from 1")
         if self.times == DEFAULT_TIMES:
@@ -60,7 +74,10 @@ class Fault:
         # An empty body is an effect.
         if self.body is None and not any(effects + others):
             raise ValueError("a fault needs an effect: status, body, delay, lose_reply, drop, ...")
-        self._pattern = re.compile(self.path or "")
+        try:
+            self._pattern = re.compile(self.path or "")
+        except re.error as error:
+            raise ValueError(f"path must be a regular expression, not {self.path!r}: {error}") from None
         self._chance = random.Random(self.seed)
 
     def hit(self, method: str, path: str) -> bool:

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from .messages import Reply
 from .spans import Span
 
 LIMIT: Final = 100_000
@@ -21,11 +22,17 @@ MAX_TEXT: Final = 20_000
 HIDDEN: Final = "***"
 EVER: Final = Span()
 
-_SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
-_SECRET_FIELDS = frozenset(
-    {"client_secret", "access_token", "refresh_token", "client_assertion", "password", "authorization"}
+_SECRET_HEADER = re.compile(r"(?i)auth|cookie|secret|token|password|key$")
+#: Names of fields, however their words are joined: ``client_secret``, ``clientSecret``, ``client-secret``.
+_SECRET_NAMES = (
+    r"(?:client[_-]?|api[_-]?)?secret|(?:access|refresh|id|auth)[_-]?token|token"  # noqa: S105 - names
+    r"|client[_-]?assertion"
+    r"|password|authorization|api[_-]?key"
 )
-_IN_TEXT = re.compile(rf"(?i)((?:{'|'.join(_SECRET_FIELDS)})\W{{1,5}}(?:bearer\s+)?)[^\s&\"',;]+")
+_SECRET_FIELD = re.compile(rf"(?i){_SECRET_NAMES}")
+_IN_TEXT = re.compile(
+    rf"(?i)((?<![a-z])(?:{_SECRET_NAMES})(?! )\W{{1,5}}(?:(?:bearer|basic)\s+)?)[^\s&\"',;]+"
+)
 
 
 @dataclass(eq=False)
@@ -40,6 +47,8 @@ class Entry:
     dt: str
     connection: int
     status: int | None = None
+    #: What an error reply said.
+    error: str | None = None
 
 
 class Journal:
@@ -99,8 +108,7 @@ class Journal:
 def safe_headers(headers: Message[str, str]) -> dict[str, str]:
     """Headers without secrets."""
     return {
-        name: HIDDEN if name.lower() in _SECRET_HEADERS else safe_text(value)
-        for name, value in headers.items()
+        name: HIDDEN if _SECRET_HEADER.search(name) else safe_text(value) for name, value in headers.items()
     }
 
 
@@ -108,7 +116,7 @@ def safe_query(pairs: list[tuple[str, str]]) -> dict[str, str | list[str]]:
     """Query parameters without secrets: a string each, or a list if one came several times."""
     query: dict[str, str | list[str]] = {}
     for name, value in pairs:
-        shown = HIDDEN if name.lower() in _SECRET_FIELDS else value
+        shown = HIDDEN if _SECRET_FIELD.fullmatch(name) else value
         held = query.get(name)
         if held is None:
             query[name] = shown
@@ -130,6 +138,27 @@ def safe_body(raw: bytes, content_type: str) -> Any:
         return safe_text(text[:MAX_TEXT])
 
 
+def error_of(reply: Reply) -> str | None:
+    """Tell in a line what an error reply says; None if it is no error, or has no words for it."""
+    if reply.status < 400:
+        return None
+    try:
+        body = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    items = body.get("items")
+    told = [
+        f"{one.get('name')}: {one.get('message')}"
+        + (f" ({one['description']})" if "description" in one else "")
+        for one in (items if isinstance(items, list) else ())
+        if isinstance(one, dict)
+    ]
+    text = "; ".join(told) or body.get("message") or body.get("error_description")
+    return safe_text(str(text)[:MAX_TEXT]) if text else None
+
+
 def safe_text(text: str) -> str:
     """Text with what looks like a secret in it hidden."""
     return _IN_TEXT.sub(rf"\1{HIDDEN}", text)
@@ -137,5 +166,5 @@ def safe_text(text: str) -> str:
 
 def _hide(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: HIDDEN if k.lower() in _SECRET_FIELDS else _hide(v) for k, v in value.items()}
+        return {k: HIDDEN if _SECRET_FIELD.fullmatch(k) else _hide(v) for k, v in value.items()}
     return [_hide(one) for one in value] if isinstance(value, list) else value

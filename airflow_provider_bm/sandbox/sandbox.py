@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -10,14 +9,15 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
+from .access import is_loopback, reached_at
 from .api import Api
-from .clock import Clock, rfc3339, rfc3339_ms
+from .clock import MAX_SECONDS, Clock, rfc3339, rfc3339_ms
 from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
 from .console import change, find, put_in, start, stop
 from .control import Control
 from .faults import DEFAULT_TIMES, Fault, Faults
-from .journal import Entry, Journal, safe_body, safe_headers, safe_query
-from .messages import Request
+from .journal import Entry, Journal, error_of, safe_body, safe_headers, safe_query
+from .messages import Reply, Request
 from .server import Server
 from .spans import Span
 from .state import StateFile
@@ -25,14 +25,6 @@ from .store import Store
 
 #: Settings that :meth:`Sandbox.reset` goes back to, and a new state file starts with.
 DEFAULTS: Final = {"token_lifetime": 604800.0, "execution_seconds": 2.0}
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach a host."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Sandbox(Connectable):
@@ -75,6 +67,9 @@ class Sandbox(Connectable):
                 f"refusing to listen at {host}: everybody knows the sandbox's usual client secret. "
                 "Give a client secret of your own, or stay on 127.0.0.1."
             )
+        if not client_id or not client_secret:
+            # From a variable that is not set, for example.
+            raise ValueError("the client id and the client secret must not be empty")
         self.host, self.port = host, port
         self.client_id, self.client_secret = client_id, client_secret
         given = {"token_lifetime": token_lifetime, "execution_seconds": execution_seconds}
@@ -119,7 +114,7 @@ class Sandbox(Connectable):
             note=self._note,
         )
         self._server, self.port = server, server.server_port
-        self._url = f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        self._url = f"http://{reached_at(self.host)}:{self.port}"
         self._api.api_url = self.api_url
         threading.Thread(target=server.run, name="bm-sandbox", daemon=True).start()
         return self
@@ -141,7 +136,7 @@ class Sandbox(Connectable):
         """Stop."""
         self.stop()
 
-    def _note(self, request: Request, connection: int) -> Callable[[int], None]:
+    def _note(self, request: Request, connection: int) -> Callable[[Reply], None]:
         entry = Entry(
             method=request.method,
             path=request.path,
@@ -153,8 +148,8 @@ class Sandbox(Connectable):
         )
         self.journal.add(entry)
 
-        def note(status: int) -> None:
-            entry.status = status
+        def note(reply: Reply) -> None:
+            entry.status, entry.error = reply.status, error_of(reply)
 
         return note
 
@@ -227,7 +222,8 @@ class Sandbox(Connectable):
     ) -> list[dict[str, Any]]:
         """List the requests, oldest first, secrets hidden.
 
-        ``status`` is None while a request is served, and for ever if no reply was sent.
+        ``status`` is None while a request is served, and for ever if no reply was sent. ``error`` is what
+        an error reply said, or None.
 
         :param path: a piece of the path.
         :param status: of the reply; ``"none"`` for those without one.
@@ -402,6 +398,6 @@ class Sandbox(Connectable):
 
 
 def _setting(name: str, seconds: float) -> float:
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"{name} cannot be negative, nor infinite")
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"{name} cannot be negative, nor more than {MAX_SECONDS:g}")
     return float(seconds)

@@ -63,9 +63,11 @@ class Saving:
     def close(self) -> None:
         """Save, and let go of the file; from then on nothing is saved."""
         if self._state is not None:
-            self._save()
-            self._state.close()
-            self._state = None
+            try:
+                self._save()
+            finally:
+                self._state.close()
+                self._state = None
 
     def _save(self) -> None:
         if self._state is None or not (self._noted or self._anew):

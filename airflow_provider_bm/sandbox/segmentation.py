@@ -24,7 +24,7 @@ def problems(text: str) -> list[str]:
     """List all that is wrong with a query; empty if it is good."""
     try:
         query = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ["it is not JSON"]
     return list(_query_problems(query))
 

@@ -27,8 +27,8 @@ CONTROL_PATH: Final = "/_sandbox"
 MAX_BODY: Final = 10_000_000
 
 Handle = Callable[[Request], Reply]
-#: Notes a request in the journal; what it gives back notes the status of the reply.
-Note = Callable[[Request, int], Callable[[int], None]]
+#: Notes a request in the journal; what it gives back notes the reply.
+Note = Callable[[Request, int], Callable[[Reply], None]]
 
 
 class Server(ThreadingHTTPServer):
@@ -187,8 +187,9 @@ class _Handler(BaseHTTPRequestHandler):
             body = self._read_body()
         except ApiError as error:
             self.close_connection = True  # what follows on the connection could be anything
-            self.server.note(Request(self.command, self.path, self.headers), self.number)(error.status)
-            self._send(json_reply(error.status, error.body))
+            reply = json_reply(error.status, error.body)
+            self.server.note(Request(self.command, self.path, self.headers), self.number)(reply)
+            self._send(reply)
             return
         request = Request(self.command, self.path, self.headers, body)
         if (request.path + "/").startswith(CONTROL_PATH + "/") or page.serves(request.path):
@@ -196,19 +197,20 @@ class _Handler(BaseHTTPRequestHandler):
             return
         note = self.server.note(request, self.number)
         if sent_by_a_page(request):
-            note(403)
-            self._send(json_reply(403, error_body(403, "The API is not for web pages: there is an Origin.")))
+            reply = json_reply(403, error_body(403, "The API is not for web pages: there is an Origin."))
+            note(reply)
+            self._send(reply)
             return
         fault = self.server.faults.match(request.method, request.path)
         if fault is None:
             reply = self._call(self.server.api, request)
-            note(reply.status)
+            note(reply)
             log.info("%s %s %d", request.method, request.path, reply.status)
             self._send(reply)
         else:
             self._serve_faulty(request, fault, note)
 
-    def _serve_faulty(self, request: Request, fault: Fault, note: Callable[[int], None]) -> None:
+    def _serve_faulty(self, request: Request, fault: Fault, note: Callable[[Reply], None]) -> None:
         log.info("%s %s hit by fault %d", request.method, request.path, fault.id)
         self.server.stopping.wait(fault.delay)
         if fault.drop or (fault.refuse and not fault.lose_reply):
@@ -222,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.lose_reply:
             self._hang_up(fault)
             return
-        note(reply.status)
+        note(reply)
         if fault.truncate:
             self.close_connection = True
             self._send(reply, half=True)
@@ -238,6 +240,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _call(self, handle: Handle, request: Request) -> Reply:
         try:
             return handle(request)
+        except OSError as error:
+            # The state file: what is not in it must not be answered.
+            log.error("%s %s failed: %s", request.method, request.path, error)
+            return json_reply(500, error_body(500, str(error)))
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             return json_reply(500, error_body(500))

@@ -54,7 +54,8 @@ class StateFile:
             self._db.close()
             if "locked" in str(error):
                 raise StateError(f"the state file {self.path} is in use by another sandbox") from None
-            raise StateError(f"cannot use the state file {self.path}: {error}") from None
+            problem = error if os.access(self.path, os.W_OK) else "it is read-only"
+            raise StateError(f"cannot use the state file {self.path}: {problem}") from None
         except sqlite3.DatabaseError:
             self._db.close()
             raise StateError(f"{self.path} is no state file of a sandbox") from None
@@ -100,7 +101,14 @@ class StateFile:
         """Write rows and remove those that are None, all or nothing.
 
         :param anew: remove all others, too.
+        :raises OSError: if it cannot be written, because the disk is full for example.
         """
+        try:
+            self._write(rows, anew=anew)
+        except sqlite3.Error as error:
+            raise OSError(f"cannot write the state file {self.path}: {error}") from error
+
+    def _write(self, rows: Mapping[Key, Row | None], *, anew: bool) -> None:
         self._db.execute("BEGIN")
         try:
             if anew:

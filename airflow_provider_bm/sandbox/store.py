@@ -22,7 +22,7 @@ from .recipients import RecipientLists
 from .rendering import address_of
 from .saving import Saving
 from .snapshots import campaign_from, campaign_row, run_from, run_row
-from .state import StateFile
+from .state import StateError, StateFile
 
 _AGE = attrgetter("age")
 
@@ -53,7 +53,10 @@ class Store:
             self._empty()
             clock.steered = self._clock_steered
             if state is not None:
-                self._load(state)
+                try:
+                    self._load(state)
+                except (KeyError, TypeError, AttributeError, OverflowError) as error:
+                    raise StateError(f"the state file {state.path} is damaged: {error!r}") from error
             self._open_to_first_client()
             for name, value in (settings or {}).items():
                 self.set(name, value)

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_bm.campaigns.problems import parse_json
 from airflow_provider_bm.campaigns.vocabulary import (
     CAMPAIGN_FIELDS,
     CHANGE_STATUSES,
@@ -187,7 +188,7 @@ def _schedule(fields: Mapping[str, str], now: datetime) -> Items:
 
 def _json_template(fields: Mapping[str, str]) -> Items:
     try:
-        template = json.loads(fields["template"])
+        template = parse_json(fields["template"])
     except ValueError:
         template = None
     if not isinstance(template, dict):

@@ -80,7 +80,8 @@ def show_campaigns(explained: Sequence[str]) -> Iterator[str]:
 def show_requests(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Lines about the last requests."""
     for one in requests[-MOST_LINES:]:
-        yield f"  {one['method']} {one['path']}: {one['status'] or 'no reply'}"
+        error = f", {_short(one['error'], 200)}" if one["error"] else ""
+        yield f"  {one['method']} {one['path']}: {one['status'] or 'no reply'}{error}"
     if not requests:
         yield "  none"
 
@@ -90,5 +91,5 @@ def _rest(count: int) -> Iterator[str]:
         yield f"  … and {count - MOST_LINES} more"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:59] + "…"
+def _short(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

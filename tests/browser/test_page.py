@@ -139,6 +139,11 @@ def test_it_is_live(page, sandbox):
     expect(first).to_contain_text(re.compile("POST.*/campaigns.*201"))
     first.locator("summary").click()
     expect(first.get_by_role("region", name="Body")).to_contain_text('"template": "Hello"')
+    assert session.post(url, json={**body, "sender": ""}, timeout=10).status_code == 400
+    first = page.locator("#request-rows li").first
+    expect(first).to_contain_text("400")
+    first.locator("summary").click()
+    expect(first.get_by_role("region", name="Error")).to_have_text("sender: must not be empty")
 
 
 def test_the_clock(page, sandbox):

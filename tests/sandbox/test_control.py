@@ -42,6 +42,20 @@ def test_journal(api, sandbox):
     assert sandbox.requests(path="oauth2") == [token]
 
 
+def test_why_a_request_was_refused(api, sandbox):
+    api.post(colour="blue", name=1)
+    api.token(client_secret="wrong")
+    sandbox.fault(status=503, body="down")
+    api.call("GET")
+    assert sandbox.requests()[0]["error"] is None
+    said = [entry["error"] for entry in sandbox.requests()[1:]]
+    assert said == [
+        "name: must be a string (It is a number.); colour: unknown field",
+        "The client_id or client_secret is wrong.",
+        None,
+    ]
+
+
 @pytest.mark.parametrize("remote", [False, True])
 def test_searching_the_requests(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
@@ -96,7 +110,8 @@ def test_no_secret_is_kept_anywhere(api, sandbox, caplog):
     token = api.session.headers["Authorization"].split()[1]
     secret = "s3cr3t-of-mine"
     api.token(client_secret=secret)
-    body = json.dumps({"client_secret": secret, "deep": [{"access_token": token}]})
+    deep = [{"access_token": token, "clientSecret": secret, "api-key": secret}]
+    body = json.dumps({"client_secret": secret, "token": token, "deep": deep})
     json_type = {"Content-Type": "application/json"}
     for sent in (body, body[:-3], f"client_secret={secret}&grant_type=x"):
         requests.post(sandbox.token_url, data=sent, headers=json_type)
@@ -108,12 +123,13 @@ def test_no_secret_is_kept_anywhere(api, sandbox, caplog):
     assert bare.getresponse().status == 401
     bare.close()
     api.call("GET", headers={"Cookie": secret, "Proxy-Authorization": f"Basic {secret}"})
+    api.call("GET", headers=dict.fromkeys(("X-Auth-Token", "Api-Key", "X-Client-Secret"), secret))
     logged = [
         record.getMessage() for record in caplog.records if record.name.startswith("airflow_provider_bm")
     ]
-    assert len(logged) == 9
+    assert len(logged) == 10
     kept = json.dumps(sandbox.requests()) + "".join(logged)
-    assert len(sandbox.requests()) == 10
+    assert len(sandbox.requests()) == 11
     assert secret not in kept
     assert token not in kept
     assert "sandbox-secret" not in kept
@@ -181,7 +197,11 @@ def test_every_public_handle_is_remote_too():
         ("POST", "faults", {"status": 500, "explode": 1}, 400),
         ("POST", "faults", {"path": "("}, 400),
         ("POST", "campaigns", {"status": "asleep"}, 400),
+        ("POST", "faults", {"path": "(", "status": 500}, 400),
         ("POST", "clock", {"advance": -1}, 400),
+        ("POST", "clock", {"advance": 1e300}, 400),
+        ("POST", "clock", {"speed": 1e300}, 400),
+        ("POST", "settings", {"execution_seconds": 1e300}, 400),
         ("POST", "clock", {"set": "tomorrow"}, 400),
         ("POST", "clients", {"client_id": "a", "client_secret": "b", "service_uuids": ["c"]}, 400),
         ("POST", "settings", {"colour": "blue"}, 400),
@@ -209,16 +229,22 @@ def test_control_is_never_hit_by_faults(sandbox):
 
 def test_a_web_page_cannot_steer_it(sandbox):
     url = f"{sandbox.url}/_sandbox/reset"
-    assert requests.post(url, json={}, headers={"Origin": "https://example.com"}).status_code == 403
+    for origin in ("https://example.com", "null", "http://["):
+        assert requests.post(url, json={}, headers={"Origin": origin}).status_code == 403
     assert requests.post(url, data="{}", headers={"Content-Type": "text/plain"}).status_code == 400
+    deep = {"data": "[" * 100_000, "headers": {"Content-Type": "application/json"}}
+    assert requests.post(url, **deep).status_code == 400
     assert requests.post(url, json={}, headers={"Origin": sandbox.url}).status_code == 204
 
 
 def test_beyond_loopback():
     with pytest.raises(ValueError, match=r"client secret of your own"):
         Sandbox(host="0.0.0.0")
+    with pytest.raises(ValueError, match=r"must not be empty"):
+        Sandbox(host="0.0.0.0", client_secret="")
     with Sandbox(host="0.0.0.0", client_secret="my own") as sandbox:
-        url = sandbox.url.replace("0.0.0.0", "127.0.0.1")
+        url = sandbox.url
+        assert url == f"http://127.0.0.1:{sandbox.port}"
         assert requests.get(f"{url}/_sandbox/messages").status_code == 401
         assert requests.get(f"{url}/_sandbox/health").status_code == 200
         assert SandboxClient(url, client_secret="my own").messages() == []

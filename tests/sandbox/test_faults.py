@@ -176,7 +176,9 @@ def test_faults_tell_whether_they_hit(api, sandbox):
 @pytest.mark.parametrize(
     "wrong",
     [{}, {"apply": True}, {"status": 99}, {"status": 500, "nth": 0}, {"status": 500, "times": 0},
-     {"status": 500, "probability": 2}, {"delay": -1}, {"refuse": -1}, {"delay": float("inf")}],
+     {"status": 500, "probability": 2}, {"delay": -1}, {"refuse": -1}, {"delay": float("inf")},
+     {"status": "503"}, {"status": 503.5}, {"status": 500, "headers": "x"}, {"status": 500, "method": 5},
+     {"drop": "no"}, {"delay": "1"}, {"status": 500, "path": "("}],
 )  # fmt: skip
 def test_senseless_faults_are_refused(sandbox, wrong):
     with pytest.raises(ValueError, match=r"fault|must|negative|nth"):
@@ -204,11 +206,24 @@ def test_clock():
     assert clock.now() - start < timedelta(seconds=1)
     for wrong in (
         lambda: clock.advance(-1),
+        lambda: clock.advance(float("nan")),
+        lambda: clock.advance(1e300),
+        lambda: clock.set(datetime.max.replace(tzinfo=UTC)),
+        lambda: Sandbox(speed=1e300),
         lambda: clock.set(datetime(2026, 1, 1)),  # noqa: DTZ001
         lambda: Sandbox(speed=0),
     ):
-        with pytest.raises(ValueError, match=r"forward|zone|speed"):
+        with pytest.raises(ValueError, match=r"forward|zone|speed|ends"):
             wrong()
+
+
+def test_the_clock_stops_at_its_end(api, sandbox):
+    sandbox.clock.set(datetime(8999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    sandbox.clock.speed = 1e9
+    sandbox.clock.resume()
+    time.sleep(0.001)
+    assert api.login().post().status_code == 201
+    assert sandbox.clock.now() == datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def test_speed(sandbox, api):

@@ -57,6 +57,12 @@ def test_the_command_says_where_it_is(sandbox):
     assert f"In your browser: {sandbox.url}/\n" in banner(sandbox)
 
 
+def test_a_secret_of_ones_own_is_not_printed():
+    with Sandbox(client_secret="s3cr3t-of-mine") as sandbox:
+        assert "s3cr3t-of-mine" not in banner(sandbox)
+        assert "YOUR_CLIENT_SECRET" in banner(sandbox)
+
+
 def test_the_page_is_no_request_of_the_api(sandbox):
     sandbox.fault(drop=True, times=None)
     assert requests.get(f"{sandbox.url}/", timeout=10).status_code == 200

@@ -110,6 +110,7 @@ def test_files(sandbox, tmp_path, name, text):
         ("a.json", "[", "is not JSON"),
         ("a.json", "{}", "must be an array of contacts"),
         ("a.csv", "mobile\n+41790000001,Ada\n", "more values than the heading has names"),
+        ("a.csv", "mobile\n" + "1" * 200_000, "is not CSV"),
         ("a.csv", None, "cannot read"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -180,8 +181,11 @@ def test_what_could_not_be_saved_is_an_error_and_saved_later(file):
     with sandbox_on(file) as sandbox:
         state = sandbox.store._saving._state._db
         state.execute("PRAGMA query_only=ON")
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(OSError, match=f"cannot write the state file {re.escape(str(file))}: .*readonly"):
             sandbox.create(name="first")
+        reply = requests.get(f"{sandbox.url}/_sandbox/campaigns")
+        assert reply.status_code == 500
+        assert "cannot write the state file" in reply.json()["message"]
         state.execute("PRAGMA query_only=OFF")
         sandbox.create(name="second")
         before = sandbox.campaigns()
@@ -219,6 +223,25 @@ def test_other_files_are_refused_and_stay_as_they_are(file, tmp_path):
         Sandbox(state=tmp_path / "nowhere" / "bm.state")
     with pytest.raises(ValueError, match=r"state file"):
         Sandbox(state=tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_read_only_file_is_refused(file):
+    with sandbox_on(file):
+        pass
+    file.chmod(0o400)
+    with pytest.raises(ValueError, match="it is read-only"):
+        Sandbox(state=file)
+
+
+def test_a_damaged_file_is_refused(file):
+    with sandbox_on(file) as sandbox:
+        sandbox.create()
+    for body, said in (("{", "campaign 0+1 in the state file .* is damaged"), ("{}", "is damaged: KeyError")):
+        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+            db.execute("UPDATE thing SET body = ? WHERE kind = 'campaign'", (body,))
+        with pytest.raises(ValueError, match=said):
+            Sandbox(state=file)
 
 
 def test_a_later_format_is_refused(file):

@@ -90,10 +90,15 @@ def _query(**rule):
         ({"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY;COUNT"}, "schedule_rrule", "RRULE"),
         ({"sending_type": "email"}, "template", "JSON"),
         ({"sending_type": "viber", "template": '"text"'}, "template", "JSON"),
+        ({"sending_type": "viber", "template": '{"a": NaN}'}, "template", "JSON"),
+        pytest.param(
+            {"sending_type": "viber", "template": '{"a":' + "[" * 50_000}, "template", "JSON", id="deep"
+        ),
         ({"recipient_lists": "customers"}, "recipient_lists", "is not a UUID"),
         ({"recipient_lists": "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"}, "recipient_lists", "there is no"),
         ({"query_type": "segmentation"}, "query", "is required"),
         ({"query_type": "segmentation", "query": "{"}, "query", "not JSON"),
+        ({"query_type": "segmentation", "query": "[" * 100_000}, "query", "not JSON"),
         ({"query": "[]"}, "query", "must be a JSON object"),
         ({"query": '{"segmentation": []}'}, "query", "at least one group"),
         ({"query": _query(operator="OR")}, "query", "the same operator as the first"),

@@ -63,7 +63,7 @@ def test_the_plugin(run_pytest, monkeypatch):
     story = re.split("-+ BM sandbox -+\n", done.stdout)[1]
     assert story.startswith(
         "The last requests:\n"
-        "  POST /oauth2/access-token: 400\n"
+        "  POST /oauth2/access-token: 400, grant_type must be client_credentials.\n"
         "Sent (40):\n"
         "  sms to +41555000000: 'Hello' (Storm)\n"
     )

@@ -82,6 +82,8 @@ window.addEventListener("hashchange", () => {
   const wantedUuid = UUID.exec(location.hash)?.[1];
   if (wantedUuid) {
     selected = wantedUuid;
+    // Where the messages are below the campaigns, choosing one would seem to do nothing.
+    if (matchMedia("(max-width: 1080px)").matches) byId("messages").scrollIntoView();
     refresh();
   }
 });

@@ -55,6 +55,7 @@ function open(inside, request) {
     [value].flat().map((one) => `${name} = ${one}`),
   );
   const parts = [["Path", request.path]];
+  if (request.error) parts.push(["Error", request.error]);
   if (query.length) parts.push(["Query", query.join("\n")]);
   if (request.body !== null) parts.push(["Body", request.body]);
   inside.replaceChildren(

@@ -162,6 +162,7 @@ class View:
             "path": cut(entry.path),
             "query": dict(entry.query),
             "body": None if body is None else cut(text),
+            "error": entry.error and cut(entry.error),
             "connection": entry.connection,
         }
 
