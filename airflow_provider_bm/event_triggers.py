@@ -69,6 +69,9 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     :raises BMPayloadError: an argument is wrong
     """
 
+    # Airflow 3.3's `shared_stream_key` stays None: the poller shares more (deferred tasks, too, and before
+    # 3.3), and an error that ends a shared stream ends all its watchers, for the triggerer to start again.
+
     def __init__(
         self,
         *,
