@@ -25,6 +25,8 @@ T = TypeVar("T")
 _JITTER = 0.1
 #: After failed rounds the pause doubles, up to this many seconds (or the interval, if that is longer).
 _LONGEST_BACK_OFF = 300.0
+#: A server that asks for a longer wait is asked again after this many seconds: some watch for ever.
+_LONGEST_RETRY_AFTER = 3600.0
 #: More doublings than any interval needs to get there; a power of a number that grows for ever is no float.
 _MOST_DOUBLINGS = 60
 #: Watchers whose deadline passes within so many seconds share a last look.
@@ -102,7 +104,7 @@ class Poller:
             # If some were read, the server is there: others may fail for ever, and must not slow them down.
             in_vain = len(unread) == len(watchers)
             self._failures = 0 if error is None else self._failures + 1 if in_vain else 1
-            self._asked_to_wait = getattr(error, "retry_after", None) or 0.0
+            self._asked_to_wait = min(getattr(error, "retry_after", None) or 0.0, _LONGEST_RETRY_AFTER)
             self._looked_at = time.monotonic()
             if for_all:
                 self._jitter, self._all_looked_at = _draw(), self._looked_at

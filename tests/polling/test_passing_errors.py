@@ -181,6 +181,15 @@ def test_no_round_comes_before_the_server_wants_it(frozen, wire, monkeypatch):
     assert wire.gaps()[0] >= 1
 
 
+def test_retry_after_a_year_is_not_kept_to(frozen, monkeypatch):
+    monkeypatch.setattr(retry, "LONGEST_TIME", 0.2)
+    monkeypatch.setattr(poller, "_LONGEST_RETRY_AFTER", 0.3)
+    uuids = active(frozen, 2)
+    frozen.fault(method="GET", path=LISTS, status=429, headers={"Retry-After": "31536000"})
+    frozen.clock.advance(60)
+    assert states(events_of(*map(waiting, uuids))) == ["done"] * 2
+
+
 def test_an_outage_of_days_is_survived(frozen, no_growth):
     """Event triggers never give up, and keep a poller alive through it: the doublings must not overflow."""
     uuids = finished(frozen, 2)
