@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,6 +20,7 @@ from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client.query import Filters
+    from airflow_provider_bm.polling.events import Look, Sight
     from airflow_provider_bm.polling.ledger import Ledger
 
 log = logging.getLogger(__name__)
@@ -68,9 +70,6 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     :param service_uuid: BM account; None: the connection's
     :raises BMPayloadError: an argument is wrong
     """
-
-    # Airflow 3.3's `shared_stream_key` stays None: the poller shares more (deferred tasks, too, and before
-    # 3.3), and an error that ends a shared stream ends all its watchers, for the triggerer to start again.
 
     def __init__(
         self,
@@ -124,34 +123,70 @@ class BMCampaignEventTrigger(BaseEventTrigger):
             },
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch, for ever."""
+    def shared_stream_key(self) -> Hashable:
+        """Who asks the same question (for executions and for the end, say) shares the answers (Airflow 3.3+).
+
+        What is shared between different questions about one service is the poller: requests, connection
+        and token. It is so in all versions of Airflow, and deferred tasks are in it, too.
+        """
+        question = (self.bm_conn_id, self.service_uuid, self.campaign_uuid, self.listing.filters)
+        return (type(self).__qualname__, *question, self.poke_interval)
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Look, None]:
+        """Look, for ever: whatever goes wrong, it only takes longer until the next look.
+
+        :param kwargs: arguments of any of those who share it
+        """
         # These load requests; the module is imported where DAGs are parsed, too.
-        from airflow_provider_bm.campaigns.progress import describe
         from airflow_provider_bm.polling.events import CampaignEvents
         from airflow_provider_bm.polling.service import watching
 
+        asks = cls(**kwargs)
         watcher = CampaignEvents(
-            interval=self.poke_interval,
-            campaign_uuid=self.campaign_uuid,
-            listing=self.listing if self.campaign_uuid is None else None,
+            interval=asks.poke_interval,
+            campaign_uuid=asks.campaign_uuid,
+            listing=asks.listing if asks.campaign_uuid is None else None,
         )
-        log.info("Watching %s: an event for each %s", self._subject(), self.event)
-        ledger = None
-        with watching(watcher, self.bm_conn_id, self.service_uuid):
+        with watching(watcher, asks.bm_conn_id, asks.service_uuid):
             while True:
-                sights = await watcher.sights.get()
-                while True:
-                    try:
-                        ledger = ledger or await self._ledger()
-                        # What was told before an error is noted, and not news again.
-                        async for sight in ledger.news(sights):
-                            log.info("Campaign %s: %s", sight.uuid, describe(sight.campaign))
-                            yield TriggerEvent({"event": self.event, "campaign": dict(sight.campaign)})
-                        break
-                    except Exception as error:  # noqa: BLE001 - whatever Airflow's state store raises
-                        log.warning("The asset's state cannot be reached, trying again: %s", error)
-                        await asyncio.sleep(self.poke_interval)
+                yield await watcher.looks.get()
+
+    async def filter_shared_stream(
+        self, shared_stream: AsyncIterator[Look]
+    ) -> AsyncGenerator[TriggerEvent, None]:
+        """Tell of what is news among what was seen.
+
+        :param shared_stream: the looks; it may have been looked before
+        """
+        from airflow_provider_bm.campaigns.progress import describe
+
+        log.info("Watching %s: an event for each %s", self._subject(), self.event)
+        ledger, first = None, True
+        waiting: deque[Sequence[Sight]] = deque()
+        async for look in shared_stream:
+            # What was seen before the first look that comes here, somebody else has seen.
+            waiting.append(look.sights if first else look.news)
+            first = False
+            try:
+                ledger = ledger or await self._ledger()
+                while waiting:
+                    # What was told before an error is noted, and not news again.
+                    async for sight in ledger.news(waiting[0]):
+                        log.info("Campaign %s: %s", sight.uuid, describe(sight.campaign))
+                        yield TriggerEvent({"event": self.event, "campaign": dict(sight.campaign)})
+                    waiting.popleft()
+            except Exception as error:  # noqa: BLE001 - whatever Airflow's state store raises
+                log.warning("The asset's state cannot be reached, trying again: %s", error)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch, for ever, sharing no looks: where Airflow cannot share them (before 3.3)."""
+        async with (
+            aclosing(self.open_shared_stream(self.serialize()[1])) as looks,
+            aclosing(self.filter_shared_stream(looks)) as events,
+        ):
+            async for event in events:
+                yield event
 
     async def _ledger(self) -> Ledger:
         from airflow_provider_bm.polling.ledger import Ledger, Memory, Store

@@ -32,16 +32,18 @@ class BMTask:
     bm_conn_id: str
     service_uuid: str | None
     campaign_link = ""
+    #: Airflow's own: the task is made, and what is set from now on may make dependencies.
+    _BaseOperator__instantiated: bool
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute as Airflow does, without its detours while a task is being made.
 
-        It sets some eighty, and looks at each for a converter, and for an XComArg that comes later: half of
-        the time that it takes to make a task, and so to read a DAG file. Until Airflow's own ``__init__`` is
-        through, which is when ``__init_kwargs`` gets its first entry, there is nothing to be found but the
-        converters.
+        It sets some eighty, and looks at each for a converter, for an argument of that name that it has
+        noted, and for an XComArg that comes later: half of the time that it takes to make a task, and so to
+        read a DAG file.
         """
-        if name in _CONVERTED or getattr(self, "_BaseOperator__init_kwargs", True):
+        noted = getattr(self, "_BaseOperator__init_kwargs", None)
+        if noted is None or name in noted or name in _CONVERTED or self._BaseOperator__instantiated:
             super().__setattr__(name, value)
         else:
             _set(self, name, value)

@@ -41,6 +41,7 @@ class CampaignWatch:
     fields: Sequence[str] = ()
     failures: int = 0
     campaign: dict[str, Any] | None = field(default=None, init=False)
+    _verdict: Verdict | None = field(default=None, init=False, repr=False)
     _logged: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -87,13 +88,18 @@ class CampaignWatch:
 
     def _judge(self, campaign: dict[str, Any]) -> Verdict:
         self.failures = 0
+        if self._verdict is not None and campaign == self.campaign:
+            return self._verdict  # most looks show nothing new, and thousands wait
         self.campaign = campaign
         seen = describe(campaign)
         if seen != self._logged:
             # Once for each change: a wait of days would fill the log with the same line.
             self._logged = seen
             log.info("Campaign %s: %s", self.campaign_uuid, seen)
-        return judge(campaign, self._wait)
+        # Not kept if there is none: the campaign cannot be understood, and that is raised at each look.
+        self._verdict = None
+        self._verdict = judge(campaign, self._wait)
+        return self._verdict
 
     def last_seen(self) -> str:
         """What was seen last, for the message of a time-out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -48,6 +48,18 @@ class Sight:
         return self.executed_at, self.finished
 
 
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What one look at the campaigns has shown.
+
+    :ivar sights: all of them, for whoever sees them for the first time
+    :ivar news: those that look otherwise than at the look before, or are gone
+    """
+
+    sights: Sequence[Sight]
+    news: Sequence[Sight]
+
+
 class CampaignEvents(Watcher):
     """Sees the campaigns of a list, or a single one, and says which look otherwise than before.
 
@@ -66,16 +78,15 @@ class CampaignEvents(Watcher):
         self.listing = listing
         self._wanted = frozenset({campaign_uuid} if campaign_uuid else ())
         self._seen: dict[str, tuple[datetime | None, bool]] = {}
-        self._first = True
         self._trouble = ""
-        self.sights: asyncio.Queue[list[Sight]] = asyncio.Queue()
+        self.looks: asyncio.Queue[Look] = asyncio.Queue()
 
     def wanted(self) -> frozenset[str]:
         """The campaign; or those of the list that may have left it."""
         return self._wanted
 
-    def take(self, found: Found) -> list[Sight] | None:
-        """Return what looks otherwise; at the first look all there is, be it nothing."""
+    def take(self, found: Found) -> Look | None:
+        """Return what there is, and what of it looks otherwise; nothing, if nothing could be seen."""
         if isinstance(found, BMError):
             self._complain("The campaigns could not be looked at; trying again", found)
             return None
@@ -93,21 +104,20 @@ class CampaignEvents(Watcher):
             return None
         if not failed:
             self._trouble = ""
-        before, first = self._seen, self._first
+        before = self._seen
         self._seen = {uuid: before[uuid] for uuid in failed if uuid in before}
         self._seen.update((sight.uuid, sight.key) for sight in sights)
-        self._first = False
         if self.listing is not None:
             self._wanted = frozenset(uuid for uuid, (_, finished) in self._seen.items() if not finished)
         news = [sight for sight in sights if before.get(sight.uuid) != sight.key]
-        return [*news, *gone] if news or gone or first else None
+        return Look(sights=sights, news=[*news, *gone])
 
-    def tell(self, news: list[Sight] | Exception) -> None:
+    def tell(self, news: Look | Exception) -> None:
         """Note what was seen; an error ends nothing, since nobody could start it again."""
         if isinstance(news, Exception):
             self._complain("The campaigns could not be looked at; trying again", news)
         else:
-            self.sights.put_nowait(news)
+            self.looks.put_nowait(news)
 
     def _complain(self, what: str, error: Exception) -> None:
         if str(error) != self._trouble:

@@ -10,8 +10,9 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
@@ -43,6 +44,7 @@ class Poller:
 
     :param settings: reads the connection; awaited on the loop
     :param connect: makes a client of it; waits between tries with the function that it is given
+    :param known_as: told the service, once it is known; gives the poller that looks there, be it this one
     :param ended: called when the last watcher has left
     """
 
@@ -50,9 +52,11 @@ class Poller:
         self,
         settings: Callable[[], Awaitable[BMSettings]],
         connect: Callable[[BMSettings, Callable[[float], None]], BMClient],
+        *,
+        known_as: Callable[[str | None], Poller],
         ended: Callable[[], object],
     ) -> None:
-        self._settings, self._connect, self._ended = settings, connect, ended
+        self._settings, self._connect, self._known_as, self._ended = settings, connect, known_as, ended
         self._loop = asyncio.get_running_loop()
         self._watchers: dict[Watcher, None] = {}
         self._rounds: Rounds | None = None
@@ -72,6 +76,7 @@ class Poller:
     def join(self, watcher: Watcher) -> None:
         """Look for a watcher from now on."""
         self._watchers[watcher] = None
+        watcher.poller = self
         sooner = watcher.deadline is not None and watcher.deadline < self._earliest
         if sooner or watcher.interval < self._shortest:
             self._changed.set()
@@ -189,11 +194,26 @@ class Poller:
             log.warning("The connection could not be read again; going on with what it was", exc_info=True)
             return self._rounds
         self._read_at = time.monotonic()
+        if self._rounds is None:
+            there = self._known_as(settings.service_uuid)
+            if there is not self:
+                await self._hand_over(there)
+        else:
+            # Whatever service the connection leads to by now: the campaigns are in the one of the beginning.
+            settings = replace(settings, service_uuid=self._rounds.client.settings.service_uuid)
         if self._rounds is None or settings != self._rounds.client.settings:
             if self._rounds is not None:
                 self._thread.submit(self._rounds.client.close)
             self._rounds = Rounds(self._connect(settings, self._stop.sleep), self._stop, self._from_thread)
         return self._rounds
+
+    async def _hand_over(self, other: Poller) -> NoReturn:
+        """Let another poller look for all, which ends this one."""
+        for watcher in list(self._watchers):
+            other.join(watcher)
+            self.leave(watcher)
+        await asyncio.sleep(math.inf)  # the last one has cancelled this task
+        raise AssertionError("a poller without watchers goes on")
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._loop.run_in_executor(self._thread, call, *arguments)

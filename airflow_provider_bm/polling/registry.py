@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from airflow_provider_bm.client import BMClient
@@ -12,7 +12,9 @@ from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.polling.poller import Poller
 from airflow_provider_bm.polling.watcher import Watcher
 
-_Pollers = weakref.WeakValueDictionary[Hashable, Poller]
+#: A connection, and a service or None for the connection's own.
+Key = tuple[str, str | None]
+_Pollers = weakref.WeakValueDictionary[Key, Poller]
 # Weak, since whoever watches holds the poller: a loop that is closed with all on it is gone for good.
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pollers] = weakref.WeakKeyDictionary()
 
@@ -21,7 +23,7 @@ _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pollers] = weakr
 def watching(
     watcher: Watcher,
     *,
-    key: Hashable,
+    key: Key,
     settings: Callable[[], Awaitable[BMSettings]],
     connect: Callable[[BMSettings, Callable[[float], None]], BMClient],
 ) -> Iterator[None]:
@@ -34,9 +36,20 @@ def watching(
     pollers = _pollers.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     poller = pollers.get(key)
     if poller is None:
-        poller = pollers[key] = Poller(settings, connect, ended=lambda: pollers.pop(key, None))
+
+        def known_as(service_uuid: str | None) -> Poller:
+            # The service that a connection leads to may have a poller already, which was asked for by name.
+            there = pollers.setdefault((key[0], service_uuid), made)
+            pollers[key] = there
+            return there
+
+        def ended() -> None:
+            for name in [name for name, held in pollers.items() if held is made]:
+                del pollers[name]
+
+        poller = made = pollers[key] = Poller(settings, connect, known_as=known_as, ended=ended)
     try:
         poller.join(watcher)
         yield
     finally:
-        poller.leave(watcher)
+        watcher.leave()

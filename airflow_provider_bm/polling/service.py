@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 from airflow.providers.common.compat.connection import get_async_connection
 
+from airflow_provider_bm.campaigns.ids import campaign_id
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.connection import settings_of
 from airflow_provider_bm.hooks import client_with
@@ -18,9 +19,11 @@ def watching(watcher: Watcher, bm_conn_id: str, service_uuid: str | None) -> Abs
 
     :param bm_conn_id: Airflow connection of type ``bm``
     :param service_uuid: BM account; None: the connection's
+    :raises BMPayloadError: ``service_uuid`` is no UUID
     """
+    service = None if service_uuid is None else campaign_id(service_uuid, "service_uuid")
 
     async def settings() -> BMSettings:
-        return settings_of(await get_async_connection(bm_conn_id), service_uuid)
+        return settings_of(await get_async_connection(bm_conn_id), service)
 
-    return _watching(watcher, key=(bm_conn_id, service_uuid), settings=settings, connect=client_with)
+    return _watching(watcher, key=(bm_conn_id, service), settings=settings, connect=client_with)

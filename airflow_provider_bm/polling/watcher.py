@@ -13,6 +13,7 @@ from airflow_provider_bm.exceptions import BMError
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client.listing import Listing
+    from airflow_provider_bm.polling.poller import Poller
 
 #: Seconds between two looks at the least.
 SHORTEST_INTERVAL = 0.1
@@ -31,6 +32,8 @@ class Watcher(ABC):
 
     #: Campaigns to find by a list, instead of by UUID.
     listing: Listing | None = None
+    #: Who looks for it; may change meanwhile.
+    poller: Poller
 
     def __init__(
         self, *, interval: float, deadline: datetime | None = None, fields: tuple[str, ...] = ()
@@ -61,6 +64,10 @@ class Watcher(ABC):
     @abstractmethod
     def tell(self, news: Any) -> None:
         """Take what :meth:`take` returned or raised; called on the event loop."""
+
+    def leave(self) -> None:
+        """Be looked for no longer."""
+        self.poller.leave(self)
 
     def overdue(self) -> bool:
         """Whether the deadline has passed."""

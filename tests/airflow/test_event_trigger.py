@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
@@ -21,8 +21,15 @@ from tools.airflow_env import ROOT, is_airflow_2
 if is_airflow_2():
     pytest.skip("Airflow 2 has no event triggers", allow_module_level=True)
 
+from airflow.triggers.base import TriggerEvent
+
 from airflow_provider_bm.polling import ledger
 from airflow_provider_bm.triggers import BMCampaignEventTrigger, BMCampaignTrigger
+
+try:
+    from airflow.triggers.shared_stream import SharedStreamManager
+except ImportError:  # before Airflow 3.3
+    SharedStreamManager = None
 
 HOUR = timedelta(hours=1)
 INTERVAL = 0.1
@@ -59,10 +66,11 @@ class Notes(dict[str, Any]):
 
 
 class Triggerer:
-    """Runs triggers on this loop, as a triggerer does."""
+    """Runs triggers on this loop, as a triggerer does: by Airflow's manager of streams, where it has one."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self.streams = None if SharedStreamManager is None else SharedStreamManager()
         self.told: list[tuple[str, str, str]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -74,7 +82,18 @@ class Triggerer:
         self.tasks.append(asyncio.create_task(self._run(trigger)))
 
     async def _run(self, trigger: BMCampaignEventTrigger) -> None:
-        async for event in trigger.run():
+        if self.streams is None:
+            await self._tell(trigger.run())
+            return
+        key, number = trigger.shared_stream_key(), id(trigger)
+        try:
+            stream = self.streams.subscribe(trigger_id=number, trigger=trigger, key=key)
+            await self._tell(trigger.filter_shared_stream(stream))
+        finally:
+            await self.streams.unsubscribe(number, key)
+
+    async def _tell(self, events: AsyncIterator[TriggerEvent]) -> None:
+        async for event in events:
             campaign = event.payload["campaign"]
             self.told.append((event.payload["event"], campaign["uuid"], campaign["last_dt"]))
 
@@ -444,6 +463,77 @@ def test_watchers_and_waiting_tasks_share_one_poller(sandbox):
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+
+    story(tell, sandbox)
+
+
+def test_who_asks_the_same_question_shares_the_answers(sandbox):
+    uuids = [hourly(sandbox, schedule_rrule="FREQ=HOURLY;COUNT=3") for _ in range(2)]
+
+    async def tell(triggerer):
+        for uuid in uuids:
+            triggerer.start(campaign_uuid=uuid)
+            triggerer.start(campaign_uuid=uuid, event="end")
+        triggerer.start(campaign_uuid=uuids[0].upper(), since=sandbox.clock.now())
+        await triggerer.rounds()
+        if triggerer.streams is not None:
+            assert len(triggerer.streams._groups) == len(uuids)
+        sandbox.clock.advance(HOUR)
+        told = [("execution", uuid, last(sandbox, uuid)) for uuid in uuids]
+        assert sorted(await triggerer.take()) == sorted([*told, told[0]])
+        sandbox.clock.advance(2 * HOUR)
+        assert sorted(each for each in await triggerer.take() if each[0] == "end") == sorted(
+            ("end", uuid, last(sandbox, uuid)) for uuid in uuids
+        )
+
+    story(tell, sandbox)
+
+
+def test_who_comes_later_sees_everything_first(sandbox):
+    """Also while nothing happens: what it has not seen would be no news to it later."""
+    uuid, other = hourly(sandbox), sandbox.create(status="active")["uuid"]
+
+    async def tell(triggerer):
+        triggerer.start(event="end")
+        await triggerer.rounds()
+        triggerer.start()
+        await triggerer.rounds()
+        sandbox.clock.advance(HOUR)
+        assert sorted(await triggerer.take()) == sorted(
+            [("execution", uuid, last(sandbox, uuid)), ("end", other, last(sandbox, other))]
+        )
+
+    story(tell, sandbox)
+
+
+def test_without_a_manager_of_streams_it_does_the_same(sandbox):
+    """Airflow 3.0 to 3.2, and whoever runs a trigger by hand."""
+    uuid = hourly(sandbox)
+
+    async def tell(triggerer):
+        triggerer.streams = None
+        triggerer.start(campaign_uuid=uuid)
+        await triggerer.rounds()
+        sandbox.clock.advance(HOUR)
+        assert await triggerer.take() == [("execution", uuid, last(sandbox, uuid))]
+
+    story(tell, sandbox)
+
+
+def test_executions_while_nothing_could_be_noted_from_the_start(sandbox, caplog):
+    notes, uuid = Notes(), hourly(sandbox)
+    notes.broken = True
+
+    async def tell(triggerer):
+        triggerer.start(notes)
+        await triggerer.until(lambda: "the API server is away" in caplog.text)
+        sandbox.clock.advance(HOUR)
+        first = ("execution", uuid, last(sandbox, uuid))
+        await triggerer.rounds()
+        sandbox.clock.advance(HOUR)
+        assert await triggerer.take() == []
+        notes.broken = False
+        assert await triggerer.take() == [first, ("execution", uuid, last(sandbox, uuid))]
 
     story(tell, sandbox)
 

@@ -11,6 +11,7 @@ from airflow.exceptions import AirflowNotFoundException
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_bm.polling import poller
+from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sensors import BMCampaignSensor
 from tests.polling.waits import LISTS, active, end, events_of, finished, start, states, until, waiting
 
@@ -127,18 +128,17 @@ def test_a_secret_is_rotated(frozen, monkeypatch, wire, leak_guard, count):
 def test_a_connection_that_leads_elsewhere_is_followed_in_time(frozen, monkeypatch, wire):
     """Without any error of the old one."""
     monkeypatch.setattr(poller, "_CONNECTION_AGE", 0.0)
-    elsewhere = frozen.add_service()
-    frozen.add_client(frozen.client_id, frozen.client_secret, [frozen.service_uuid, elsewhere])
     (uuid,) = active(frozen, 1)
-    frozen.create(status="finished", service_uuid=elsewhere, uuid=uuid)
 
     async def main():
         (task,) = start(waiting(uuid))
         await until(lambda: len(wire.looks) >= 2)
-        connect(monkeypatch, frozen, schema=elsewhere)
+        monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", moved.connection_json())
         return await asyncio.wait_for(task, 5)
 
-    assert asyncio.run(main())["state"] == "done"
+    with Sandbox() as moved:
+        moved.create(status="finished", uuid=uuid)
+        assert asyncio.run(main())["state"] == "done"
 
 
 @pytest.mark.parametrize("broken", [None, "{", '{"conn_type": "bm", "extra": {"timeout": "soon"}}'])

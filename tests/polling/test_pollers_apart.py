@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_bm.operators import BMCreateCampaignOperator
+from airflow_provider_bm.polling import poller
 from airflow_provider_bm.sensors import BMCampaignSensor
 from tests.polling.waits import active, end, pollers, start, states, until, waiting
 
@@ -129,3 +130,49 @@ def test_a_trigger_row_holds_ids_and_times_only(frozen):
         "stop_on_kill": False,
     }
     assert json.loads(json.dumps(arguments)) == arguments
+
+
+@pytest.mark.parametrize("order", ["named first", "named last", "at once"])
+def test_the_connections_service_is_the_same_service(frozen, wire, order):
+    uuids = active(frozen, 4)
+    named = [waiting(uuid, service_uuid=frozen.service_uuid.upper()) for uuid in uuids[:2]]
+    unnamed = [waiting(uuid) for uuid in uuids[2:]]
+    first, last = (unnamed, named) if order == "named last" else (named, unnamed)
+
+    async def main():
+        tasks = start(*first)
+        if order != "at once":
+            await until(lambda: len(wire.looks) >= 2)
+        tasks += start(*last)
+        await until(lambda: len(pollers()) == 1 and len(wire.looks) >= 6)
+        before = len(wire.lists)
+        # Whoever comes later finds it at once, by either name.
+        tasks += start(waiting(uuids[0]), waiting(uuids[0], service_uuid=frozen.service_uuid))
+        await until(lambda: len(wire.lists) >= before + 3)
+        assert len(pollers()) == 1
+        assert set(wire.lists[-1].uuids) == {*uuids}
+        await end(tasks[0])
+        frozen.clock.advance(60)
+        return await asyncio.gather(*tasks[1:])
+
+    assert states(asyncio.run(main())) == ["done"] * 5
+    assert len({one.thread for one in wire.lists[-3:]}) == 1
+
+
+def test_a_wait_stays_with_the_service_that_it_began_with(frozen, monkeypatch):
+    """There its campaign is, whatever a person writes into the connection later."""
+    monkeypatch.setattr(poller, "_CONNECTION_AGE", 0.0)
+    other = frozen.add_service()
+    frozen.add_client(frozen.client_id, frozen.client_secret, [frozen.service_uuid, other])
+    (uuid,) = active(frozen, 1)
+
+    async def main():
+        tasks = start(waiting(uuid))
+        await until(lambda: len(frozen.requests("GET")) >= 2)
+        monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", json.dumps(frozen.connection() | {"schema": other}))
+        before = len(frozen.requests("GET"))
+        await until(lambda: len(frozen.requests("GET")) >= before + 3)
+        frozen.clock.advance(60)
+        return await asyncio.gather(*tasks)
+
+    assert states(asyncio.run(main())) == ["done"]

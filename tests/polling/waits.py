@@ -130,7 +130,8 @@ def rows(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
 
 
 def pollers() -> list[Any]:
-    return [poller for held in registry._pollers.values() for poller in held.values()]
+    """All there are; one may be known by several names."""
+    return [*{poller for held in registry._pollers.values() for poller in held.values()}]
 
 
 def poller_threads() -> list[threading.Thread]:
