@@ -33,13 +33,12 @@ def client_of(connection: Connection, service_uuid: str | None = None) -> BMClie
     return client_with(settings_of(connection, service_uuid))
 
 
-def client_with(settings: BMSettings, sleep: Callable[[float], None] | None = None) -> BMClient:
+def client_with(settings: BMSettings, **hooks: Callable[..., None]) -> BMClient:
     """A client that says that it is Airflow's.
 
-    :param sleep: waits between tries; None: as usual
+    :param hooks: ``sleep`` and ``check`` of :class:`.BMClient`
     """
-    waits = {} if sleep is None else {"sleep": sleep}
-    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"], **waits)
+    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"], **hooks)
 
 
 class BMHook(BaseHook):

@@ -137,7 +137,7 @@ class BMCampaignTrigger(BaseTrigger):
         with watching(waiter, self.bm_conn_id, self.service_uuid):
             verdict = await waiter.verdict(patience)
         if verdict is None:
-            return _event("timeout", f"The API does not answer. {watch.last_seen()}", watch)
+            return _event("timeout", f"It could not be looked at in time. {watch.last_seen()}", watch)
         if verdict.state == "waiting":
             return _event("timeout", watch.last_seen(), watch)
         return _event(verdict.state, verdict.reason, watch)

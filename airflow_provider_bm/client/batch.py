@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 from airflow_provider_bm.client.client import BMClient
@@ -17,6 +18,7 @@ from airflow_provider_bm.exceptions import (
     BMAuthError,
     BMBadRequestError,
     BMError,
+    BMForbiddenError,
     BMNotFoundError,
     BMRateLimitError,
     BMResponseError,
@@ -28,16 +30,19 @@ log = logging.getLogger(__name__)
 
 #: Characters of a URL that every proxy lets through.
 LONGEST_URL = 2000
-#: Answers in a row that lack most of what was asked for: then the filter is not known, or broken.
+#: Lists in a row that bring less than what must then be read by itself: then there is no point in them.
 _MOST_SHORT_ANSWERS = 2
-#: Seconds until a filter is tried again that only seemed not to be known: a list may just lag behind.
+#: Seconds until lists are tried again that only seemed to be pointless: they may just lag behind.
 _GIVEN_UP_FOR = 3600.0
 #: Single looks in a row that fail before the server is taken to be down.
 _MOST_FAILURES = 3
+#: Failed campaigns that are remembered, before those that nobody asks for any more are forgotten.
+_MOST_REMEMBERED = 1000
 #: What the page adds to a URL.
 _PAGE = "&page_number=000&page_size=000"
 
 Found = Mapping[str, Campaign | BMError]
+Fields = tuple[str, ...]
 
 
 class CampaignReader:
@@ -47,110 +52,151 @@ class CampaignReader:
     server that does not know the filter is not asked that way again. One reader belongs to one thread.
 
     :param client: the client to read with
-    :param check: called before each request; may raise to end the reading
     """
 
-    def __init__(self, client: BMClient, check: Callable[[], None]) -> None:
+    def __init__(self, client: BMClient) -> None:
         self._client = client
-        self._check = check
-        self._filter_again_at = 0.0
-        self._short_answers = 0
+        # By fields: lists may be too much for a server only if all messages are in them.
+        self._lists_again_at: dict[Fields, float] = {}
+        self._short_answers: dict[Fields, int] = {}
+        self._failed: set[str] = set()
 
-    def read(self, uuids: Sequence[str], fields: Sequence[str] = ()) -> Iterator[Found]:
+    def read(self, uuids: Iterable[str], fields: Fields = ()) -> Iterator[Found]:
         """Yield what was found, some campaigns at a time: each a campaign, or its own error.
 
-        :param uuids: campaigns, each once; those that failed the last time belong at the end, so that
-            they cannot keep others from being read
+        Those that failed the last time come last, so that they cannot keep others from being read.
+
+        :param uuids: campaigns, each once
         :param fields: optional parts: ``tasks``, ``messages``
         :raises BMError: one that is not about a single campaign; what was not yielded yet was not read
         """
+        uuids = sorted(uuids, key=self._failed.__contains__)
+        if len(self._failed) > _MOST_REMEMBERED:
+            self._failed.intersection_update(uuids)
         failures = 0
         for chunk in self._chunks(uuids, fields):
-            together = len(chunk) > 1 and time.monotonic() >= self._filter_again_at
-            found = self._ask(chunk, fields) if together else {}
+            together = len(chunk) > 1 and time.monotonic() >= self._lists_again_at.get(fields, 0.0)
+            found, refusal = self._ask(chunk, fields) if together else ({}, None)
             if found:
                 failures = 0
+                self._failed.difference_update(found)
                 yield found
             missing, alone = [uuid for uuid in chunk if uuid not in found], 0
             for uuid in missing:
                 one = self._get(uuid, fields)
-                failed = isinstance(one, BMError) and not one.permanent
-                failures = failures + 1 if failed else 0
-                if isinstance(one, BMError) and failures >= _MOST_FAILURES:
-                    raise one
+                if isinstance(one, BMError):
+                    failures = 0 if one.permanent else failures + 1
+                    forbidden = refusal is not None and isinstance(one, BMForbiddenError)
+                    if failures >= _MOST_FAILURES or forbidden:
+                        raise one
                 alone += isinstance(one, dict)
+                refusal = None
                 yield {uuid: one}
             if together:
-                self._judge(len(found), alone)
+                self._judge(len(found), alone, fields)
 
-    def find(self, listing: Listing) -> Iterator[Campaign]:
+    def find(self, listing: Listing) -> Iterator[Found]:
         """Yield all campaigns of a list, each checked to be one that was asked for.
 
         :raises BMResponseError: the server does not know a filter
         """
-        self._check()
-        for campaign in self._client.list_campaigns(filters=listing.filters, fields=listing.fields):
-            listing.check(campaign)
-            yield campaign
-            # The next one may be on the next page.
-            self._check()
+        broken: dict[str, BMError] = {}
 
-    def _chunks(self, uuids: Sequence[str], fields: Sequence[str]) -> Iterator[Sequence[str]]:
+        def note(row: Any, error: BMResponseError) -> None:
+            uuid = row.get("uuid") if isinstance(row, dict) else None
+            if isinstance(uuid, str):
+                broken[uuid.lower()] = error
+            log.warning("A row of a list is left out: %s", error)
+
+        rows = self._client.list_campaigns(filters=listing.filters, fields=listing.fields, broken=note)
+        for campaign in rows:
+            listing.check(campaign)
+            yield {campaign["uuid"]: campaign}
+        yield broken
+
+    def _chunks(self, uuids: Sequence[str], fields: Fields) -> Iterator[Sequence[str]]:
         base = len(f"{self._client.list_url}?{urlencode([('in(uuid)', ''), *fields_param(fields)])}{_PAGE}")
         size = max(1, (LONGEST_URL - base) // len(urlencode({"": "," + "0" * 36})))
         for start in range(0, len(uuids), size):
             yield uuids[start : start + size]
 
-    def _ask(self, chunk: Sequence[str], fields: Sequence[str]) -> dict[str, Campaign]:
-        """Campaigns of one list; fewer than asked for, if the server does not do as it should."""
+    def _ask(self, chunk: Sequence[str], fields: Fields) -> tuple[dict[str, Campaign], BMError | None]:
+        """Campaigns of one list; fewer than asked for, if the server does not do as it should.
+
+        :return: what was found, and why that is forbidden, if it is
+        """
         wanted, found = set(chunk), {}
-        self._check()
         try:
             rows = self._client.list_campaigns(
-                filters={"in(uuid)": list(chunk)}, fields=fields, page_size=len(chunk)
+                filters={"in(uuid)": list(chunk)},
+                fields=fields,
+                page_size=len(chunk),
+                broken=lambda _, error: log.warning("A row of a list is left out: %s", error),
             )
             for campaign in rows:
                 if campaign["uuid"] not in wanted:
                     # No further page: that would be the whole service, page by page.
-                    self._give_up(f"it sent campaign {campaign['uuid']}, which was not asked for")
+                    self._give_up(
+                        f"it does not know the filter in(uuid): it sent campaign {campaign['uuid']}", fields
+                    )
                     break
                 found[campaign["uuid"]] = campaign
                 if len(found) == len(wanted):
                     break
-                self._check()
-        except (BMBadRequestError, BMNotFoundError, BMServerError, BMResponseError, BMTimeoutError) as error:
-            # A list may be just too much to answer in time: campaigns with all their messages.
-            too_slow = isinstance(error, BMServerError) and error.status in (408, 504) and not error.of_token
-            if _of_the_server(error) and not too_slow:
+        except BMBadRequestError as error:
+            self._give_up(str(error), fields)
+        except BMNotFoundError as error:
+            # A list is not documented to say so (3.2), and it says nothing of any campaign.
+            what = f"There is no list of campaigns; is the Service UUID right? ({error})"
+            raise BMResponseError(what, error.status, permanent=True) from error
+        except BMForbiddenError as error:
+            # Perhaps of lists only.
+            self._give_up(str(error), fields, _GIVEN_UP_FOR)
+            return found, error
+        except (BMServerError, BMResponseError, BMTimeoutError) as error:
+            if _of_the_server(error) and not _too_much(error):
                 raise
-            if isinstance(error, BMBadRequestError):
-                self._give_up(str(error))
-            else:
-                log.warning("A list of %d campaigns failed; reading them one by one: %s", len(chunk), error)
-        return found
+            log.warning("A list of %d campaigns failed; reading them one by one: %s", len(chunk), error)
+        return found, None
 
-    def _get(self, uuid: str, fields: Sequence[str]) -> Campaign | BMError:
-        self._check()
+    def _get(self, uuid: str, fields: Fields) -> Campaign | BMError:
         try:
-            return self._client.get_campaign(uuid, fields=fields)
+            campaign = self._client.get_campaign(uuid, fields=fields)
         except (BMAPIError, BMResponseError) as error:
+            self._failed.add(uuid)
             if _of_the_server(error):
                 raise
             return error
+        except BMError:
+            self._failed.add(uuid)
+            raise
+        self._failed.discard(uuid)
+        return campaign
 
-    def _judge(self, together: int, alone: int) -> None:
+    def _judge(self, together: int, alone: int, fields: Fields) -> None:
         if alone <= together:
-            self._short_answers = 0
+            self._short_answers.pop(fields, None)
             return
-        self._short_answers += 1
-        if self._short_answers >= _MOST_SHORT_ANSWERS:
-            self._short_answers = 0
-            why = f"its lists lack campaigns that exist ({alone} of {together + alone})"
-            self._give_up(why, _GIVEN_UP_FOR)
+        self._short_answers[fields] = self._short_answers.get(fields, 0) + 1
+        if self._short_answers[fields] >= _MOST_SHORT_ANSWERS:
+            del self._short_answers[fields]
+            why = f"its lists lack campaigns that exist ({alone} of {together + alone}), or fail"
+            self._give_up(why, fields, _GIVEN_UP_FOR)
 
-    def _give_up(self, why: str, seconds: float = math.inf) -> None:
-        self._filter_again_at = max(self._filter_again_at, time.monotonic() + seconds)
-        log.warning("The server does not know the filter in(uuid); reading one campaign at a time: %s", why)
+    def _give_up(self, why: str, fields: Fields, seconds: float = math.inf) -> None:
+        again_at = max(self._lists_again_at.get(fields, 0.0), time.monotonic() + seconds)
+        self._lists_again_at[fields] = again_at
+        log.warning(
+            "The server cannot be asked for many campaigns at once%s; reading one at a time: %s",
+            f" (with {', '.join(fields)})" if fields else "",
+            why,
+        )
+
+
+def _too_much(error: BMError) -> bool:
+    """Whether a list may just be too much to answer in time: campaigns with all their messages."""
+    timed_out = isinstance(error, BMServerError) and error.status in (408, 504)
+    return timed_out and not error.of_token and getattr(error, "retry_after", None) is None
 
 
 def _of_the_server(error: BMError) -> bool:

@@ -40,6 +40,9 @@ from airflow_provider_bm.exceptions import (
 
 log = logging.getLogger(__name__)
 
+#: Pages of a list in a row that bring nothing new, where there should be more: then it has no end.
+_MOST_PAGES_IN_VAIN = 3
+
 
 class BMClient:
     """The Campaign API of one BM account (service).
@@ -51,6 +54,7 @@ class BMClient:
     :param settings: where the API is, and who calls it
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
     :param sleep: waits between tries
+    :param check: called before each request leaves; may raise, and nothing else is sent then
     """
 
     def __init__(
@@ -59,9 +63,10 @@ class BMClient:
         *,
         products: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
-        self._transport = Transport(settings, products=products, sleep=sleep)
+        self._transport = Transport(settings, products=products, sleep=sleep, check=check)
 
     @property
     def session(self) -> requests.Session:
@@ -100,6 +105,7 @@ class BMClient:
         fields: str | Sequence[str] = (),
         sort: str | Sequence[str] = (),
         page_size: int = PAGE_SIZE,
+        broken: Callable[[Any, BMResponseError], None] | None = None,
     ) -> Iterator[Campaign]:
         """Yield campaigns, page by page, each once (3.2).
 
@@ -109,6 +115,7 @@ class BMClient:
         :param fields: optional parts: ``tasks``, ``messages``
         :param sort: columns, ``-created_dt`` for descending
         :param page_size: rows to ask for in a request; the server may give fewer
+        :param broken: called with each row that is no campaign, and why; None: that is an error
         :raises BMPayloadError: a filter that no server would understand; raised by the call itself, not
             by the first ``next``
         """
@@ -119,15 +126,22 @@ class BMClient:
             raise BMPayloadError(
                 [Problem("page_size", page_size, "must be a whole number from 1")], "request"
             )
-        found = self._pages(self._path(), query, page_size)
+        found = self._pages(self._path(), query, page_size, broken)
         return found if status is None or isinstance(status, str) else _of_status(found, status)
 
-    def _pages(self, path: str, query: Params, page_size: int) -> Iterator[Campaign]:
-        number, seen = 1, set()
+    def _pages(
+        self,
+        path: str,
+        query: Params,
+        page_size: int,
+        broken: Callable[[Any, BMResponseError], None] | None,
+    ) -> Iterator[Campaign]:
+        number, nothing_new = 1, 0
+        seen: set[str] = set()
 
         def fetch() -> Page:
             params = [*query, ("page_number", str(number)), ("page_size", str(page_size))]
-            return page_of(self._call("GET", path, params), self._transport.scrub)
+            return page_of(self._call("GET", path, params), self._transport.scrub, broken)
 
         while True:
             page = self._transport.repeat(fetch)
@@ -135,6 +149,7 @@ class BMClient:
                 raise BMResponseError(f"GET {path} was asked for page {number} and gave page {page.number}")
             if not page.campaigns and number < page.total_pages:
                 raise BMResponseError(f"GET {path} gave nothing on page {number} of {page.total_pages}")
+            before = len(seen)
             for campaign in page.campaigns:
                 # A campaign that is made or deleted meanwhile shifts the rest by a row.
                 if campaign["uuid"] not in seen:
@@ -142,6 +157,12 @@ class BMClient:
                     yield campaign
             if number >= page.total_pages:
                 return
+            nothing_new = 0 if len(seen) > before else nothing_new + 1
+            if nothing_new >= _MOST_PAGES_IN_VAIN:
+                raise BMResponseError(
+                    f"GET {path} gave nothing new on {nothing_new} pages in a row, up to page {number} of "
+                    f"{page.total_pages}: it does not seem to know page_number"
+                )
             number += 1
             # Page 2 of 50 is not page 2 of 100: go on with the size that the server really uses.
             page_size = page.per_page or page_size

@@ -88,6 +88,8 @@ def _number(value: Any) -> float | None:
     """A number, or a time as one; None if it is neither."""
     try:
         return float(value)
+    except OverflowError:
+        return None
     except (TypeError, ValueError):
         return _moment(value)
 

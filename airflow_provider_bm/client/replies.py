@@ -52,10 +52,18 @@ def data_of(reply: Reply, scrub: Callable[[str], str] = str) -> Any:
 
     :param scrub: takes secrets out of a text, in case that a server sends one back
     :raises BMAPIError: the server refused or failed (4.10, 4.11)
-    :raises BMResponseError: a redirect, or a body that is not JSON
+    :raises BMResponseError: a redirect, a body that is not JSON, or a web page that says 404
     """
     if 200 <= reply.status < 300:
         return _json(reply, scrub) if reply.body else None
+    if reply.status == 404 and _is_html(reply):
+        # The API says so in JSON. A gateway's page does not mean that a campaign is gone.
+        raise BMResponseError(
+            f"{reply.call} was answered with HTTP 404 and a web page, which is not the API's answer: "
+            f"{_excerpt(reply.body, scrub)}. If it stays so, check Platform domain and api_url of the "
+            "connection.",
+            reply.status,
+        )
     if 300 <= reply.status < 400:
         raise BMResponseError(
             f"{reply.call} was redirected (HTTP {reply.status}) to "
@@ -109,8 +117,15 @@ def campaign_of(reply: Reply, uuid: str | None = None, scrub: Callable[[str], st
     return campaign
 
 
-def page_of(reply: Reply, scrub: Callable[[str], str] = str) -> Page:
-    """A page of the list (4.6)."""
+def page_of(
+    reply: Reply,
+    scrub: Callable[[str], str] = str,
+    broken: Callable[[Any, BMResponseError], None] | None = None,
+) -> Page:
+    """A page of the list (4.6).
+
+    :param broken: called with each row that is no campaign, and why; None: that is an error
+    """
     data = data_of(reply, scrub)
     rows = data.get("data") if isinstance(data, dict) else None
     meta = data.get("meta") if isinstance(data, dict) else None
@@ -122,7 +137,15 @@ def page_of(reply: Reply, scrub: Callable[[str], str] = str) -> Page:
     if number is None or per_page is None or pages is None:
         what = "has no meta.pagination with currentPage, perPage and totalPages"
         raise _unexpected(reply, what, meta, scrub)
-    return Page([_campaign(row, reply, scrub) for row in rows], number, per_page, pages)
+    campaigns = []
+    for row in rows:
+        try:
+            campaigns.append(_campaign(row, reply, scrub))
+        except BMResponseError as error:
+            if broken is None:
+                raise
+            broken(row, error)
+    return Page(campaigns, number, per_page, pages)
 
 
 def _count(value: Any) -> int | None:
@@ -188,6 +211,10 @@ def _error(reply: Reply, scrub: Callable[[str], str]) -> BMAPIError:
         ],
         retry_after=retry_after(reply.headers.get("Retry-After")),
     )
+
+
+def _is_html(reply: Reply) -> bool:
+    return reply.body.lstrip()[:1] == b"<" or "html" in reply.headers.get("Content-Type", "").lower()
 
 
 def _excerpt(body: bytes, scrub: Callable[[str], str]) -> str:

@@ -31,12 +31,20 @@ class BMSession(requests.Session):
     no redirect, repeats nothing else, and always has a time-out.
 
     :param token: returns a token; called with the refused one after a 401
+    :param check: called before each request leaves; may raise
     """
 
-    def __init__(self, settings: BMSettings, user_agent: str, token: Callable[[str | None], str]) -> None:
+    def __init__(
+        self,
+        settings: BMSettings,
+        user_agent: str,
+        token: Callable[[str | None], str],
+        check: Callable[[], None],
+    ) -> None:
         super().__init__()
         self._settings = settings
         self._token = token
+        self._check = check
         self._origin = origin(settings.api_url)
         self.auth = self._authorize
         self.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
@@ -59,6 +67,7 @@ class BMSession(requests.Session):
             kwargs = {**self.merge_environment_settings(request.url, {}, None, None, None), **kwargs}
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._settings.timeouts
+        self._check()
         response = super().send(request, **kwargs)
         authorization = request.headers.get("Authorization")
         if response.status_code != 401 or not authorization or origin(request.url) != self._origin:
@@ -80,6 +89,7 @@ class BMSession(requests.Session):
                 f"{request.method} {urlsplit(request.url).path!s}: the token was refused, and a new one took "
                 "too long to come; the request was not sent again."
             )
+        self._check()
         return super().send(again, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> None:

@@ -41,6 +41,7 @@ class Transport:
 
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
     :param sleep: waits between tries
+    :param check: called before each request leaves; may raise, and nothing else is sent then
     """
 
     def __init__(
@@ -49,10 +50,11 @@ class Transport:
         *,
         products: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self._sleep = sleep
-        self.session = BMSession(settings, user_agent(*products), self.token)
+        self.session = BMSession(settings, user_agent(*products), self.token, check)
 
     @property
     def _tokens(self) -> TokenCache:

@@ -16,8 +16,10 @@ from typing import Any, NoReturn, TypeVar
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
+from airflow_provider_bm.exceptions import BMError, BMRateLimitError
 from airflow_provider_bm.polling.rounds import Ended, News, Rounds, Stop
 from airflow_provider_bm.polling.watcher import Watcher
+from airflow_provider_bm.waiting import TOLERATED_FAILURES
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -34,6 +36,8 @@ _MOST_DOUBLINGS = 60
 _LAST_LOOKS = 5.0
 #: Seconds after which the Airflow connection is looked at again: a person may have changed it.
 _CONNECTION_AGE = 600.0
+#: Seconds that Airflow may take to hand it out.
+_LONGEST_READ = 60.0
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -43,7 +47,7 @@ class Poller:
     Lives on one event loop, from the first watcher to the last, and never blocks it.
 
     :param settings: reads the connection; awaited on the loop
-    :param connect: makes a client of it; waits between tries with the function that it is given
+    :param connect: makes a client of it, with ``sleep`` and ``check`` as :class:`.BMClient` has them
     :param known_as: told the service, once it is known; gives the poller that looks there, be it this one
     :param ended: called when the last watcher has left
     """
@@ -51,7 +55,7 @@ class Poller:
     def __init__(
         self,
         settings: Callable[[], Awaitable[BMSettings]],
-        connect: Callable[[BMSettings, Callable[[float], None]], BMClient],
+        connect: Callable[..., BMClient],
         *,
         known_as: Callable[[str | None], Poller],
         ended: Callable[[], object],
@@ -60,13 +64,15 @@ class Poller:
         self._loop = asyncio.get_running_loop()
         self._watchers: dict[Watcher, None] = {}
         self._rounds: Rounds | None = None
-        self._read_at = 0.0
+        self._read_at, self._read_in_vain = 0.0, 0
         self._shortest, self._earliest = math.inf, _NEVER
         self._failures = 0
         self._asked_to_wait = 0.0
         self._jitter = _draw()
         # Whoever joins has just looked. A round of last looks does not put off the next one for all.
         self._looked_at = self._all_looked_at = time.monotonic()
+        #: The interval that was kept to in the last round for all: the next one is never closer.
+        self._kept = 0.0
         self._stop = Stop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bm-poller")
         self._changed = asyncio.Event()
@@ -97,7 +103,7 @@ class Poller:
     async def _run(self) -> None:
         while True:
             await self._pause()
-            for_all = self._failures > 0 or time.monotonic() >= self._all_looked_at + self._interval
+            for_all = self._failures > 0 or time.monotonic() >= self._next_for_all()
             watchers = self._due(for_all=for_all)
             error: Exception | None
             try:
@@ -109,9 +115,12 @@ class Poller:
             # If some were read, the server is there: others may fail for ever, and must not slow them down.
             in_vain = len(unread) == len(watchers)
             self._failures = 0 if error is None else self._failures + 1 if in_vain else 1
-            self._asked_to_wait = min(getattr(error, "retry_after", None) or 0.0, _LONGEST_RETRY_AFTER)
+            # A rate limit is for all; else it may be the affair of one campaign.
+            asked = getattr(error, "retry_after", None) if in_vain or _is_rate_limit(error) else None
+            self._asked_to_wait = min(asked or 0.0, _LONGEST_RETRY_AFTER)
             self._looked_at = time.monotonic()
             if for_all:
+                self._kept = self._interval
                 self._jitter, self._all_looked_at = _draw(), self._looked_at
 
     async def _pause(self) -> None:
@@ -141,7 +150,12 @@ class Poller:
             return self._looked_at + max(back_off, self._asked_to_wait)
         together = min(_LAST_LOOKS, interval)
         last_looks = time.monotonic() + (self._earliest - datetime.now(UTC)).total_seconds() + together
-        return max(self._looked_at + together, min(self._all_looked_at + interval, last_looks))
+        return max(self._looked_at + together, min(self._next_for_all(), last_looks))
+
+    def _next_for_all(self) -> float:
+        # Who was left out, since others looked more often, is not late once these have left.
+        due = min((_due_at(watcher, self._jitter) for watcher in self._watchers), default=math.inf)
+        return min(self._all_looked_at + self._interval, max(due, self._all_looked_at + self._kept))
 
     def _due(self, *, for_all: bool) -> list[Watcher]:
         """Whom to look for in this round.
@@ -153,8 +167,7 @@ class Poller:
         def is_due(watcher: Watcher) -> bool:
             if watcher.overdue():
                 return True
-            looked_at = watcher.joined_at if watcher.looked_at is None else watcher.looked_at
-            return for_all and looked_at + watcher.interval * (1.0 + _JITTER) <= next_round
+            return for_all and _due_at(watcher, 1.0 + _JITTER) <= next_round
 
         return [watcher for watcher in self._watchers if is_due(watcher)]
 
@@ -165,8 +178,13 @@ class Poller:
         """
         try:
             rounds = await self._connected(again=self._failures > 0)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is theirs
-            self._tell([(watcher, error) for watcher in self._watchers])
+        except Exception as error:
+            self._read_in_vain += 1
+            if isinstance(error, BMError) or self._read_in_vain > TOLERATED_FAILURES:
+                self._tell([(watcher, error) for watcher in self._watchers])
+            else:
+                # Airflow's API server, say, is being restarted: whoever waits has looked before.
+                log.warning("The connection could not be read; trying again", exc_info=True)
             return watchers, error
         unread, failure = await self._in_thread(rounds.look, watchers)
         if failure is not None and failure.permanent:
@@ -187,13 +205,14 @@ class Poller:
         if self._rounds is not None and not again and time.monotonic() < self._read_at + _CONNECTION_AGE:
             return self._rounds
         try:
-            settings = await self._settings()
+            async with asyncio.timeout(_LONGEST_READ):
+                settings = await self._settings()
         except Exception:
             if self._rounds is None:
                 raise
             log.warning("The connection could not be read again; going on with what it was", exc_info=True)
             return self._rounds
-        self._read_at = time.monotonic()
+        self._read_at, self._read_in_vain = time.monotonic(), 0
         if self._rounds is None:
             there = self._known_as(settings.service_uuid)
             if there is not self:
@@ -204,7 +223,8 @@ class Poller:
         if self._rounds is None or settings != self._rounds.client.settings:
             if self._rounds is not None:
                 self._thread.submit(self._rounds.client.close)
-            self._rounds = Rounds(self._connect(settings, self._stop.sleep), self._stop, self._from_thread)
+            client = self._connect(settings, sleep=self._stop.sleep, check=self._stop.check)
+            self._rounds = Rounds(client, self._from_thread)
         return self._rounds
 
     async def _hand_over(self, other: Poller) -> NoReturn:
@@ -228,6 +248,19 @@ class Poller:
     def _tell(news: News) -> None:
         for watcher, told in news:
             watcher.tell(told)
+
+
+def _due_at(watcher: Watcher, stretch: float) -> float:
+    """When its next look is due.
+
+    :param stretch: how much longer than its interval it may take
+    """
+    last = watcher.joined_at if watcher.looked_at is None else watcher.looked_at
+    return last + watcher.interval * stretch
+
+
+def _is_rate_limit(error: Exception | None) -> bool:
+    return isinstance(error, BMRateLimitError)
 
 
 def _draw() -> float:

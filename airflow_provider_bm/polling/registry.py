@@ -25,23 +25,23 @@ def watching(
     *,
     key: Key,
     settings: Callable[[], Awaitable[BMSettings]],
-    connect: Callable[[BMSettings, Callable[[float], None]], BMClient],
+    connect: Callable[..., BMClient],
 ) -> Iterator[None]:
     """Let the poller of a connection and service look for a watcher, as long as this lasts.
 
     :param key: the connection and service
     :param settings: reads the connection; used by whoever comes first
-    :param connect: makes a client of it, which waits between tries with the function that it is given
+    :param connect: makes a client of it, with ``sleep`` and ``check`` as :class:`.BMClient` has them
     """
     pollers = _pollers.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     poller = pollers.get(key)
     if poller is None:
 
         def known_as(service_uuid: str | None) -> Poller:
-            # The service that a connection leads to may have a poller already, which was asked for by name.
-            there = pollers.setdefault((key[0], service_uuid), made)
-            pollers[key] = there
-            return there
+            # Whoever comes later without naming a service gets the one that the connection leads to then.
+            if service_uuid != key[1]:
+                pollers.pop(key, None)
+            return pollers.setdefault((key[0], service_uuid), made)
 
         def ended() -> None:
             for name in [name for name, held in pollers.items() if held is made]:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.batch import CampaignReader
 from airflow_provider_bm.client.listing import Listing
-from airflow_provider_bm.exceptions import BMBadRequestError, BMError, BMNotFoundError, BMResponseError
+from airflow_provider_bm.exceptions import (
+    BMAPIError,
+    BMBadRequestError,
+    BMConflictError,
+    BMError,
+    BMForbiddenError,
+    BMNotFoundError,
+    BMRateLimitError,
+    BMResponseError,
+)
 from airflow_provider_bm.polling.watcher import Found, Watcher
 
+log = logging.getLogger(__name__)
+
 News = list[tuple[Watcher, Any]]
+#: What those have in common whose campaigns can be read together: a list, or None; and optional parts.
+Question = tuple[Listing | None, tuple[str, ...]]
 
 
 class Ended(Exception):  # noqa: N818 - it is no error
@@ -46,14 +60,16 @@ class Stop:
 class Rounds:
     """Looks for watchers through one client. Belongs to one thread.
 
+    :param client: checks :class:`Stop` before each request
     :param tell: hands news over to the event loop
     """
 
-    def __init__(self, client: BMClient, stop: Stop, tell: Callable[[News], None]) -> None:
+    def __init__(self, client: BMClient, tell: Callable[[News], None]) -> None:
         self.client = client
-        self._reader = CampaignReader(client, stop.check)
+        self._reader = CampaignReader(client)
         self._tell = tell
         self._asked_at = datetime.now(UTC)
+        self._failed: set[Question] = set()
 
     def look(self, watchers: Iterable[Watcher]) -> tuple[list[Watcher], BMError | None]:
         """Look once for each watcher.
@@ -61,32 +77,51 @@ class Rounds:
         :return: those for whom nothing could be read, and why
         """
         self._asked_at = datetime.now(UTC)
-        # Who failed the last time comes last, who was seen least recently first: nobody is starved.
-        unread = dict.fromkeys(sorted(watchers, key=lambda one: (one.failed, one.looked_at or 0.0)))
-        by_list, by_fields = defaultdict(list), defaultdict(list)
+        # Last looks first; then who was answered least recently: nobody is starved if a round ends early.
+        unread = dict.fromkeys(sorted(watchers, key=lambda one: (not one.overdue(), one.answered_at)))
+        groups: dict[Question, list[Watcher]] = defaultdict(list)
         for watcher in unread:
-            if watcher.listing is not None:
-                by_list[watcher.listing].append(watcher)
-            else:
-                by_fields[watcher.fields].append(watcher)
+            groups[watcher.listing, watcher.fields].append(watcher)
         try:
-            for fields, group in by_fields.items():
-                self._look_by_uuid(fields, group, unread)
-            for listing, group in by_list.items():
-                self._look_by_list(listing, group, unread)
+            # What has ended a round comes last in the next.
+            for question in sorted(groups, key=self._failed.__contains__):
+                self._look_for_group(question, groups[question], unread)
         except BMError as error:
             return list(unread), error
         except Ended:
             return [], None
+        finally:
+            self._failed &= groups.keys()
         return [], None
 
-    def fail(self, watchers: Sequence[Watcher], error: BMError) -> None:
-        """Tell watchers why nothing could be read.
+    def fail(self, watchers: Iterable[Watcher], error: BMError) -> None:
+        """Tell watchers why nothing could be read."""
+        self._hand_out((watcher, error) for watcher in watchers)
 
-        :param watchers: in the order in which they would have been looked for
-        """
-        # It may be the fault of what was asked for first: the next time, that comes last.
-        self._hand_out((watcher, error) for watcher in reversed(watchers))
+    def _look_for_group(self, question: Question, group: list[Watcher], unread: dict[Watcher, None]) -> None:
+        listing, fields = question
+        self._failed.discard(question)
+        try:
+            if listing is None:
+                self._look_by_uuid(fields, group, unread)
+            else:
+                self._look_by_list(listing, group, unread)
+        except Ended:
+            raise
+        except BMRateLimitError:
+            # It says nothing of what was asked for.
+            raise
+        except BMError:
+            self._failed.add(question)
+            raise
+        except Exception as unforeseen:
+            # It is theirs, and not the others'.
+            log.exception("Looks at %d campaigns have failed", len(group))
+            self._failed.add(question)
+            left = [watcher for watcher in group if watcher in unread]
+            for watcher in left:
+                del unread[watcher]
+            self._tell([(watcher, unforeseen) for watcher in left])
 
     def _look_by_uuid(
         self, fields: tuple[str, ...], group: list[Watcher], unread: dict[Watcher, None]
@@ -95,7 +130,7 @@ class Rounds:
         for watcher in group:
             for uuid in watcher.wanted():
                 watchers[uuid].append(watcher)
-        for found in self._reader.read(list(watchers), fields):
+        for found in self._reader.read(watchers, fields):
             read = [(watcher, {uuid: one}) for uuid, one in found.items() for watcher in watchers[uuid]]
             for watcher, _ in read:
                 unread.pop(watcher, None)
@@ -104,17 +139,20 @@ class Rounds:
 
     def _look_by_list(self, listing: Listing, group: list[Watcher], unread: dict[Watcher, None]) -> None:
         found: dict[str, Any] = {}
+        failure = None
         try:
-            for campaign in self._reader.find(listing):
-                found[campaign["uuid"]] = campaign
-        except (BMBadRequestError, BMResponseError) as error:
-            # It is about what they ask for: the others go on.
+            for some in self._reader.find(listing):
+                found.update(some)
+        except (BMAPIError, BMResponseError) as error:
+            if not _is_of_the_list(error):
+                raise
+            # The others go on.
             for watcher in group:
                 unread.pop(watcher, None)
+            self._failed.add((listing, listing.fields))
             self.fail(group, error)
             return
         wanted: set[str] = set().union(*(watcher.wanted() for watcher in group))
-        failure = None
         try:
             for some in self._reader.read(sorted(wanted - set(found)), listing.fields):
                 found.update(some)
@@ -133,7 +171,8 @@ class Rounds:
         news: News = []
         for watcher, found in read:
             watcher.looked_at, watcher.asked_at = time.monotonic(), self._asked_at
-            watcher.failed = isinstance(found, BMError) or any(map(_failed, found.values()))
+            if not isinstance(found, BMError):
+                watcher.answered_at = watcher.looked_at
             try:
                 told = watcher.context.run(watcher.take, found)
             except Exception as error:  # noqa: BLE001 - it is this watcher's, and not the others'
@@ -144,5 +183,7 @@ class Rounds:
             self._tell(news)
 
 
-def _failed(one: dict[str, Any] | BMError) -> bool:
-    return isinstance(one, BMError) and not isinstance(one, BMNotFoundError)
+def _is_of_the_list(error: BMError) -> bool:
+    """Whether an error is about what was asked for, and not about the server or who asks."""
+    kinds = (BMBadRequestError, BMForbiddenError, BMNotFoundError, BMConflictError, BMResponseError)
+    return isinstance(error, kinds) and not error.of_token

@@ -40,14 +40,15 @@ class Watcher(ABC):
     ) -> None:
         self.interval = max(SHORTEST_INTERVAL, interval)
         self.deadline = deadline
-        self.fields = fields
+        self.fields = tuple(sorted({*fields}))
         #: Logs of a look belong to whoever watches.
         self.context = contextvars.copy_context()
         self.joined_at = time.monotonic()
         self.looked_at: float | None = None
         #: When the look was begun whose answer is taken; None before the first.
         self.asked_at: datetime | None = None
-        self.failed = False
+        #: When a look has brought an answer; before the first, when it joined.
+        self.answered_at = self.joined_at
 
     @abstractmethod
     def wanted(self) -> frozenset[str]:

@@ -162,7 +162,8 @@ def https(tmp_path) -> Iterator[tuple[str, Path]]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_DELETE(self) -> None:
-            self.send_error(404)
+            self.send_response(204)
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass

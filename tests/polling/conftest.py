@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import requests
 
 from airflow_provider_bm.client import retry
 from airflow_provider_bm.polling import poller, watcher
+from airflow_provider_bm.polling.service import watching
+from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.sandbox import Sandbox
 from tests.polling.waits import INTERVAL, Sent, Wire, eventually, poller_threads, pollers
 
@@ -49,3 +52,29 @@ def frozen(sandbox: Sandbox) -> Sandbox:
     """A sandbox in which campaigns stay active until its clock is advanced."""
     sandbox.clock.freeze()
     return sandbox
+
+
+@pytest.fixture
+def alter(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Sent, requests.Response], None]], None]:
+    """Change replies on their way: what a server would say that no sandbox says."""
+
+    def alter(change: Callable[[Sent, requests.Response], None]) -> None:
+        send = requests.Session.send
+
+        def changed(
+            self: requests.Session, request: requests.PreparedRequest, **kwargs: Any
+        ) -> requests.Response:
+            reply = send(self, request, **kwargs)
+            sent = Sent(str(request.method), str(request.url), threading.current_thread(), time.monotonic())
+            change(sent, reply)
+            return reply
+
+        monkeypatch.setattr(requests.Session, "send", changed)
+
+    return alter
+
+
+@pytest.fixture
+def observe() -> Callable[[Watcher], contextlib.AbstractContextManager[None]]:
+    """Let a watcher of one's own take part."""
+    return lambda watcher: watching(watcher, "bm_default", None)

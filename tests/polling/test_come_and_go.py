@@ -91,6 +91,29 @@ def test_cancelled_in_a_request_it_ends_with_the_reply(frozen, wire, effect):
     assert len(wire.looks) == 1
 
 
+@pytest.mark.parametrize("on_its_way", ["the token", "a look whose token is refused"])
+def test_cancelled_beside_the_token_it_sends_nothing_else(frozen, wire, on_its_way):
+    uuids = active(frozen, 2)
+
+    async def main():
+        if on_its_way == "the token":
+            frozen.fault(method="POST", path="access-token", delay=0.3)
+        tasks = start(*map(waiting, uuids))
+        await until(lambda: wire)
+        if on_its_way != "the token":
+            await until(lambda: wire.looks)
+            looks = len(wire.looks)
+            frozen.fault(method="GET", path=LISTS, delay=0.3, revoke_token=True)
+            await until(lambda: len(wire.looks) > looks)
+            await asyncio.sleep(0.1)
+        sent = len(wire)
+        await end(*tasks)
+        await asyncio.sleep(0.6)
+        assert len(wire) == sent
+
+    asyncio.run(main())
+
+
 def test_cancelled_between_pages_it_reads_no_further(frozen, wire, monkeypatch):
     monkeypatch.setattr(listing, "MAX_PAGE_SIZE", 1)
     uuids = active(frozen, 4)

@@ -57,17 +57,19 @@ def test_no_url_is_too_long_wherever_the_api_is(fields):
             client_secret="not-a-real-secret",
             service_uuid=str(uuid.uuid4()),
         )
-        client = BMClient(settings)
+        lists = []
+
+        def check(lists=lists):
+            if any(each.called for each in lists):
+                raise EnoughError
+
+        client = BMClient(settings, check=check)
         with requests_mock.Mocker() as mock:
             mock.post(settings.token_url, json={"access_token": "not-a-real-token"})
             asked = mock.get(requests_mock.ANY, status_code=400)
-
-            def check(asked=asked):
-                if asked.called:
-                    raise EnoughError
-
+            lists.append(asked)
             with pytest.raises(EnoughError):
-                next(CampaignReader(client, check).read(uuids, fields))
+                next(CampaignReader(client).read(uuids, fields))
         client.close()
         # As long as a page number of three digits would make it.
         assert len(asked.last_request.url) + 2 <= LONGEST_URL
@@ -86,6 +88,15 @@ def test_each_gets_the_fields_it_asked_for(sandbox, wire):
         None: sorted(plain),
         "messages": sorted(full),
     }
+
+
+def test_fields_are_the_same_in_any_order(sandbox, wire):
+    uuids = finished(sandbox, 3)
+    for fields in (["tasks", "messages"], ["messages", "tasks", "tasks"]):
+        wire.clear()
+        several = [waiting(uuid, fields=each) for uuid in uuids for each in (fields, ["messages", "tasks"])]
+        assert states(events_of(*several)) == ["done"] * 6
+        assert len(wire.looks) == 1
 
 
 def test_one_alone_is_asked_for_by_itself(sandbox, wire):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import pytest
 
 from airflow_provider_bm import triggers
 from airflow_provider_bm.polling import poller, watcher
-from tests.polling.waits import LISTS, active, end, events_of, start, states, until, waiting
+from tests.polling.waits import INTERVAL, LISTS, active, end, events_of, start, states, until, waiting
 
 
 def after(seconds):
@@ -75,6 +76,36 @@ def test_nobody_waits_longer_than_asked_since_others_are_hastier(frozen, wire):
     asyncio.run(main())
     asked = [patient in one.uuids for one in wire.looks]
     assert all(asked[:5])
+
+
+def test_who_was_left_out_is_not_late_when_the_hasty_have_left(frozen, wire):
+    patient, hasty = active(frozen, 2)
+
+    async def main():
+        tasks = start(waiting(patient, poke_interval=1.2), waiting(hasty, poke_interval=0.3))
+        began = time.monotonic()
+        await until(lambda: len(looks_at(wire, hasty)) >= 3)
+        await end(tasks[1])
+        await until(lambda: looks_at(wire, patient))
+        await end(tasks[0])
+        return time.monotonic() - began
+
+    assert asyncio.run(main()) < 1.2 * 1.1 + 0.3
+    assert min(wire.gaps()) >= 0.3
+
+
+def test_rounds_are_not_all_the_same_time_apart(frozen, wire, monkeypatch):
+    """So that many pollers do not ask at once."""
+    monkeypatch.setattr(poller, "_JITTER", 20.0)
+    (uuid,) = active(frozen, 1)
+
+    async def main():
+        tasks = start(waiting(uuid))
+        await until(lambda: len(wire.looks) >= 10)
+        await end(*tasks)
+
+    asyncio.run(main())
+    assert max(wire.gaps()) - min(wire.gaps()) > 4 * INTERVAL
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan")])
@@ -222,7 +253,7 @@ def test_the_api_does_not_answer(frozen, monkeypatch):
     frozen.fault(method="GET", path=LISTS, delay=0.8)
     events = events_of(*(waiting(uuid, deadline=after(0.2)) for uuid in uuids))
     assert states(events) == ["timeout"] * 2
-    assert all("The API does not answer. It was never seen." in event["reason"] for event in events)
+    assert all("It could not be looked at in time. It was never seen." in event["reason"] for event in events)
 
 
 def test_a_failing_last_look_is_a_time_out(frozen):

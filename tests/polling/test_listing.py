@@ -159,7 +159,7 @@ def test_the_same_is_one_key():
 def find(**arguments):
     client = BMHook().client
     try:
-        return [one["uuid"] for one in CampaignReader(client, lambda: None).find(Listing.of(**arguments))]
+        return [uuid for some in CampaignReader(client).find(Listing.of(**arguments)) for uuid in some]
     finally:
         client.close()
 

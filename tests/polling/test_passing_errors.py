@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_bm import waiting as waiting_module
 from airflow_provider_bm.client import retry
-from airflow_provider_bm.polling import poller
+from airflow_provider_bm.polling import poller, service
 from airflow_provider_bm.waiting import TOLERATED_FAILURES
 from tests.polling.waits import (
     INTERVAL,
@@ -187,6 +187,45 @@ def test_retry_after_a_year_is_not_kept_to(frozen, monkeypatch):
     uuids = active(frozen, 2)
     frozen.fault(method="GET", path=LISTS, status=429, headers={"Retry-After": "31536000"})
     frozen.clock.advance(60)
+    assert states(events_of(*map(waiting, uuids))) == ["done"] * 2
+
+
+def test_a_gateways_404_does_not_make_campaigns_missing(frozen, wire):
+    uuids = active(frozen, 4)
+    frozen.fault(method="GET", path="/campaigns", times=12, status=404, html=True)
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        await until(lambda: len(wire.looks) > 14)
+        frozen.clock.advance(60)
+        return await asyncio.gather(*tasks)
+
+    assert states(asyncio.run(main())) == ["done"] * 4
+
+
+def test_a_connection_that_cannot_be_read_at_once(frozen, monkeypatch):
+    """Airflow's API server may just be starting; whoever waits in a trigger has looked before."""
+    uuids, right, tries = finished(frozen, 2), service.get_async_connection, iter(range(100))
+
+    async def restarting(conn_id):
+        if next(tries) < 3:
+            raise ConnectionError("the API server is restarting")
+        return await right(conn_id)
+
+    monkeypatch.setattr(service, "get_async_connection", restarting)
+    assert states(events_of(*map(waiting, uuids))) == ["done"] * 2
+
+
+def test_a_connection_that_is_not_handed_out(frozen, monkeypatch):
+    monkeypatch.setattr(poller, "_LONGEST_READ", 0.05)
+    uuids, right, tries = finished(frozen, 2), service.get_async_connection, iter(range(100))
+
+    async def hanging(conn_id):
+        if next(tries) < 2:
+            await asyncio.sleep(1000)
+        return await right(conn_id)
+
+    monkeypatch.setattr(service, "get_async_connection", hanging)
     assert states(events_of(*map(waiting, uuids))) == ["done"] * 2
 
 

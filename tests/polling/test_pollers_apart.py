@@ -159,6 +159,24 @@ def test_the_connections_service_is_the_same_service(frozen, wire, order):
     assert len({one.thread for one in wire.lists[-3:]}) == 1
 
 
+def test_who_comes_after_the_connection_has_moved_looks_where_it_leads(frozen, monkeypatch):
+    other = frozen.add_service()
+    frozen.add_client(frozen.client_id, frozen.client_secret, [frozen.service_uuid, other])
+    (here,) = active(frozen, 1)
+    there = frozen.create(status="finished", service_uuid=other)["uuid"]
+
+    async def main():
+        tasks = start(waiting(here))
+        await until(lambda: len(frozen.requests("GET")) >= 2)
+        monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", json.dumps(frozen.connection() | {"schema": other}))
+        (event,) = await asyncio.gather(*start(waiting(there)))
+        assert not tasks[0].done()
+        await end(*tasks)
+        return event
+
+    assert asyncio.run(main())["state"] == "done"
+
+
 def test_a_wait_stays_with_the_service_that_it_began_with(frozen, monkeypatch):
     """There its campaign is, whatever a person writes into the connection later."""
     monkeypatch.setattr(poller, "_CONNECTION_AGE", 0.0)
