@@ -43,6 +43,7 @@ def made(cls: type, arguments: dict[str, object]) -> dict[str, str]:
 def test_the_short_way_leads_to_the_same_task(cls, monkeypatch):
     quick = made(cls, TASKS[cls])
     monkeypatch.delattr(BMTask, "__setattr__")
+    monkeypatch.delattr(BMTask, "_set_xcomargs_dependencies")
 
     assert quick == made(cls, TASKS[cls])
 
@@ -77,3 +78,15 @@ def test_an_xcom_set_later_makes_a_dependency():
         send.template = read.output
 
     assert send.upstream_task_ids == {"read"}
+
+
+def test_an_xcom_makes_a_dependency_wherever_it_is():
+    with DAG("deep", schedule=None):
+        read = BMGetCampaignOperator(task_id="read", campaign_uuid=UUID)
+        lists = BMGetCampaignOperator(task_id="lists", campaign_uuid=UUID)
+        arguments = SMS | {"template": read.output, "recipient_lists": [UUID, lists.output["uuid"]]}
+        send = BMCreateCampaignOperator(task_id="send", **arguments)
+        wait = BMCampaignSensor(task_id="wait", campaign_uuid=send.output)
+
+    assert send.upstream_task_ids == {"read", "lists"}
+    assert wait.upstream_task_ids == {"send"}
