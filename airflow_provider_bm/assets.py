@@ -90,5 +90,6 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
     # Somebody may have taken a connection's URI, which holds secrets.
-    shown = f"{uri.scheme}://{uri.netloc.rpartition('@')[2]}{uri.path}"
+    secret = any(sign in part for sign in ":@" for part in (uri.netloc, uri.path, uri.query, uri.fragment))
+    shown = f"{uri.scheme}://…" if secret else f"{uri.scheme}://{uri.netloc}{uri.path}"
     raise BMPayloadError([Problem("uri", shown, _WANTED)], "asset URI")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
+import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterable, Sequence
 from contextlib import aclosing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -21,7 +23,7 @@ from airflow_provider_bm.exceptions import BMPayloadError, Problem
 if TYPE_CHECKING:
     from airflow_provider_bm.client.query import Filters
     from airflow_provider_bm.polling.events import Look, Sight
-    from airflow_provider_bm.polling.ledger import Ledger
+    from airflow_provider_bm.polling.ledger import Ledger, Store
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class BMCampaignEventTrigger(BaseEventTrigger):
 
     No event is sent twice, also not when the triggerer restarts. On Airflow 3.3+ what was told is noted in
     the asset's state, and what happened while no triggerer ran is told afterwards. Before, nothing can be
-    noted: each start begins anew at ``since``, or without it, at what the first look sees.
+    noted: each start begins anew, at what the first look sees.
 
     Arguments are checked where the DAG is parsed. All triggers of a process that watch the same service
     share one poller, with the deferred sensors.
@@ -64,7 +66,9 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     :param status: only campaigns with these statuses; one that matched is watched on until its end
     :param filters: only these campaigns: ``{"startswith(name)": "Storm"}``, or pairs; see ``BMHook``
     :param since: tell of what happened after this time (aware datetime, or RFC 3339); None: of what happens
-        after the first look
+        after the first look. It is told again whenever Airflow has lost the asset's state, as for an asset
+        that was in no DAG file for some minutes. Where nothing can be noted, a time in the past is left out of
+        account.
     :param poke_interval: seconds between two looks, and up to a tenth more
     :param bm_conn_id: Airflow connection of type ``bm``
     :param service_uuid: BM account; None: the connection's
@@ -93,9 +97,10 @@ class BMCampaignEventTrigger(BaseEventTrigger):
             )
         if event not in get_args(Event):
             problems.append(Problem("event", event, f"must be one of {', '.join(get_args(Event))}"))
-        number = isinstance(poke_interval, (int, float)) and not isinstance(poke_interval, bool)
-        if not number or poke_interval <= 0:
+        if not _is_interval(poke_interval):
             problems.append(Problem("poke_interval", poke_interval, "must be a number of seconds above 0"))
+        if not isinstance(bm_conn_id, str) or not bm_conn_id.strip() or "{{" in bm_conn_id:
+            problems.append(Problem("bm_conn_id", bm_conn_id, "must be the id of a connection, no template"))
         if problems:
             raise BMPayloadError(problems, "event trigger")
         self.campaign_uuid = None if campaign_uuid is None else campaign_id(campaign_uuid)
@@ -123,34 +128,24 @@ class BMCampaignEventTrigger(BaseEventTrigger):
             },
         )
 
-    def shared_stream_key(self) -> Hashable:
-        """Who asks the same question (for executions and for the end, say) shares the answers (Airflow 3.3+).
+    def shared_stream_key(self) -> Hashable | None:
+        """Who watches the same campaign (its executions and its end, say) shares the looks (Airflow 3.3+).
 
-        What is shared between different questions about one service is the poller: requests, connection
-        and token. It is so in all versions of Airflow, and deferred tasks are in it, too.
+        What watches a list does not: which campaigns it still follows that have left the list, its own notes
+        say. All on one service share the poller, and with it requests, connection and token; deferred tasks
+        do, too, and so do all of these in other versions of Airflow.
         """
-        question = (self.bm_conn_id, self.service_uuid, self.campaign_uuid, self.listing.filters)
-        return (type(self).__qualname__, *question, self.poke_interval)
+        if self.campaign_uuid is None:
+            return None
+        return (self.bm_conn_id, self.service_uuid, self.campaign_uuid, self.poke_interval)
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Look, None]:
+    def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Look, None]:
         """Look, for ever: whatever goes wrong, it only takes longer until the next look.
 
         :param kwargs: arguments of any of those who share it
         """
-        # These load requests; the module is imported where DAGs are parsed, too.
-        from airflow_provider_bm.polling.events import CampaignEvents
-        from airflow_provider_bm.polling.service import watching
-
-        asks = cls(**kwargs)
-        watcher = CampaignEvents(
-            interval=asks.poke_interval,
-            campaign_uuid=asks.campaign_uuid,
-            listing=asks.listing if asks.campaign_uuid is None else None,
-        )
-        with watching(watcher, asks.bm_conn_id, asks.service_uuid):
-            while True:
-                yield await watcher.looks.get()
+        return _looks(cls(**kwargs))
 
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[Look]
@@ -159,55 +154,102 @@ class BMCampaignEventTrigger(BaseEventTrigger):
 
         :param shared_stream: the looks; it may have been looked before
         """
+        async with aclosing(self._tell(await self._ledger(), shared_stream)) as events:
+            async for event in events:
+                yield event
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch, for ever."""
+        ledger = await self._ledger()
+        async with (
+            aclosing(_looks(self, ledger.open_campaigns())) as looks,
+            aclosing(self._tell(ledger, looks)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    async def _tell(self, ledger: Ledger, looks: AsyncIterator[Look]) -> AsyncGenerator[TriggerEvent, None]:
         from airflow_provider_bm.campaigns.progress import describe
 
         log.info("Watching %s: an event for each %s", self._subject(), self.event)
-        ledger, first = None, True
-        waiting: deque[Sequence[Sight]] = deque()
-        async for look in shared_stream:
+        waiting: deque[tuple[Look, Sequence[Sight]]] = deque()
+        first = True
+        async for look in looks:
             # What was seen before the first look that comes here, somebody else has seen.
-            waiting.append(look.sights if first else look.news)
+            waiting.append((look, look.sights if first else look.news))
             first = False
             try:
-                ledger = ledger or await self._ledger()
                 while waiting:
                     # What was told before an error is noted, and not news again.
-                    async for sight in ledger.news(waiting[0]):
+                    async for sight in ledger.news(*waiting[0]):
                         log.info("Campaign %s: %s", sight.uuid, describe(sight.campaign))
                         yield TriggerEvent({"event": self.event, "campaign": dict(sight.campaign)})
                     waiting.popleft()
             except Exception as error:  # noqa: BLE001 - whatever Airflow's state store raises
                 log.warning("The asset's state cannot be reached, trying again: %s", error)
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch, for ever, sharing no looks: where Airflow cannot share them (before 3.3)."""
-        async with (
-            aclosing(self.open_shared_stream(self.serialize()[1])) as looks,
-            aclosing(self.filter_shared_stream(looks)) as events,
-        ):
-            async for event in events:
-                yield event
-
     async def _ledger(self) -> Ledger:
-        from airflow_provider_bm.polling.ledger import Ledger, Memory, Store
+        """The notes of earlier times, as soon as they can be read."""
+        from airflow_provider_bm.polling.ledger import Ledger, Memory
 
-        question = json.dumps([self.service_uuid, self.campaign_uuid, self.listing.filters])
+        # Not the service: the asset is of one, whether it is named here or not.
+        question = json.dumps([self.campaign_uuid, self.listing.filters])
         name = hashlib.sha256(question.encode()).hexdigest()[:10]
         store: Store | None = getattr(self, "asset_state_store", None)
-        if store is not None:
+        while True:
             try:
-                await store.aget(name)
-            except ValueError as error:
-                store = None
-                log.warning(
-                    "Several assets have a watcher with these arguments, so nothing can be noted in their "
-                    "state: a restart begins anew. Give one another poke_interval. (%s)",
-                    error,
-                )
-        return Ledger(self.event, Memory() if store is None else store, name, self.since)
+                if store is not None and not await _is_of_one_asset(store, name):
+                    store = None
+                    log.warning(
+                        "Several assets have a watcher with these arguments, so nothing can be noted in "
+                        "their state: a restart begins anew. Give one another poke_interval."
+                    )
+                since = self.since
+                if store is None and since is not None and since < datetime.now(UTC):
+                    since = None
+                    log.warning(
+                        "since=%s is left out of account: nobody knows what was told, and it would be told "
+                        "again at each start.",
+                        self.since,
+                    )
+                ledger = Ledger(self.event, Memory() if store is None else store, name, since)
+                await ledger.load()
+                return ledger
+            except Exception as error:  # noqa: BLE001 - whatever Airflow's state store raises
+                log.warning("The asset's state cannot be reached, trying again: %s", error)
+                await asyncio.sleep(self.poke_interval)
 
     def _subject(self) -> str:
         if self.campaign_uuid:
             return f"campaign {self.campaign_uuid}"
         filters = ", ".join(f"{key}={value}" for key, value in self.listing.filters)
         return f"campaigns with {filters}" if filters else "all campaigns of the service"
+
+
+async def _looks(asks: BMCampaignEventTrigger, followed: Iterable[str] = ()) -> AsyncGenerator[Look, None]:
+    # These load requests; the module is imported where DAGs are parsed, too.
+    from airflow_provider_bm.polling.events import CampaignEvents
+    from airflow_provider_bm.polling.service import watching
+
+    watcher = CampaignEvents(
+        interval=asks.poke_interval,
+        campaign_uuid=asks.campaign_uuid,
+        listing=asks.listing if asks.campaign_uuid is None else None,
+        followed=followed,
+    )
+    with watching(watcher, asks.bm_conn_id, asks.service_uuid):
+        while True:
+            yield await watcher.looks.get()
+
+
+def _is_interval(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 < value < 10**9 and math.isfinite(value)
+
+
+async def _is_of_one_asset(store: Store, name: str) -> bool:
+    try:
+        await store.aget(name)
+    except ValueError:
+        return False
+    return True

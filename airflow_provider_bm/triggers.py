@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from airflow_provider_bm.event_triggers import BMCampaignEventTrigger
     from airflow_provider_bm.killing import TaskInstance
 
+#: Before Airflow 3.0 there are no event triggers.
+_HAS_EVENT_TRIGGERS = hasattr(airflow.triggers.base, "BaseEventTrigger")
+
 __all__ = ["BMCampaignEventTrigger", "BMCampaignTrigger"]
+if not _HAS_EVENT_TRIGGERS:
+    __all__.remove("BMCampaignEventTrigger")
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +188,7 @@ def __getattr__(name: str) -> Any:
     # Airflow 2 has no event triggers, and who only waits need not load one.
     if name != "BMCampaignEventTrigger":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if not hasattr(airflow.triggers.base, "BaseEventTrigger"):
+    if not _HAS_EVENT_TRIGGERS:
         raise ImportError("BMCampaignEventTrigger needs Airflow 3.0 or newer")
     from airflow_provider_bm.event_triggers import BMCampaignEventTrigger
 

@@ -92,13 +92,15 @@ def test_airflow_refuses_any_other_form(uri, said):
 
 @from_airflow_3
 @pytest.mark.filterwarnings("ignore:An Asset URI should not contain")
-@pytest.mark.parametrize("user", ["client:{}", "{}", "{}:"])
+@pytest.mark.parametrize(
+    "user", ["client:{}", "{}", "{}:", "client:{}/more", "client:some#{}", "client:{}?more"]
+)
 def test_a_connection_taken_for_an_asset_shows_no_secret(user, leak_guard):
     leak_guard.register("asset-secret")
     uri = f"bm://{user}@example.com/{SERVICE}?proxies={{}}".format(*["asset-secret"] * 2)
 
     # The guard looks at the whole traceback, too.
-    with pytest.raises(ValueError, match=rf"uri='bm://example\.com/{SERVICE}'"):
+    with pytest.raises(ValueError, match=rf"uri='bm://(…|example\.com/{SERVICE})'"):
         Asset(uri=uri, name="whatever")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import requests
@@ -77,6 +78,11 @@ class BMClient:
     def list_url(self) -> str:
         """The URL of the list, without its query."""
         return f"{self.settings.api_url}{self._path()}"
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far the server's clock is ahead of this machine's; up to a second too little."""
+        return self._transport.clock_ahead
 
     def close(self) -> None:
         """Close the session's connections."""

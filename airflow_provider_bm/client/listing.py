@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -66,7 +67,11 @@ class Listing:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).casefold().strip()
+    """What of a text counts: for many servers neither case nor accents do."""
+    if value is None:
+        return ""
+    letters = unicodedata.normalize("NFKD", str(value).casefold().strip())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def _equals(value: Any, wanted: str) -> bool:

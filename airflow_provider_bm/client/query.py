@@ -96,7 +96,7 @@ def filter_of(key: str) -> tuple[str, str]:
 
 
 def _pairs(filters: Filters) -> Iterator[tuple[str, Any]]:
-    pairs = filters.items() if isinstance(filters, Mapping) else filters
+    pairs = filters.items() if isinstance(filters, Mapping) else _in_order(filters)
     pairs = list(pairs) if isinstance(pairs, Iterable) and not isinstance(pairs, str) else [pairs]
     if any(not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs):
         raise BMPayloadError(
@@ -129,7 +129,7 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
             Problem(name, value, f"{operator} takes one value; use in, notin or between for several")
         )
         return key, ""
-    texts = [_value(each) for each in value] if many else [_value(value)]
+    texts = [_value(each) for each in _in_order(value)] if many else [_value(value)]
     if operator in _NO_VALUE:
         if value not in (None, "", True, FILTER_WITHOUT_VALUE):
             problems.append(Problem(name, value, f"{operator} takes no value: give None, True or ''"))
@@ -164,4 +164,9 @@ def _texts(value: str | Sequence[str] | None) -> list[str]:
         value = value.split(",")
     elif not isinstance(value, Iterable):
         value = [] if value is None else [value]
-    return [text for part in value if (text := str(part).strip())]
+    return [text for part in _in_order(value) if (text := str(part).strip())]
+
+
+def _in_order(values: Any) -> Any:
+    """A set comes in another order in each process, and the same question would look like another one."""
+    return sorted(values, key=str) if isinstance(values, (set, frozenset)) else values

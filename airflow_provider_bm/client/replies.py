@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 from airflow_provider_bm.campaigns.ids import check_id
@@ -146,6 +148,20 @@ def page_of(
                 raise
             broken(row, error)
     return Page(campaigns, number, per_page, pages)
+
+
+def clock_ahead(date: str | None, now: datetime | None = None) -> timedelta | None:
+    """How far a server's clock is ahead of ours, by the ``Date`` of a reply; None if that does not say.
+
+    It tells whole seconds, and those of a moment ago, so it may be a second or so more.
+    """
+    try:
+        there = parsedate_to_datetime(date or "")
+    except (ValueError, OverflowError):
+        return None
+    if there.tzinfo is None:
+        there = there.replace(tzinfo=UTC)
+    return there - (now or datetime.now(UTC))
 
 
 def _count(value: Any) -> int | None:

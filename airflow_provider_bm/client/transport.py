@@ -6,6 +6,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -18,7 +19,7 @@ from urllib3.exceptions import (
     ProxyError,
 )
 
-from airflow_provider_bm.client.replies import Reply, token_of
+from airflow_provider_bm.client.replies import Reply, clock_ahead, token_of
 from airflow_provider_bm.client.retry import repeat
 from airflow_provider_bm.client.session import BMSession, user_agent
 from airflow_provider_bm.client.settings import BMSettings
@@ -54,6 +55,8 @@ class Transport:
     ) -> None:
         self.settings = settings
         self._sleep = sleep
+        #: How far the server's clock is ahead of this machine's, by its last reply.
+        self.clock_ahead = timedelta(0)
         self.session = BMSession(settings, user_agent(*products), self.token, check)
 
     @property
@@ -126,6 +129,7 @@ class Transport:
                     permanent=True,
                 ) from None
             raise self._transport_error(call, error) from error
+        self.clock_ahead = clock_ahead(response.headers.get("Date")) or self.clock_ahead
         return Reply(call, response.status_code, response.headers, response.content)
 
     def _why(self, error: Exception) -> str:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from airflow_provider_bm.campaigns.times import read_time
 from airflow_provider_bm.client.listing import Listing
-from airflow_provider_bm.exceptions import BMError, BMNotFoundError
+from airflow_provider_bm.exceptions import BMError, BMNotFoundError, BMResponseError, shorten
 from airflow_provider_bm.polling.watcher import Found, Watcher
 
 log = logging.getLogger(__name__)
+
+#: Looks in a row that do not find a campaign, before it is taken for deleted.
+_MOST_MISSES: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
     """What of a campaign can be news.
 
-    :ivar executed_at: its last execution, in UTC; None if there was none, or the API does not say
+    :ivar executed_at: its last execution, in UTC; None if there was none
     :ivar finished: whether it has come to its end
     :ivar gone: it was deleted; then there is no campaign
     """
@@ -34,7 +37,10 @@ class Sight:
 
     @classmethod
     def of(cls, campaign: Mapping[str, Any]) -> Sight:
-        """See a campaign (4.4)."""
+        """See a campaign (4.4).
+
+        :raises BMResponseError: its ``last_dt`` is no time
+        """
         return cls(
             uuid=campaign["uuid"],
             executed_at=_last_execution(campaign),
@@ -52,10 +58,12 @@ class Sight:
 class Look:
     """What one look at the campaigns has shown.
 
+    :ivar at: when it was begun, by the server's clock
     :ivar sights: all of them, for whoever sees them for the first time
     :ivar news: those that look otherwise than at the look before, or are gone
     """
 
+    at: datetime
     sights: Sequence[Sight]
     news: Sequence[Sight]
 
@@ -69,16 +77,23 @@ class CampaignEvents(Watcher):
     :param interval: seconds between two looks
     :param campaign_uuid: the campaign; or
     :param listing: the list
+    :param followed: campaigns that were in the list at other times
     """
 
     def __init__(
-        self, *, interval: float, campaign_uuid: str | None = None, listing: Listing | None = None
+        self,
+        *,
+        interval: float,
+        campaign_uuid: str | None = None,
+        listing: Listing | None = None,
+        followed: Iterable[str] = (),
     ) -> None:
         super().__init__(interval=interval)
         self.listing = listing
-        self._wanted = frozenset({campaign_uuid} if campaign_uuid else ())
+        self._wanted = frozenset({campaign_uuid} if campaign_uuid else followed)
+        self._misses: dict[str, int] = {}
         self._seen: dict[str, tuple[datetime | None, bool]] = {}
-        self._trouble = ""
+        self._troubles: set[str] = set()
         self.looks: asyncio.Queue[Look] = asyncio.Queue()
 
     def wanted(self) -> frozenset[str]:
@@ -90,27 +105,35 @@ class CampaignEvents(Watcher):
         if isinstance(found, BMError):
             self._complain("The campaigns could not be looked at; trying again", found)
             return None
-        sights, gone, failed = [], [], {}
+        sights, gone = [], []
+        failed: dict[str, BMError] = {}
+        misses, self._misses = self._misses, {}
         for uuid, one in found.items():
-            if not isinstance(one, BMError):
-                sights.append(Sight.of(one))
-            elif self.listing is None or not isinstance(one, BMNotFoundError):
-                failed[uuid] = one
-            else:
-                gone.append(Sight(uuid=uuid, executed_at=None, finished=False, campaign={}, gone=True))
-        for uuid, error in failed.items():
-            self._complain(f"Campaign {uuid} could not be looked at; trying again", error)
+            try:
+                if not isinstance(one, BMError):
+                    sights.append(Sight.of(one))
+                elif self.listing is None or not isinstance(one, BMNotFoundError):
+                    failed[uuid] = one
+                elif misses.get(uuid, 0) + 1 < _MOST_MISSES:
+                    self._misses[uuid] = misses.get(uuid, 0) + 1
+                else:
+                    gone.append(Sight(uuid=uuid, executed_at=None, finished=False, campaign={}, gone=True))
+            except BMResponseError as error:
+                failed[uuid] = error
+        for uuid, why in failed.items():
+            self._complain(f"Campaign {uuid} could not be looked at; trying again", why)
         if failed and self.listing is None:
             return None
         if not failed:
-            self._trouble = ""
-        before = self._seen
-        self._seen = {uuid: before[uuid] for uuid in failed if uuid in before}
+            self._troubles.clear()
+        before, unseen = self._seen, {*failed, *self._misses}
+        self._seen = {uuid: before[uuid] for uuid in unseen if uuid in before}
         self._seen.update((sight.uuid, sight.key) for sight in sights)
         if self.listing is not None:
-            self._wanted = frozenset(uuid for uuid, (_, finished) in self._seen.items() if not finished)
+            unfinished = {uuid for uuid, (_, finished) in self._seen.items() if not finished}
+            self._wanted = frozenset(unfinished | (self._wanted & unseen))
         news = [sight for sight in sights if before.get(sight.uuid) != sight.key]
-        return Look(sights=sights, news=[*news, *gone])
+        return Look(at=self.asked_there_at, sights=sights, news=[*news, *gone])
 
     def tell(self, news: Look | Exception) -> None:
         """Note what was seen; an error ends nothing, since nobody could start it again."""
@@ -120,9 +143,9 @@ class CampaignEvents(Watcher):
             self.looks.put_nowait(news)
 
     def _complain(self, what: str, error: Exception) -> None:
-        if str(error) != self._trouble:
+        if str(error) not in self._troubles:
             # Once, and not each minute of a long night.
-            self._trouble = str(error)
+            self._troubles.add(str(error))
             log.warning("%s: %s", what, error)
 
 
@@ -133,5 +156,4 @@ def _last_execution(campaign: Mapping[str, Any]) -> datetime | None:
     try:
         return read_time(value).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        log.warning("Campaign %s has a last_dt that is no time: %s", campaign["uuid"], error)
-        return None
+        raise BMResponseError(f"its last_dt is {shorten(value)}, which is no time: {error}") from None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+import string
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from airflow_provider_bm.campaigns.times import read_time
-from airflow_provider_bm.polling.events import Sight
+from airflow_provider_bm.polling.events import Look, Sight
 
-#: What was told this long before the newest is covered by the baseline, and forgotten.
+#: What a campaign that has ended did last is covered by the baseline so long after, and its note is dropped.
 _REMEMBERED = timedelta(days=1)
-#: The server's clock may be so much behind: what the first look sees of that time is noted one by one.
-_CLOCKS_DIFFER = timedelta(minutes=5)
-#: Noted of a campaign that has not executed, or whose end is still to come.
-_OPEN = "open"
-_ENDED = "ended"
+#: How often that is looked after.
+_TIDY_AFTER = timedelta(hours=1)
+#: Where the API tells its time, it does so in whole seconds, and some time before the answer arrives.
+_INEXACT = timedelta(seconds=2)
+#: Executions that are less apart are one, of which the API has told the time more exactly, or less.
+_APART = timedelta(seconds=1)
 
 
 class Store(Protocol):
@@ -26,9 +29,6 @@ class Store(Protocol):
 
     async def aset(self, key: str, value: Any) -> None:
         """Keep a note."""
-
-    async def adelete(self, key: str) -> None:
-        """Drop a note."""
 
 
 class Memory:
@@ -45,22 +45,46 @@ class Memory:
         """Keep a note."""
         self._notes[key] = value
 
-    async def adelete(self, key: str) -> None:
-        """Drop a note."""
-        self._notes.pop(key, None)
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What is known of a campaign.
+
+    :ivar executed_at: its last execution that was told, or needs no telling; None: none yet
+    :ivar state: ``open``, ``ended`` (that was told, or needs no telling), or ``gone`` (deleted, it seems)
+    """
+
+    executed_at: datetime | None = None
+    state: Literal["open", "ended", "gone"] = "open"
+
+    @classmethod
+    def read(cls, value: str) -> Note:
+        """Read what :meth:`written` has made."""
+        moment, _, state = value.partition(" ")
+        note = cls(executed_at=read_time(moment) if moment else None)
+        return replace(note, state="ended" if state == "ended" else "gone") if state else note
+
+    def written(self) -> str:
+        """Return it in a short form: there may be thousands."""
+        moment = "" if self.executed_at is None else self.executed_at.isoformat()
+        return moment if self.state == "open" else f"{moment} {self.state}"
 
 
 class Ledger:
     """Decides what is news.
 
-    An execution is news if it is later than the one seen before, or, of a campaign not seen before, later
-    than the baseline; an end, if the campaign was seen before its end, or executed later than the baseline.
-    It is noted *before* it is told: a process that is killed in between loses one event, and none is ever
-    told twice.
+    An execution is news if it is later than the one that was noted of its campaign, and than the baseline.
+    An end is, if the campaign was seen before its end, or has executed later than that. It is noted *before*
+    it is told: a process that is stopped in between loses what it was about to tell, and nothing is ever told
+    twice.
+
+    Notes are kept of campaigns that have not ended (which are looked for even if they are in no list any
+    more), and of those that have executed after the baseline. They are in a few large pieces, by the first
+    letter of the UUID: each access takes Airflow some hundredths of a second.
 
     :param event: ``execution`` or ``end``
     :param store: where notes are kept
-    :param name: names the baseline; another question about the same asset has another one
+    :param name: names the question; each has notes of its own
     :param since: the baseline, if there is none in the store; None: what the first look sees is not news
     """
 
@@ -68,96 +92,130 @@ class Ledger:
         self, event: Literal["execution", "end"], store: Store, name: str, since: datetime | None = None
     ) -> None:
         self.event, self.store, self.since = event, store, since
-        self._baseline_key = f"bm/{event}/since/{name}"
+        self._prefix = f"bm/{event}/{name}"
         self._baseline: datetime | None = None
-        self._seen: dict[str, str] = {}
-        self._stored: set[str] = set()
-        self._closed: dict[str, datetime] = {}
+        self._notes: dict[str, Note] = {}
+        self._tidied_at: datetime | None = None
 
-    async def news(self, sights: Sequence[Sight]) -> AsyncIterator[Sight]:
-        """Yield what is to be told of a look; each is noted already."""
+    async def load(self) -> None:
+        """Read the notes of earlier times, if there are any."""
+        noted = await self.store.aget(f"{self._prefix}/since")
+        if noted is None:
+            return
+        for piece in string.hexdigits[:16]:
+            self._notes.update(await self._load(piece))
+        self._baseline = read_time(noted)
+
+    def open_campaigns(self) -> frozenset[str]:
+        """Campaigns that had not come to their end when they were noted."""
+        return frozenset(uuid for uuid, note in self._notes.items() if note.state == "open")
+
+    async def news(self, look: Look, sights: Iterable[Sight]) -> AsyncIterator[Sight]:
+        """Yield what is to be told of a look; each is noted already.
+
+        :param sights: what of it is to be looked at
+        """
         if self._baseline is None:
-            self._baseline = await self._begin(sights)
-        for sight in sights:
-            if await self._is_news(sight, self._baseline):
+            await self._begin(look)
+        for piece, some in _in_pieces(sights):
+            for sight in await self._note(piece, some, look.at):
                 yield sight
-        self._baseline = await self._tidy(self._baseline)
+        await self._tidy(look.at)
 
-    async def _begin(self, sights: Sequence[Sight]) -> datetime:
-        noted = await self.store.aget(self._baseline_key)
-        if noted is not None:
-            return read_time(noted)
-        baseline = self.since or datetime.now(UTC) - _CLOCKS_DIFFER
-        if self.since is None:
-            for sight in sights:
-                if sight.executed_at is not None and sight.executed_at > baseline:
-                    await self._is_news(sight, baseline)  # noted, and not told
-        # Last, so that a process that is killed before begins anew.
-        await self.store.aset(self._baseline_key, baseline.isoformat())
-        return baseline
+    async def _begin(self, look: Look) -> None:
+        """Set the baseline, for the first time."""
+        self._baseline = self.since or look.at - _INEXACT
+        try:
+            if self.since is None:
+                for piece, some in _in_pieces(look.sights):
+                    await self._note(piece, some, look.at)  # and do not tell
+            # Last, so that a process that is stopped before begins anew.
+            await self.store.aset(f"{self._prefix}/since", self._baseline.isoformat())
+        except BaseException:
+            self._baseline = None
+            raise
 
-    async def _is_news(self, sight: Sight, baseline: datetime) -> bool:
-        uuid = sight.uuid
+    async def _note(self, piece: str, sights: Sequence[Sight], now: datetime) -> list[Sight]:
+        """Note what is seen of some campaigns, and return what of it is news."""
+        changed, news = self._decide(sights, now)
+        if news:
+            # Another process may have told it: Airflow takes triggers over from one that it believes dead.
+            self._notes.update(await self._load(piece))
+            changed, news = self._decide(sights, now)
+        if changed:
+            await self._save(piece, changed)
+        return news
+
+    def _decide(self, sights: Sequence[Sight], now: datetime) -> tuple[dict[str, Note | None], list[Sight]]:
+        changed, news = {}, []
+        for sight in sights:
+            seen = self._notes.get(sight.uuid)
+            note, is_news = self._look_at(sight, seen, now)
+            if note != seen:
+                changed[sight.uuid] = note
+            if is_news:
+                news.append(sight)
+        return changed, news
+
+    def _look_at(self, sight: Sight, seen: Note | None, now: datetime) -> tuple[Note | None, bool]:
+        """What to note of a campaign from now on, and whether there is something to tell."""
         if sight.gone:
-            await self._forget(uuid)
-            return False
-        seen = await self._seen_before(uuid)
-        decide = _execution if self.event == "execution" else _end
-        note, is_news = decide(sight, seen, baseline)
-        if note != seen:
-            if is_news or self.event == "end":
-                await self.store.aset(self._key(uuid), note)
-                self._stored.add(uuid)
-            self._seen[uuid] = note
-        if sight.finished and sight.executed_at is not None:
-            self._closed[uuid] = sight.executed_at
-        return is_news
+            # Or it just seems so: should it come back, nothing is told twice.
+            note = replace(seen, state="gone") if seen is not None and seen.state == "open" else seen
+            return None if note is None else self._worth(note), False
+        moved = self._is_new(sight.executed_at, seen)
+        executed_at = sight.executed_at if moved or seen is None else seen.executed_at
+        if self.event == "execution":
+            note = Note(executed_at=executed_at, state="ended" if sight.finished else "open")
+            return self._worth(note), moved
+        told = seen is not None and seen.state == "ended" and not moved
+        is_news = sight.finished and not told and (moved or seen is not None)
+        if is_news:
+            # Whatever it did before: only what it does after this can make it end once more.
+            executed_at = executed_at or now
+        note = Note(executed_at=executed_at, state="ended" if sight.finished or told else "open")
+        return self._worth(note), is_news
 
-    async def _seen_before(self, uuid: str) -> str | None:
-        if uuid not in self._seen and (noted := await self.store.aget(self._key(uuid))) is not None:
-            self._seen[uuid] = noted
-            self._stored.add(uuid)
-        return self._seen.get(uuid)
+    def _is_new(self, moment: datetime | None, seen: Note | None) -> bool:
+        """Whether an execution is another one than was noted, and later than the baseline."""
+        known = [self._baseline, None if seen is None else seen.executed_at]
+        return moment is not None and all(one is None or moment - one >= _APART for one in known)
 
-    async def _tidy(self, baseline: datetime) -> datetime:
-        """Forget finished campaigns some time after: the baseline covers them, and notes do not pile up."""
-        limit = datetime.now(UTC) - _REMEMBERED
-        old = {uuid: moment for uuid, moment in self._closed.items() if moment < limit}
-        latest = max(old.values(), default=baseline)
-        if latest > baseline:
-            await self.store.aset(self._baseline_key, latest.isoformat())
-            baseline = latest
-        for uuid in old:
-            await self._forget(uuid)
-        return baseline
+    def _worth(self, note: Note) -> Note | None:
+        """The note; none, if the baseline says as much."""
+        return note if note.state == "open" or self._is_new(note.executed_at, None) else None
 
-    async def _forget(self, uuid: str) -> None:
-        if uuid in self._stored:
-            await self.store.adelete(self._key(uuid))
-        self._stored.discard(uuid)
-        self._seen.pop(uuid, None)
-        self._closed.pop(uuid, None)
+    async def _tidy(self, now: datetime) -> None:
+        """Let the baseline cover those that have ended, some time after, and notes do not pile up."""
+        if self._tidied_at is not None and now - self._tidied_at < _TIDY_AFTER:
+            return
+        self._tidied_at = now
+        closed = {uuid: note for uuid, note in self._notes.items() if note.state != "open"}
+        times = [note.executed_at for note in closed.values() if note.executed_at is not None]
+        covered = max((moment for moment in times if moment < now - _REMEMBERED), default=None)
+        if covered is None or (self._baseline is not None and covered <= self._baseline):
+            return
+        await self.store.aset(f"{self._prefix}/since", covered.isoformat())
+        self._baseline = covered
+        dropped = [uuid for uuid, note in closed.items() if self._worth(note) is None]
+        for piece in {uuid[0] for uuid in dropped}:
+            await self._save(piece, {uuid: None for uuid in dropped if uuid[0] == piece})
 
-    def _key(self, uuid: str) -> str:
-        return f"bm/{self.event}/{uuid}"
+    async def _load(self, piece: str) -> dict[str, Note]:
+        held = await self.store.aget(f"{self._prefix}/{piece}") or {}
+        return {uuid: Note.read(value) for uuid, value in held.items()}
 
-
-def _execution(sight: Sight, seen: str | None, baseline: datetime) -> tuple[str, bool]:
-    """What to note of a campaign, and whether it has executed anew."""
-    moment = sight.executed_at
-    if moment is None:
-        return seen or _OPEN, False
-    if seen is None:
-        is_news = moment > baseline
-    else:
-        is_news = seen == _OPEN or moment > read_time(seen)
-    return moment.isoformat() if is_news or seen is None else seen, is_news
+    async def _save(self, piece: str, changed: dict[str, Note | None]) -> None:
+        notes = {uuid: note for uuid, note in self._notes.items() if uuid[0] == piece} | changed
+        kept = {uuid: note for uuid, note in notes.items() if note is not None}
+        await self.store.aset(f"{self._prefix}/{piece}", {uuid: one.written() for uuid, one in kept.items()})
+        for uuid in notes.keys() - kept.keys():
+            self._notes.pop(uuid, None)
+        self._notes.update(kept)
 
 
-def _end(sight: Sight, seen: str | None, baseline: datetime) -> tuple[str, bool]:
-    """What to note of a campaign, and whether it has just come to its end."""
-    if not sight.finished:
-        return seen or _OPEN, False
-    if seen is None:
-        return _ENDED, sight.executed_at is not None and sight.executed_at > baseline
-    return _ENDED, seen == _OPEN
+def _in_pieces(sights: Iterable[Sight]) -> Iterator[tuple[str, list[Sight]]]:
+    pieces: dict[str, list[Sight]] = {}
+    for sight in sights:
+        pieces.setdefault(sight.uuid[0], []).append(sight)
+    yield from pieces.items()

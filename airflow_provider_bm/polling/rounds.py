@@ -171,6 +171,7 @@ class Rounds:
         news: News = []
         for watcher, found in read:
             watcher.looked_at, watcher.asked_at = time.monotonic(), self._asked_at
+            watcher.asked_there_at = self._asked_at + self.client.clock_ahead
             if not isinstance(found, BMError):
                 watcher.answered_at = watcher.looked_at
             try:

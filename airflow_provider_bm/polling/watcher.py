@@ -47,6 +47,8 @@ class Watcher(ABC):
         self.looked_at: float | None = None
         #: When the look was begun whose answer is taken; None before the first.
         self.asked_at: datetime | None = None
+        #: The same by the server's clock; not before the first.
+        self.asked_there_at: datetime
         #: When a look has brought an answer; before the first, when it joined.
         self.answered_at = self.joined_at
 

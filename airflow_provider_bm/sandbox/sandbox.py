@@ -112,6 +112,7 @@ class Sandbox(Connectable):
             faults=self._faults,
             revoke_tokens=self.revoke_tokens,
             note=self._note,
+            now=self.clock.now,
         )
         self._server, self.port = server, server.server_port
         self._url = f"http://{reached_at(self.host)}:{self.port}"

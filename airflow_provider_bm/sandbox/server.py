@@ -11,6 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
+from email.utils import format_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -47,6 +49,7 @@ class Server(ThreadingHTTPServer):
         faults: Faults,
         revoke_tokens: Callable[[], None],
         note: Note,
+        now: Callable[[], datetime],
     ) -> None:
         """Bind, but do not serve yet."""
         self.api = api
@@ -54,6 +57,7 @@ class Server(ThreadingHTTPServer):
         self.faults = faults
         self.revoke_tokens = revoke_tokens
         self.note = note
+        self.now = now
         self.numbers = itertools.count(1)
         self.stopping = threading.Event()
         self._ended = threading.Event()
@@ -261,7 +265,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, reply: Reply, *, half: bool = False) -> None:
         status = reply.status
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
-        lines = [f"HTTP/1.1 {status} {phrase}", f"Date: {self.date_time_string()}", "Server: bm-sandbox"]
+        lines = [
+            f"HTTP/1.1 {status} {phrase}",
+            f"Date: {format_datetime(self.server.now(), usegmt=True)}",
+            "Server: bm-sandbox",
+        ]
         lines += [f"{name}: {value}" for name, value in reply.headers.items()]
         # A 204 or 304 has no body by definition, and no length of it.
         bodiless = status in (204, 304)

@@ -23,7 +23,6 @@ if is_airflow_2():
 
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_bm.polling import ledger
 from airflow_provider_bm.triggers import BMCampaignEventTrigger, BMCampaignTrigger
 
 try:
@@ -61,9 +60,6 @@ class Notes(dict[str, Any]):
             raise RuntimeError("the API server is away")
         self[key] = value
 
-    async def adelete(self, key: str) -> None:
-        del self[key]
-
 
 class Triggerer:
     """Runs triggers on this loop, as a triggerer does: by Airflow's manager of streams, where it has one."""
@@ -82,10 +78,10 @@ class Triggerer:
         self.tasks.append(asyncio.create_task(self._run(trigger)))
 
     async def _run(self, trigger: BMCampaignEventTrigger) -> None:
-        if self.streams is None:
+        key, number = trigger.shared_stream_key(), id(trigger)
+        if self.streams is None or key is None:
             await self._tell(trigger.run())
             return
-        key, number = trigger.shared_stream_key(), id(trigger)
         try:
             stream = self.streams.subscribe(trigger_id=number, trigger=trigger, key=key)
             await self._tell(trigger.filter_shared_stream(stream))
@@ -255,9 +251,38 @@ def test_since(sandbox):
     sandbox.clock.advance(HOUR)
 
     async def tell(triggerer):
-        triggerer.start(campaign_uuid=uuid, since=before)
-        triggerer.start(campaign_uuid=uuid, since=before + HOUR)
+        triggerer.start(Notes(), campaign_uuid=uuid, since=before)
+        triggerer.start(Notes(), campaign_uuid=uuid, since=before + HOUR)
         assert await triggerer.take() == [("execution", uuid, last(sandbox, uuid))]
+
+    story(tell, sandbox)
+
+
+def test_since_tomorrow(sandbox):
+    uuid = hourly(sandbox)
+
+    async def tell(triggerer):
+        triggerer.start(campaign_uuid=uuid, since=sandbox.clock.now() + 1.5 * HOUR)
+        await triggerer.rounds()
+        sandbox.clock.advance(HOUR)
+        assert await triggerer.take() == []
+        sandbox.clock.advance(HOUR)
+        assert await triggerer.take() == [("execution", uuid, last(sandbox, uuid))]
+
+    story(tell, sandbox)
+
+
+def test_since_where_nothing_can_be_noted(sandbox, caplog):
+    """It would be told again at each start: Airflow may start a watcher anew whenever it reads a DAG file."""
+    uuid = hourly(sandbox)
+    before = sandbox.clock.now() - HOUR
+
+    async def tell(triggerer):
+        for _ in range(2):
+            triggerer.start(campaign_uuid=uuid, since=before)
+            assert await triggerer.take() == []
+            await triggerer.end()
+        assert "is left out of account" in caplog.text
 
     story(tell, sandbox)
 
@@ -364,28 +389,46 @@ def test_notes_that_cannot_be_kept_for_a_while(sandbox, caplog):
     story(tell, sandbox)
 
 
-def test_notes_do_not_pile_up(sandbox, monkeypatch):
-    monkeypatch.setattr(ledger, "_REMEMBERED", timedelta(seconds=-1_000_000))
+def test_what_left_the_list_is_followed_after_a_restart(sandbox):
     notes = Notes()
+    uuids = [sandbox.create(status="active")["uuid"] for _ in range(3)]
 
     async def tell(triggerer):
-        triggerer.start(notes)
+        for event in ("end", "execution"):
+            triggerer.start(notes, event=event, status="active")
         await triggerer.rounds()
-        made = [sandbox.create(status="active")["uuid"] for _ in range(5)]
+        await triggerer.end()
         sandbox.clock.advance(HOUR)
-        assert sorted(uuid for _, uuid, _ in await triggerer.take()) == sorted(made)
-        assert len(notes) == 1, notes
-        await triggerer.end()
-        triggerer.start(notes)
+        sandbox.start_campaign(uuids[0])
+        sandbox.clock.advance(HOUR)
+        assert sandbox.campaigns(status="active") == []
+        for event in ("end", "execution"):
+            triggerer.start(notes, event=event, status="active")
+        assert sorted(await triggerer.take()) == sorted(
+            [
+                *(("end", uuid, last(sandbox, uuid)) for uuid in uuids),
+                ("execution", uuids[0], last(sandbox, uuids[0])),
+            ]
+        )
+
+    story(tell, sandbox)
+
+
+def test_a_campaign_that_was_missing_for_a_moment(sandbox):
+    uuid = sandbox.create(status="active")["uuid"]
+    sandbox.execution_seconds = 36_000
+
+    async def tell(triggerer):
+        triggerer.start(status="active", event="execution")
+        await triggerer.rounds()
+        new = sandbox.create(status="active")["uuid"]
+        assert await triggerer.take() == [("execution", new, last(sandbox, new))]
+        sandbox.stop_campaign(new)
+        sandbox.fault("GET", f"campaigns/{new}", times=10, status=404)
+        await triggerer.rounds(16)
+        sandbox.start_campaign(new)
         assert await triggerer.take() == []
-        await triggerer.end()
-        triggerer.start(notes, event="end")
-        draft = sandbox.create(status="draft")["uuid"]
-        await triggerer.rounds()
-        assert any(draft in key for key in notes)
-        sandbox.delete_campaign(draft)
-        await triggerer.rounds()
-        assert not any(draft in key for key in notes)
+        assert uuid
 
     story(tell, sandbox)
 
@@ -434,7 +477,7 @@ def test_a_connection_that_is_wrong_for_a_while(sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout="soon"))
 
     async def tell(triggerer):
-        triggerer.start(campaign_uuid=uuid, since=sandbox.clock.now() - HOUR)
+        triggerer.start(Notes(), campaign_uuid=uuid, since=sandbox.clock.now() - HOUR)
         await asyncio.sleep(5 * INTERVAL)
         monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", right)
         assert [event for event, _, _ in await triggerer.take()] == ["execution"]
