@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_bm.campaigns import campaign_id
+from airflow_provider_bm.client.loopback import is_loopback
 from airflow_provider_bm.client.settings import DEFAULT_TIMEOUT, BMSettings
 from airflow_provider_bm.exceptions import BMConfigError, BMPayloadError, shorten
 
@@ -142,7 +142,7 @@ class _Reader:
         ):
             raise self.wrong(key, example)
         host = urlsplit(f"//{authority}").hostname or ""
-        if scheme.lower() == "http" and not _is_loopback(host):
+        if scheme.lower() == "http" and not is_loopback(host):
             raise self.wrong(key, f"must use https: {host} is not this machine, secrets would be readable")
         return url
 
@@ -214,12 +214,3 @@ def _is_proxy(key: str, value: Any) -> bool:
     if not _PROXY_KEY.fullmatch(key) or not isinstance(value, str):
         return False
     return key == "no_proxy" or not value or _PROXY.fullmatch(value) is not None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

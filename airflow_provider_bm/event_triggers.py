@@ -67,8 +67,8 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     :param filters: only these campaigns: ``{"startswith(name)": "Storm"}``, or pairs; see ``BMHook``
     :param since: tell of what happened after this time (aware datetime, or RFC 3339); None: of what happens
         after the first look. It is told again whenever Airflow has lost the asset's state, as for an asset
-        that was in no DAG file for some minutes. Where nothing can be noted, a time in the past is left out of
-        account.
+        that was in no DAG file for some minutes. Where nothing can be noted, a time in the past does not
+        count.
     :param poke_interval: seconds between two looks, and up to a tenth more
     :param bm_conn_id: Airflow connection of type ``bm``
     :param service_uuid: BM account; None: the connection's
@@ -208,8 +208,8 @@ class BMCampaignEventTrigger(BaseEventTrigger):
                 if store is None and since is not None and since < datetime.now(UTC):
                     since = None
                     log.warning(
-                        "since=%s is left out of account: nobody knows what was told, and it would be told "
-                        "again at each start.",
+                        "since=%s does not count: nobody knows what was told, and it would be told again at "
+                        "each start.",
                         self.since,
                     )
                 ledger = Ledger(self.event, Memory() if store is None else store, name, since)

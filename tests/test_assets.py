@@ -82,12 +82,22 @@ def test_airflow_keeps_one_form(written, kept):
         (f"bm://{SERVICE}/Campaigns", "must be bm://SERVICE_UUID/campaigns/CAMPAIGN_UUID"),
         (f"{ONE}/messages", "must be bm://SERVICE_UUID/campaigns/CAMPAIGN_UUID"),
         (f"{ONE}?status=draft", "no query"),
-        (f"bm://somebody@{SERVICE}/campaigns", "no user"),
     ],
 )
 def test_airflow_refuses_any_other_form(uri, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         Asset(uri=uri, name="whatever")
+
+
+@from_airflow_3
+def test_no_asset_has_a_user():
+    """Airflow 3.0 takes it away before it asks."""
+    try:
+        asset = Asset(uri=f"bm://somebody@{SERVICE}/campaigns", name="whatever")
+    except ValueError as error:
+        assert "no user" in str(error)  # noqa: PT017 - in one version out of two
+    else:
+        assert asset.uri == ALL
 
 
 @from_airflow_3

@@ -14,6 +14,7 @@ from requests.utils import select_proxy
 
 from airflow_provider_bm import __version__
 from airflow_provider_bm.campaigns.problems import parse_json
+from airflow_provider_bm.client.loopback import is_loopback
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMConnectError, BMDraftOnlyError, shorten
 
@@ -57,8 +58,10 @@ class BMSession(requests.Session):
         verify = self._settings.verify if verify is None else verify
         own = {**self._settings.proxies, **(proxies or {})}
         merged = super().merge_environment_settings(url, {**own}, stream, verify, cert)
-        # Theirs for https would win over ours for all.
-        return merged if select_proxy(url, own) is None else {**merged, "proxies": own}
+        # Theirs for https would win over ours for all. What stays on this machine may be plain http, which
+        # no proxy of theirs shall read.
+        ours = select_proxy(url, own) is not None or is_loopback(origin(url)[1])
+        return {**merged, "proxies": own} if ours else merged
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a prepared request, within time-outs and without following redirects."""

@@ -59,6 +59,14 @@ def test_a_proxy_that_refuses_or_is_not_there(client):
     refusing.socket.close()
 
 
+def test_the_environments_proxy_sees_nothing_that_stays_here(new_client, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert list(new_client().list_campaigns()) == []
+
+
 def test_a_connection_that_broke_behind_the_proxy_may_have_been_used():
     """urllib3 calls that a proxy error, too: http.client has forgotten by then that it was connected."""
     from http.client import RemoteDisconnected

@@ -16,8 +16,8 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from requests.utils import select_proxy
 
-from airflow_provider_bm.client.token import forget_tokens
 from airflow_provider_bm.exceptions import BMConnectError
 
 PASSWORD = "the-password-of-a-proxy"
@@ -91,11 +91,18 @@ def test_the_connections_proxy_is_used_not_the_environments(sandbox, new_client,
     ]
     assert all(line.split()[2] == "Basic" for line in own.seen)
     assert theirs.seen == []
-    forget_tokens()
-    assert list(new_client().list_campaigns()) == []
-    assert len(theirs.seen) == 2
     assert list(new_client(proxies={"http": ""}).list_campaigns()) == []
-    assert (len(own.seen), len(theirs.seen)) == (2, 2)
+    assert len(own.seen) == 2
+
+
+def test_the_environments_proxy_is_used_for_other_machines(new_client, proxies, monkeypatch):
+    own, theirs = proxies
+    monkeypatch.setenv("HTTPS_PROXY", theirs.url)
+    url = "https://api.example.com/news/v1"
+    for connection, used in ({}, theirs.url), ({"all": own.url}, own.url), ({"https": ""}, ""):
+        session = new_client(proxies=connection).session
+        settings = session.merge_environment_settings(url, {}, None, None, None)
+        assert (select_proxy(url, settings["proxies"]) or "") == used
 
 
 @pytest.mark.parametrize("there", [True, False])
