@@ -50,3 +50,12 @@ def json_reply(status: int, body: Any, headers: Mapping[str, str] | None = None)
     """Make a reply of JSON."""
     raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Reply(status, raw, {"Content-Type": "application/json; charset=utf-8", **(headers or {})})
+
+
+def in_utf8(text: str) -> bool:
+    """Tell whether a text can be sent: half of a surrogate pair, which JSON can name, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -18,10 +18,10 @@ from .control import Control
 from .faults import DEFAULT_TIMES, Fault, Faults
 from .journal import Entry, Journal, error_of, safe_body, safe_headers, safe_query
 from .messages import Reply, Request
-from .server import Server
+from .server import Server, log
 from .spans import Span
 from .state import StateFile
-from .store import Store
+from .store import Store, check_credentials
 
 #: Settings that :meth:`Sandbox.reset` goes back to, and a new state file starts with.
 DEFAULTS: Final = {"token_lifetime": 604800.0, "execution_seconds": 2.0}
@@ -67,9 +67,7 @@ class Sandbox(Connectable):
                 f"refusing to listen at {host}: everybody knows the sandbox's usual client secret. "
                 "Give a client secret of your own, or stay on 127.0.0.1."
             )
-        if not client_id or not client_secret:
-            # From a variable that is not set, for example.
-            raise ValueError("the client id and the client secret must not be empty")
+        check_credentials(client_id, client_secret)
         self.host, self.port = host, port
         self.client_id, self.client_secret = client_id, client_secret
         given = {"token_lifetime": token_lifetime, "execution_seconds": execution_seconds}
@@ -84,6 +82,8 @@ class Sandbox(Connectable):
             if self._kept is not None:
                 self._kept.close()
             raise
+        if not self.loopback:
+            self._drop_published_secret()
         if speed is not None:
             self.clock.speed = speed
         self.journal = Journal()
@@ -91,6 +91,12 @@ class Sandbox(Connectable):
         self._api = Api(self.store, "")
         self._server: Server | None = None
         self._take_settings()
+
+    def _drop_published_secret(self) -> None:
+        # The state file may come from a sandbox on loopback, where the usual secret is good.
+        with self.store.lock:
+            for dropped in self.store.drop_clients(CLIENT_SECRET):
+                log.warning("client %r is dropped: it has the secret that everybody knows", dropped)
 
     # Serving
 
@@ -318,7 +324,12 @@ class Sandbox(Connectable):
             return self.store.add_service()
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
-        """Add an API client that may use these services, or change one."""
+        """Add an API client that may use these services, or change one.
+
+        With another secret than it had, the tokens given out to it are worthless.
+        """
+        if client_secret == CLIENT_SECRET and not self.loopback:
+            raise ValueError("client_secret: everybody knows the sandbox's usual one, give one of your own")
         with self.store.lock:
             self.store.add_client(client_id, client_secret, service_uuids)
 

@@ -37,7 +37,7 @@ class Saving:
     ) -> None:
         """Save, if the lock is about to be let go, and let go of it.
 
-        What could not be saved, because the disk is full for example, is tried again with the next change.
+        What could not be saved because the disk is full, for example, is tried again with the next change.
         """
         try:
             if self._depth == 1:
@@ -72,7 +72,14 @@ class Saving:
     def _save(self) -> None:
         if self._state is None or not (self._noted or self._anew):
             return
-        rows = {key: row and row() for key, row in self._noted.items()}
-        self._state.write(rows | {CLOCK: self._clock()}, anew=self._anew)
+        try:
+            rows = {key: row and row() for key, row in self._noted.items()}
+            self._state.write(rows | {CLOCK: self._clock()}, anew=self._anew)
+        except OSError:
+            raise
+        except Exception:
+            # A row that no file can hold: to try it again would let every later call fail, too.
+            self._noted.clear()
+            raise
         self._noted.clear()
         self._anew = False

@@ -102,9 +102,12 @@ class StateFile:
 
         :param anew: remove all others, too.
         :raises OSError: if it cannot be written, because the disk is full for example.
+        :raises Exception: if it never can be: a row is not one that sqlite or JSON has.
         """
         try:
             self._write(rows, anew=anew)
+        except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError):
+            raise
         except sqlite3.Error as error:
             raise OSError(f"cannot write the state file {self.path}: {error}") from error
 

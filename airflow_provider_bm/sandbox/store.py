@@ -18,6 +18,7 @@ from . import contacts, segmentation
 from .clock import Clock
 from .contacts import Contact
 from .execution import Campaign, Run, once_time
+from .messages import in_utf8
 from .recipients import RecipientLists
 from .rendering import address_of
 from .saving import Saving
@@ -89,7 +90,8 @@ class Store:
         client_id, secret = self._first_client
         held = self.clients.get(client_id)
         if held is None or not _is_secret(secret, held[0]):
-            self.add_client(client_id, secret, [contacts.DEFAULT_SERVICE])
+            others = () if held is None else held[1]
+            self.add_client(client_id, secret, [contacts.DEFAULT_SERVICE, *others])
 
     # Keeping
 
@@ -175,14 +177,30 @@ class Store:
         return made
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
-        """Add a client, or change what it may use."""
-        allowed = frozenset(service_uuids)
-        unknown = allowed - self.services.keys()
+        """Add a client, or change what it may use; with another secret, its tokens are worthless."""
+        check_credentials(client_id, client_secret)
+        if isinstance(service_uuids, str) or not isinstance(service_uuids, Iterable):
+            raise ValueError(f"service_uuids must be a list of UUIDs, not {service_uuids!r}")
+        named = list(service_uuids)
+        unknown = [str(one) for one in named if one not in list(self.services)]
         if unknown:
-            raise ValueError(f"no such service: {', '.join(sorted(unknown))}")
+            raise ValueError(f"no such service: {', '.join(unknown)}")
+        allowed = frozenset(named)
+        before = self.clients.get(client_id)
+        if before is not None and not _is_secret(client_secret, before[0]):
+            self._drop_tokens_of(client_id)
         held = (_hashed(client_secret, secrets.token_hex(8)), allowed)
         self.clients[client_id] = held
         self._saving.note("client", client_id, lambda: {"secret": held[0], "services": sorted(held[1])})
+
+    def drop_clients(self, client_secret: str) -> list[str]:
+        """Drop all clients that have a secret, with their tokens, and tell which."""
+        found = [name for name, held in self.clients.items() if _is_secret(client_secret, held[0])]
+        for name in found:
+            del self.clients[name]
+            self._saving.note("client", name, None)
+            self._drop_tokens_of(name)
+        return found
 
     def add_recipient_list(self, name: str, members: Iterable[Mapping[str, str]]) -> str:
         """Add a list of contacts, or put other contacts into it; executions that have started keep theirs."""
@@ -209,6 +227,10 @@ class Store:
     def revoke_tokens(self) -> None:
         """Make all tokens worthless."""
         for name in list(self.tokens):
+            self._drop_token(name)
+
+    def _drop_tokens_of(self, client_id: str) -> None:
+        for name in [name for name, held in self.tokens.items() if held[0] == client_id]:
             self._drop_token(name)
 
     def _drop_token(self, name: str) -> None:
@@ -381,6 +403,22 @@ class Store:
         del self.services[campaign.service_uuid][campaign.uuid]
         ordered = self._ordered[campaign.service_uuid]
         del ordered[bisect_left(ordered, campaign.age, key=_AGE)]
+
+
+def check_credentials(client_id: object, client_secret: object) -> None:
+    """Refuse what is no client id, or no secret.
+
+    :raises ValueError: if one is no text, is empty, or cannot be sent.
+    """
+    for name, value in (("client_id", client_id), ("client_secret", client_secret)):
+        if not isinstance(value, str):
+            # Not the value: it is a secret all the same.
+            raise ValueError(f"{name} must be a string, not {type(value).__name__}")
+        if not value:
+            # From a variable that is not set, for example.
+            raise ValueError(f"{name} must not be empty")
+        if not in_utf8(value):
+            raise ValueError(f"{name} is no text that UTF-8 can hold")
 
 
 def _fingerprint(token: str) -> str:

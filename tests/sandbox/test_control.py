@@ -204,6 +204,19 @@ def test_every_public_handle_is_remote_too():
         ("POST", "settings", {"execution_seconds": 1e300}, 400),
         ("POST", "clock", {"set": "tomorrow"}, 400),
         ("POST", "clients", {"client_id": "a", "client_secret": "b", "service_uuids": ["c"]}, 400),
+        *(
+            ("POST", "clients", {"client_id": "a", "client_secret": "b", "service_uuids": []} | wrong, 400)
+            for wrong in (
+                {"client_id": None},
+                {"client_id": "\ud800"},
+                {"client_id": ""},
+                {"client_secret": 5},
+                {"client_secret": "\ud800"},
+                {"service_uuids": None},
+                {"service_uuids": [5]},
+                {"service_uuids": [[]]},
+            )
+        ),
         ("POST", "settings", {"colour": "blue"}, 400),
         ("POST", "reset", [], 400),
         ("POST", "refuse", {"seconds": -1}, 400),

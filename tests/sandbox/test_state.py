@@ -118,6 +118,39 @@ def test_access_is_as_it_was(file):
         assert api.call("GET", headers={"Authorization": f"Bearer {revoked}"}).status_code == 401
 
 
+def test_the_published_secret_is_worth_nothing_beyond_loopback(file, caplog):
+    with sandbox_on(file) as sandbox:
+        token = Api(sandbox).token().json()["access_token"]
+        sandbox.add_client("second", "its own secret", [sandbox.service_uuid])
+        sandbox.add_client("third", "sandbox-secret", [sandbox.service_uuid])
+    with sandbox_on(file, host="0.0.0.0", client_id="mine", client_secret="my own") as sandbox:
+        api = Api(sandbox)
+        for client in ("sandbox", "third"):
+            assert api.token(client_id=client, client_secret="sandbox-secret").status_code == 401
+        assert api.call("GET", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+        assert api.token(client_id="second", client_secret="its own secret").status_code == 200
+        assert api.login().call("GET").status_code == 200
+        with pytest.raises(ValueError, match="everybody knows"):
+            sandbox.add_client("sandbox", "sandbox-secret", [sandbox.service_uuid])
+    assert "client 'third' is dropped" in caplog.text
+    with sandbox_on(file) as sandbox:
+        api = Api(sandbox).login()
+        assert api.call("GET").status_code == 200
+        assert api.token(client_id="third").status_code == 401
+
+
+def test_another_secret_ends_the_tokens_and_keeps_the_services(file):
+    with sandbox_on(file) as sandbox:
+        other = sandbox.add_service()
+        sandbox.add_client("sandbox", "sandbox-secret", [other])
+        token = Api(sandbox).token().json()["access_token"]
+    with sandbox_on(file, client_secret="new") as sandbox:
+        for service in (other, sandbox.service_uuid):
+            api = Api(sandbox, service)
+            assert api.call("GET", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+            assert api.login().call("GET").status_code == 200
+
+
 def test_no_secret_and_no_token_is_in_the_file(file):
     with sandbox_on(file, client_secret="s3cr3t-of-mine") as sandbox:
         token = Api(sandbox).token().json()["access_token"]
@@ -192,6 +225,16 @@ def test_what_could_not_be_saved_is_an_error_and_saved_later(file):
     with sandbox_on(file) as sandbox:
         assert sandbox.campaigns() == before
         assert len(before) == 2
+
+
+def test_what_no_file_can_hold_does_not_stop_the_rest(file):
+    with sandbox_on(file) as sandbox:
+        for name in (None, "\ud800"):
+            with pytest.raises((sqlite3.IntegrityError, UnicodeEncodeError)), sandbox.store.lock:
+                sandbox.store._saving.note("client", name, dict)
+            sandbox.create(name="after")
+    with sandbox_on(file) as sandbox:
+        assert len(sandbox.campaigns()) == 2
 
 
 def test_one_sandbox_at_a_time(file):
