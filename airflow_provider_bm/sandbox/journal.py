@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-import re
 import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.message import Message
 from itertools import islice
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
 from .messages import Reply
 from .spans import Span
 
 LIMIT: Final = 100_000
-MAX_TEXT: Final = 20_000
-HIDDEN: Final = "***"
 EVER: Final = Span()
-
-_SECRET_HEADER = re.compile(r"(?i)auth|cookie|secret|token|password|key$")
-#: Names of fields, however their words are joined: ``client_secret``, ``clientSecret``, ``client-secret``.
-_SECRET_NAMES = (
-    r"(?:client[_-]?|api[_-]?)?secret|(?:access|refresh|id|auth)[_-]?token|token"  # noqa: S105 - names
-    r"|client[_-]?assertion"
-    r"|password|authorization|api[_-]?key"
-)
-_SECRET_FIELD = re.compile(rf"(?i){_SECRET_NAMES}")
-_IN_TEXT = re.compile(
-    rf"(?i)((?<![a-z])(?:{_SECRET_NAMES})(?! )\W{{1,5}}(?:(?:bearer|basic)\s+)?)[^\s&\"',;]+"
-)
 
 
 @dataclass(eq=False)
@@ -105,39 +88,6 @@ class Journal:
             return self._entries[index] if 0 <= index < len(self._entries) else None
 
 
-def safe_headers(headers: Message[str, str]) -> dict[str, str]:
-    """Headers without secrets."""
-    return {
-        name: HIDDEN if _SECRET_HEADER.search(name) else safe_text(value) for name, value in headers.items()
-    }
-
-
-def safe_query(pairs: list[tuple[str, str]]) -> dict[str, str | list[str]]:
-    """Query parameters without secrets: a string each, or a list if one came several times."""
-    query: dict[str, str | list[str]] = {}
-    for name, value in pairs:
-        shown = HIDDEN if _SECRET_FIELD.fullmatch(name) else value
-        held = query.get(name)
-        if held is None:
-            query[name] = shown
-        else:
-            query[name] = [*held, shown] if isinstance(held, list) else [held, shown]
-    return query
-
-
-def safe_body(raw: bytes, content_type: str) -> Any:
-    """Parse a body and take the secrets out: JSON, a form, or else its text. None if it is empty."""
-    if not raw:
-        return None
-    text = raw.decode("utf-8", "replace")
-    if "x-www-form-urlencoded" in content_type:
-        return safe_query(parse_qsl(text, keep_blank_values=True))
-    try:
-        return _hide(json.loads(text))
-    except (ValueError, RecursionError):
-        return safe_text(text[:MAX_TEXT])
-
-
 def error_of(reply: Reply) -> str | None:
     """Tell in a line what an error reply says; None if it is no error, or has no words for it."""
     if reply.status < 400:
@@ -156,15 +106,4 @@ def error_of(reply: Reply) -> str | None:
         if isinstance(one, dict)
     ]
     text = "; ".join(told) or body.get("message") or body.get("error_description")
-    return safe_text(str(text)[:MAX_TEXT]) if text else None
-
-
-def safe_text(text: str) -> str:
-    """Text with what looks like a secret in it hidden."""
-    return _IN_TEXT.sub(rf"\1{HIDDEN}", text)
-
-
-def _hide(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: HIDDEN if _SECRET_FIELD.fullmatch(k) else _hide(v) for k, v in value.items()}
-    return [_hide(one) for one in value] if isinstance(value, list) else value
+    return str(text) if text else None

@@ -19,6 +19,8 @@ class Request:
     target: str
     headers: Message[str, str]
     body: bytes = b""
+    #: The path without secrets, once it is noted in the journal.
+    shown: str = ""
 
     @cached_property
     def path(self) -> str:

@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from .access import is_loopback, reached_at
-from .api import Api
+from .api import TOKEN_PATH, Api
 from .clock import MAX_SECONDS, Clock, rfc3339, rfc3339_ms
 from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
 from .console import change, find, put_in, start, stop
 from .control import Control
 from .faults import DEFAULT_TIMES, Fault, Faults
-from .journal import Entry, Journal, error_of, safe_body, safe_headers, safe_query
+from .hiding import MAX_TEXT, Hiding
+from .journal import Entry, Journal, error_of
 from .messages import Reply, Request
 from .server import Server, log
 from .spans import Span
@@ -70,6 +71,8 @@ class Sandbox(Connectable):
         check_credentials(client_id, client_secret)
         self.host, self.port = host, port
         self.client_id, self.client_secret = client_id, client_secret
+        #: Those that are known here: of all others, only the hash is.
+        self._secrets = {client_secret}
         given = {"token_lifetime": token_lifetime, "execution_seconds": execution_seconds}
         settings = {name: _setting(name, value) for name, value in given.items() if value is not None}
         self.clock = Clock(start, 1.0 if speed is None else speed)
@@ -144,19 +147,23 @@ class Sandbox(Connectable):
         self.stop()
 
     def _note(self, request: Request, connection: int) -> Callable[[Reply], None]:
+        hiding = Hiding(request, self._secrets)
+        request.shown = hiding.text(request.path)
+        read = hiding.token_form if request.path.startswith(TOKEN_PATH) else hiding.body
         entry = Entry(
             method=request.method,
-            path=request.path,
-            query=safe_query(request.pairs),
-            body=safe_body(request.body, request.content_type),
-            headers=safe_headers(request.headers),
+            path=request.shown,
+            query=hiding.pairs(request.pairs),
+            body=read(request.body),
+            headers=hiding.headers(request.headers),
             dt=rfc3339_ms(self.clock.now()),
             connection=connection,
         )
         self.journal.add(entry)
 
         def note(reply: Reply) -> None:
-            entry.status, entry.error = reply.status, error_of(reply)
+            said = error_of(reply)
+            entry.status, entry.error = reply.status, said and hiding.text(said)[:MAX_TEXT]
 
         return note
 
@@ -332,6 +339,7 @@ class Sandbox(Connectable):
             raise ValueError("client_secret: everybody knows the sandbox's usual one, give one of your own")
         with self.store.lock:
             self.store.add_client(client_id, client_secret, service_uuids)
+            self._secrets.add(client_secret)
 
     def add_recipient_list(self, name: str, contacts: Iterable[Mapping[str, str]]) -> str:
         """Add a recipient list of your own contacts and give its UUID, or put other contacts into one.

@@ -209,13 +209,13 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None:
             reply = self._call(self.server.api, request)
             note(reply)
-            log.info("%s %s %d", request.method, request.path, reply.status)
+            log.info("%s %s %d", request.method, request.shown, reply.status)
             self._send(reply)
         else:
             self._serve_faulty(request, fault, note)
 
     def _serve_faulty(self, request: Request, fault: Fault, note: Callable[[Reply], None]) -> None:
-        log.info("%s %s hit by fault %d", request.method, request.path, fault.id)
+        log.info("%s %s hit by fault %d", request.method, request.shown, fault.id)
         self.server.stopping.wait(fault.delay)
         if fault.drop or (fault.refuse and not fault.lose_reply):
             self._hang_up(fault)
@@ -246,10 +246,10 @@ class _Handler(BaseHTTPRequestHandler):
             return handle(request)
         except OSError as error:
             # The state file: what is not in it must not be answered.
-            log.error("%s %s failed: %s", request.method, request.path, error)
+            log.error("%s %s failed: %s", request.method, request.shown or request.path, error)
             return json_reply(500, error_body(500, str(error)))
         except Exception:
-            log.exception("%s %s failed", request.method, request.path)
+            log.exception("%s %s failed", request.method, request.shown or request.path)
             return json_reply(500, error_body(500))
 
     def _read_body(self) -> bytes:
