@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from typing import Any
 from urllib.parse import parse_qsl
+
+from airflow_provider_bm.campaigns.problems import parse_json
 
 from .errors import ApiError, error_body, invalid, item
 from .execution import Campaign
@@ -153,7 +154,10 @@ class Api:
                 return self._reply(200, campaign, parse_single(request.pairs))
             case "PUT":
                 fields = changed_campaign(
-                    _json_body(request), self.store.settle(), lists=self.store.recipients
+                    _json_body(request),
+                    self.store.settle(),
+                    lists=self.store.recipients,
+                    going=self.store.going(campaign),
                 )
                 status = fields.pop("status")
                 self.store.replace(campaign, fields, status)
@@ -189,9 +193,9 @@ def _json_body(request: Request) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise ApiError(400, "The body must be JSON: Content-Type must be application/json.")
     try:
-        body = json.loads(request.body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise ApiError(400, "The body is not valid JSON.") from None
+        body = parse_json(request.body.decode("utf-8"))
+    except ValueError as error:
+        raise ApiError(400, f"The body is not valid JSON: {error}.") from None
     if not isinstance(body, dict):
         raise ApiError(400, "The body must be a JSON object.")
     return body

@@ -58,7 +58,7 @@ def change(store: Store, campaign: Campaign, fields: Mapping[str, Any]) -> Campa
     whole = {**campaign.fields, "status": campaign.status, **fields}
     given = {name: value for name, value in whole.items() if value is not None}
     try:
-        checked = changed_campaign(given, store.settle(), lists=store.recipients)
+        checked = changed_campaign(given, store.settle(), lists=store.recipients, going=store.going(campaign))
     except ApiError as error:
         raise _refusal(error) from None
     status = checked.pop("status")

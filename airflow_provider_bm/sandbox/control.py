@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import inspect
-import json
 import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bm.campaigns.problems import parse_json
 
 from . import page
 from .access import refuse_other_sites
@@ -164,9 +165,9 @@ def _arguments(request: Request) -> dict[str, Any]:
     if request.content_type != "application/json":
         raise ApiError(400, "The body must be JSON: Content-Type must be application/json.")
     try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        raise ApiError(400, "The body is not valid JSON.") from None
+        body = parse_json(request.body.decode())
+    except ValueError as error:
+        raise ApiError(400, f"The body is not valid JSON: {error}.") from None
     if not isinstance(body, dict):
         raise ApiError(400, "The body must be a JSON object.")
     return body

@@ -7,7 +7,7 @@ so the outcome depends on the clock alone.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -231,6 +231,12 @@ OWN_FIELDS = {
     "next_dt": "next",
     "last_dt": "last",
 }
+
+
+def same_schedule(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    """Tell whether two campaigns have the same schedule; an empty rule is none."""
+    names = ("schedule_type", "schedule_rrule")
+    return all(one.get(name, "") == other.get(name, "") for name in names)
 
 
 def once_time(text: str) -> datetime:

@@ -12,12 +12,12 @@ from typing import Any
 from airflow_provider_bm.campaigns.vocabulary import (
     CAMPAIGN_FIELDS,
     RESPONSE_FIELDS,
-    SENDING_TYPES,
     STATUSES,
 )
 
 from .execution import OWN_FIELDS, Campaign
 from .segmentation import compare
+from .validation import ENUMS, UUID
 
 COLUMNS = (*CAMPAIGN_FIELDS, *RESPONSE_FIELDS)
 TIMES = tuple(name for name in RESPONSE_FIELDS if name.endswith("_dt"))
@@ -31,7 +31,7 @@ OPERATORS = (*_NULL, *_ORDER, *_TEXT, *_MANY)
 _OPPOSITES = {"neq": "eq", "notin": "in", "notbetween": "between", "doesnotcontain": "contains"}
 _CALL = re.compile(r"([^()]*)\(([^()]*)\)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
-_ENUMS = {"status": STATUSES, "sending_type": SENDING_TYPES}
+_WORDS = ENUMS | {"status": STATUSES}
 
 Test = Callable[[Any], bool]
 
@@ -74,12 +74,24 @@ def parse_filter(name: str, value: str) -> Filter:
     if operator.endswith("between") and len(values) != 2:
         raise ValueError("needs two values, separated by a comma")
     if operator in ("eq", "neq", "in", "notin"):
-        wrong = [one for one in values if one not in _ENUMS.get(column, (one,))]
-        if wrong:
-            raise ValueError(f"must be of: {', '.join(_ENUMS[column])}; not {', '.join(wrong)}")
+        _check(column, values)
     if column == "uuid":
         values = [one.lower() for one in values]
     return Filter(operator, column, values, _test(operator, column, values))
+
+
+def _check(column: str, values: list[str]) -> None:
+    """Refuse values that the column cannot have."""
+    if column == "uuid":
+        wrong = [one for one in values if not UUID.fullmatch(one)]
+        wanted = "a UUID"
+    elif column in _WORDS:
+        wrong = [one for one in values if one not in _WORDS[column]]
+        wanted = f"of: {', '.join(_WORDS[column])}"
+    else:
+        return
+    if wrong:
+        raise ValueError(f"must be {wanted}; not {', '.join(map(repr, wrong))}")
 
 
 def _test(operator: str, column: str, values: list[str]) -> Test:

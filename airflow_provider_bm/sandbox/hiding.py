@@ -14,6 +14,8 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus
 
+from airflow_provider_bm.campaigns.problems import parse_json
+
 from .messages import Request
 
 MAX_TEXT: Final = 20_000
@@ -45,14 +47,15 @@ class Hiding:
 
     def __init__(self, request: Request, known: Iterable[str] = ()) -> None:
         """Learn what to look for."""
-        secrets = [*known, *_credentials(request.headers)]
+        secrets = sorted([*known, *_credentials(request.headers)], key=len, reverse=True)
+        # The longest first: another one may be a piece of it.
         self._known = [form for one in secrets if len(one) >= SHORTEST for form in _forms(one)]
 
     def text(self, text: str) -> str:
         """Hide in any text: what is known, and what has a name before it."""
         if text[:1] in ("{", "["):
             try:
-                inner = json.loads(text)
+                inner = parse_json(text)
                 shown = self.value(inner)
                 return text if shown == inner else json.dumps(shown, ensure_ascii=False)
             except (ValueError, RecursionError):
@@ -99,7 +102,7 @@ class Hiding:
             return None
         text = raw.decode("utf-8", "replace")
         try:
-            return self.value(json.loads(text))
+            return self.value(parse_json(text))
         except (ValueError, RecursionError):
             return self._shapeless(text)[:MAX_TEXT]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from airflow_provider_bm.campaigns.problems import parse_json
 from airflow_provider_bm.campaigns.vocabulary import (
     CONDITIONS,
     CONTACT_FIELDS,
@@ -23,9 +24,9 @@ _MANY = frozenset({"subscription_options_in", "subscription_options_out"})
 def problems(text: str) -> list[str]:
     """List all that is wrong with a query; empty if it is good."""
     try:
-        query = json.loads(text)
-    except (ValueError, RecursionError):
-        return ["it is not JSON"]
+        query = parse_json(text)
+    except ValueError as error:
+        return [f"it is not JSON: {error}"]
     return list(_query_problems(query))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from . import contacts, segmentation
 from .clock import Clock
 from .contacts import Contact
-from .execution import Campaign, Run, once_time
+from .execution import Campaign, Run, same_schedule
 from .messages import in_utf8
 from .recipients import RecipientLists
 from .rendering import address_of
@@ -343,11 +343,10 @@ class Store:
     def replace(self, campaign: Campaign, fields: dict[str, str], status: str) -> None:
         """Put a whole campaign in place of what it was (PUT)."""
         now = self.settle()
+        going, before = self.going(campaign), campaign.status
+        same = going is not None and same_schedule(going, fields)
         with self._changing(campaign):
-            before, old = campaign.status, campaign.fields
             campaign.fields, campaign.status, campaign.updated = fields, status, now
-            schedule = ("schedule_type", "schedule_rrule")
-            same = before in ("active", "stopped") and all(old.get(n) == fields.get(n) for n in schedule)
             if status in ("draft", "finished"):
                 campaign.give_up(now)
                 campaign.upcoming = None
@@ -363,10 +362,10 @@ class Store:
                 campaign.plan(now)
             else:
                 campaign.go_on(now)
-                if same and fields["schedule_type"] == "scheduled":
-                    campaign.skip(now)
-                else:
+                if not same:
                     campaign.plan(now)
+                elif fields["schedule_type"] == "scheduled":
+                    campaign.skip(now)
         self._watch(campaign)
         self.settle()
 
@@ -389,10 +388,19 @@ class Store:
         self.settle()
 
     def missed(self, campaign: Campaign) -> bool:
-        """Tell whether a ``once`` campaign was stopped over its time, so that there is nothing to resume."""
-        if campaign.fields["schedule_type"] != "once" or campaign.open_runs or campaign.upcoming is None:
+        """Tell whether a campaign was stopped over its last time, so that there is nothing to resume."""
+        kind, now = campaign.fields["schedule_type"], self.clock.now()
+        if campaign.open_runs or campaign.status != "stopped":
             return False
-        return once_time(campaign.fields["schedule_rrule"]) <= self.clock.now()
+        if kind == "scheduled":
+            campaign.skip(now)
+            return campaign.upcoming is None
+        return kind == "once" and campaign.upcoming is not None and campaign.upcoming <= now
+
+    def going(self, campaign: Campaign) -> Mapping[str, str] | None:
+        """Give the fields of a campaign that is on its way, or can be resumed; None if it is not."""
+        on_its_way = campaign.status in ("active", "stopped") and not self.missed(campaign)
+        return campaign.fields if on_its_way else None
 
     def delete(self, campaign: Campaign) -> None:
         """Delete a campaign; what it has sent stays in the journal of messages."""

@@ -24,12 +24,14 @@ from airflow_provider_bm.campaigns.vocabulary import (
 
 from . import segmentation
 from .errors import invalid, item
-from .execution import once_time
+from .execution import once_time, same_schedule
+from .messages import in_utf8
 from .recurrence import occurrences
 from .rendering import fill_campaign
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ONCE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+_HALF = "It has half of a surrogate pair."
 ENUMS = {"sending_type": SENDING_TYPES, "schedule_type": SCHEDULE_TYPES, "query_type": QUERY_TYPES}
 
 Items = Iterator[dict[str, str]]
@@ -52,11 +54,19 @@ def new_campaign(
     return _checked(body, items, statuses, now, lists)
 
 
-def changed_campaign(body: Mapping[str, Any], now: datetime, *, lists: Container[str]) -> dict[str, str]:
-    """Check the body of a PUT, which is a whole campaign; give its fields."""
-    return _checked(
-        body, list(_shape(body, CAMPAIGN_FIELDS, also_unknown=CLONE_FIELDS)), STATUSES, now, lists
-    )
+def changed_campaign(
+    body: Mapping[str, Any],
+    now: datetime,
+    *,
+    lists: Container[str],
+    going: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Check the body of a PUT, which is a whole campaign; give its fields.
+
+    :param going: the fields of a campaign that is on its way: its schedule may stay, whatever time it is.
+    """
+    items = list(_shape(body, CAMPAIGN_FIELDS, also_unknown=CLONE_FIELDS))
+    return _checked(body, items, STATUSES, now, lists, going)
 
 
 def cloned_campaign(
@@ -79,7 +89,8 @@ def cloned_campaign(
     fields |= {"name": f"{source['name']} (copy)", "status": "active"}
     fields |= {name: value for name, value in body.items() if name in CAMPAIGN_FIELDS}
     checked = _checked(fields, items, CREATE_STATUSES, now, lists)
-    return fill_campaign(checked, body.get("template_vars", {}))
+    # Once more: a variable may leave nothing of the template.
+    return _checked(fill_campaign(checked, body.get("template_vars", {})), [], CREATE_STATUSES, now, lists)
 
 
 def new_status(body: Mapping[str, Any]) -> str:
@@ -100,6 +111,7 @@ def _checked(
     statuses: tuple[str, ...],
     now: datetime,
     lists: Container[str],
+    going: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     strings = _strings(body)
     for name in REQUIRED_FIELDS:
@@ -107,7 +119,7 @@ def _checked(
             items.append(item(name, "is required"))
         elif strings.get(name) == "":
             items.append(item(name, "must not be empty"))
-    items += _values(strings, statuses, now, lists)
+    items += _values(strings, statuses, now, lists, going)
     if items:
         raise invalid(items)
     # An empty field is one that is not set.
@@ -115,7 +127,11 @@ def _checked(
 
 
 def _strings(body: Mapping[str, Any]) -> dict[str, str]:
-    return {n: value for n, value in body.items() if n in CAMPAIGN_FIELDS and isinstance(value, str)}
+    return {
+        n: value
+        for n, value in body.items()
+        if n in CAMPAIGN_FIELDS and isinstance(value, str) and in_utf8(value)
+    }
 
 
 def _shape(body: Mapping[str, Any], strings: tuple[str, ...], also_unknown: tuple[str, ...] = ()) -> Items:
@@ -123,6 +139,8 @@ def _shape(body: Mapping[str, Any], strings: tuple[str, ...], also_unknown: tupl
         if name in strings:
             if not isinstance(value, str):
                 yield item(name, "must be a string", f"It is {_json_type(value)}.")
+            elif not in_utf8(value):
+                yield item(name, "must be text that UTF-8 can hold", _HALF)
         elif name not in CLONE_FIELDS or name in also_unknown:
             yield item(name, "unknown field")
 
@@ -143,20 +161,30 @@ def _template_vars(body: Mapping[str, Any]) -> Items:
     for name, value in values.items():
         if not isinstance(value, str):
             yield item("template_vars", f"{name}: must be a string", f"It is {_json_type(value)}.")
+        elif not in_utf8(name + value):
+            yield item("template_vars", "must be text that UTF-8 can hold", _HALF)
+        if not name or "{" in name or "}" in name:
+            yield item("template_vars", f"{name!r}: must be the raw name of a variable, without braces")
 
 
 def _enums(fields: Mapping[str, str], statuses: tuple[str, ...]) -> Items:
     for name, allowed in (*ENUMS.items(), ("status", statuses)):
         value = fields.get(name)
-        if value and value not in allowed:
+        if value == "" and name in REQUIRED_FIELDS:
+            continue  # that it is empty is said elsewhere
+        if value is not None and value not in allowed:
             yield item(name, f"must be one of: {', '.join(allowed)}")
 
 
 def _values(
-    fields: Mapping[str, str], statuses: tuple[str, ...], now: datetime, lists: Container[str]
+    fields: Mapping[str, str],
+    statuses: tuple[str, ...],
+    now: datetime,
+    lists: Container[str],
+    going: Mapping[str, str] | None,
 ) -> Items:
     yield from _enums(fields, statuses)
-    yield from _schedule(fields, now)
+    yield from _schedule(fields, now, going is not None and same_schedule(fields, going))
     if fields.get("sending_type") in JSON_TEMPLATE_SENDING_TYPES and fields.get("template"):
         yield from _json_template(fields)
     if fields.get("recipient_lists"):
@@ -164,8 +192,9 @@ def _values(
     yield from _query(fields)
 
 
-def _schedule(fields: Mapping[str, str], now: datetime) -> Items:
+def _schedule(fields: Mapping[str, str], now: datetime, goes_on: bool) -> Items:
     kind, rule = fields.get("schedule_type"), fields.get("schedule_rrule", "")
+    starts = fields.get("status") == "active" and not goes_on
     if kind == "now" and rule:
         yield item("schedule_rrule", "must be absent when schedule_type is now")
     elif kind in ("once", "scheduled") and not rule:
@@ -177,13 +206,21 @@ def _schedule(fields: Mapping[str, str], now: datetime) -> Items:
             moment = None
         if moment is None:
             yield item("schedule_rrule", "must be a time in UTC in the format Y-m-d H:i:s")
-        elif fields.get("status") == "active" and moment <= now:
-            yield item("schedule_rrule", "must be in the future", f"It is {now:%Y-%m-%d %H:%M:%S} now.")
+        elif starts and moment <= now:
+            yield item("schedule_rrule", "must be in the future", _time(now))
     elif kind == "scheduled":
         try:
-            occurrences(rule, now)
+            over = next(occurrences(rule, now), None) is None
         except ValueError as error:
             yield item("schedule_rrule", "must be an iCalendar RRULE", str(error))
+        else:
+            if starts and over:
+                # It would be finished at once, and whoever waits for it would take that for success.
+                yield item("schedule_rrule", "must have a time in the future", _time(now))
+
+
+def _time(now: datetime) -> str:
+    return f"It is {now:%Y-%m-%d %H:%M:%S} now."
 
 
 def _json_template(fields: Mapping[str, str]) -> Items:

@@ -120,10 +120,10 @@ def test_filters():
     enums = {
         tuple(group.split("|"))
         for pattern, schema in SCHEMAS["Filters"]["patternProperties"].items()
-        if re.search("status|sending_type", pattern)
+        if re.search("status|_type", pattern)
         for group in re.findall(r"\(([a-z|]+)\)", schema["pattern"])
     }
-    assert enums == {words.STATUSES, words.SENDING_TYPES}
+    assert enums == {words.STATUSES, words.SENDING_TYPES, words.SCHEDULE_TYPES, words.QUERY_TYPES}
 
 
 def test_every_assumption_of_the_client_is_marked():

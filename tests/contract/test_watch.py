@@ -45,7 +45,7 @@ def problems(body, method="POST", path=PATH):
         {"schedule_type": "once", "schedule_rrule": "2099-05-01 17:05:00"},
         {"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY"},
         {"query_type": "segmentation", "query": segmentation(RULE)},
-        {"query_type": "all", "query": "", "webpush_title": ""},
+        {"query_type": "all", "query": "", "webpush_title": "", "schedule_rrule": ""},
         {"sending_type": "email", "template": '{"subject": "Storm"}'},
     ],
 )
@@ -70,6 +70,8 @@ def test_good_bodies(changes):
         {"schedule_type": "once"},
         {"schedule_type": "once", "schedule_rrule": "2099-05-01T17:05:00Z"},
         {"schedule_type": "scheduled", "schedule_rrule": ""},
+        {"schedule_type": "now", "schedule_rrule": "FREQ=DAILY"},
+        {"query_type": ""},
         {"query_type": "segmentation"},
         {"query": "John"},
         {"query": segmentation()},
@@ -93,6 +95,7 @@ def test_statuses():
     assert problems({"status": "draft"}, "PATCH", ONE)
     assert problems({"clone_uuid": LISTS, "status": "stopped"})
     assert problems({"clone_uuid": LISTS, "template_vars": {"a": 5}})
+    assert problems({"clone_uuid": LISTS, "template_vars": {"{a}": "b"}})
 
 
 @pytest.mark.parametrize(
@@ -104,6 +107,15 @@ def test_statuses():
         ("in(status)=draft,asleep", False),
         ("eq(status)=draft,active", False),
         ("neq(sending_type)=pigeon", False),
+        ("schedule_type=once", True),
+        ("schedule_type=once,now", False),
+        ("in(schedule_type)=once,now", True),
+        ("in(schedule_type)=once,sometimes", False),
+        ("eq(query_type)=some", False),
+        (f"in(uuid)={LISTS},{LISTS.upper()}", True),
+        (f"uuid={LISTS},{LISTS}", False),
+        ("uuid=x", False),
+        ("lt(uuid)=x", True),
         ("isnull(last_dt)=true", True),
         ("like(name)=x", False),
         ("eq(shoe)=x", False),

@@ -116,6 +116,8 @@ def test_routes(api, method, path, status):
         (b'"text"', "application/json"),
         (b"\xff\xfe", "application/json"),
         (b"[" * 100_000, "application/json"),
+        (b'{"status": "stopped", "status": "active"}', "application/json"),
+        (b'{"status": NaN}', "application/json"),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])

@@ -123,10 +123,50 @@ def test_a_zone_in_the_rule(api):
     assert api.get(uuid)["next_dt"] == "2026-03-29T07:00:00+00:00"
 
 
-def test_a_rule_that_is_over(api):
-    made = api.post(schedule_type="scheduled", schedule_rrule="FREQ=DAILY;UNTIL=20200101T000000Z").json()
-    assert made["status"] == "finished"
-    assert "last_dt" not in made
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=DAILY;UNTIL=20200101T000000Z",
+        "DTSTART:20260301T080000Z\nRRULE:FREQ=DAILY;COUNT=1",
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+    ],
+)
+def test_a_rule_that_is_over_is_not_started(api, sandbox, rule):
+    """It would be finished at once, and nobody would have got anything."""
+    schedule = {"schedule_type": "scheduled", "schedule_rrule": rule}
+    assert api.problems(api.post(**schedule)) == {"schedule_rrule": "must have a time in the future"}
+    draft = api.post(status="draft", **schedule)
+    assert draft.status_code == 201
+    uuid = draft.json()["uuid"]
+    assert api.call("PUT", f"/{uuid}", json=api.payload(**schedule)).status_code == 400
+    assert api.call("POST", json={"clone_uuid": uuid}).status_code == 400
+    assert [campaign["status"] for campaign in sandbox.campaigns()] == ["draft"]
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"schedule_type": "once", "schedule_rrule": "2026-03-02 12:10:00"},
+        {
+            "schedule_type": "scheduled",
+            "schedule_rrule": "DTSTART:20260302T121000Z\nRRULE:FREQ=DAILY;COUNT=1",
+        },
+    ],
+)
+@pytest.mark.parametrize("stopped", [False, True])
+def test_saving_what_is_being_sent_the_last_time_keeps_it(api, sandbox, schedule, stopped):
+    uuid = api.post(**schedule).json()["uuid"]
+    sandbox.clock.advance(605)
+    if stopped:
+        sandbox.stop_campaign(uuid)
+    reply = api.call("PUT", f"/{uuid}", json=api.payload(name="New", **schedule))
+    assert reply.status_code == 200, reply.text
+    assert (reply.json()["name"], reply.json()["status"]) == ("New", "active")
+    sandbox.clock.advance(5)
+    assert (len(sandbox.executions()), len(sandbox.messages())) == (1, 40)
+    assert api.get(uuid)["status"] == "finished"
+    assert api.call("PUT", f"/{uuid}", json=api.payload(**schedule)).status_code == 400
 
 
 def test_draft_waits_for_activation(api, sandbox):
@@ -180,6 +220,18 @@ def test_once_stopped_over_its_time_cannot_be_resumed(api, sandbox):
     assert api.call("PATCH", f"/{uuid}", json={"status": "active"}).status_code == 400
     sandbox.clock.advance(300)
     assert sandbox.executions() == []
+
+
+def test_a_rule_stopped_over_its_last_time_cannot_be_resumed(api, sandbox):
+    schedule = {"schedule_type": "scheduled", "schedule_rrule": "FREQ=HOURLY;BYMINUTE=30;BYSECOND=0;COUNT=1"}
+    uuid = api.post(**schedule).json()["uuid"]
+    api.call("PATCH", f"/{uuid}", json={"status": "stopped"})
+    sandbox.clock.advance(3600)
+    assert list(api.problems(api.call("PATCH", f"/{uuid}", json={"status": "active"}))) == ["status"]
+    assert (api.get(uuid)["status"], sandbox.executions()) == ("stopped", [])
+    # Counted from now, it has a time.
+    saved = api.call("PUT", f"/{uuid}", json=api.payload(**schedule)).json()
+    assert (saved["status"], saved["next_dt"]) == ("active", "2026-03-02T13:30:00+00:00")
 
 
 @pytest.mark.parametrize("seconds", [0, 5, 100])

@@ -62,7 +62,7 @@ def test_all_is_as_it_was(file):
         mine = sandbox.add_recipient_list("mine", [{"mobile": "+41790000001", "first_name": "Ada"}])
         api = Api(sandbox).login()
         for status in ("draft", "active", "stopped", "finished"):
-            sandbox.create(name=f"{status} \ud800", status=status, template="{first_name} é {x}")
+            sandbox.create(name=f"{status} \u2028", status=status, template="{first_name} é {x}")
         sandbox.create(
             name="due", status="active", schedule_type="once", schedule_rrule="2026-03-02 13:00:00"
         )

@@ -76,7 +76,9 @@ def _query(**rule):
         ({"sending_type": "pigeon"}, "sending_type", "must be one of: sms"),
         ({"status": "finished"}, "status", "must be one of: active, draft"),
         ({"query_type": "some"}, "query_type", "must be one of: all"),
+        ({"query_type": ""}, "query_type", "must be one of: all"),
         ({"sender": None}, "sender", "is required"),
+        ({"name": "Storm \ud800"}, "name", "UTF-8"),
         ({"schedule_rrule": "2026-03-03 10:00:00"}, "schedule_rrule", "must be absent"),
         ({"schedule_type": "once"}, "schedule_rrule", "is required"),
         ({"schedule_type": "once", "schedule_rrule": "2026-03-02T17:05:00Z"}, "schedule_rrule", "format"),
@@ -99,6 +101,7 @@ def _query(**rule):
         ({"query_type": "segmentation"}, "query", "is required"),
         ({"query_type": "segmentation", "query": "{"}, "query", "not JSON"),
         ({"query_type": "segmentation", "query": "[" * 100_000}, "query", "not JSON"),
+        ({"query": json.dumps(QUERY)[:-1] + ', "segmentation": []}'}, "query", "stands twice"),
         ({"query": "[]"}, "query", "must be a JSON object"),
         ({"query": '{"segmentation": []}'}, "query", "at least one group"),
         ({"query": _query(operator="OR")}, "query", "the same operator as the first"),
@@ -174,6 +177,23 @@ def test_clone_cannot_break_json(api):
     body = {"clone_uuid": source, "template_vars": {"who": 'a "quoted"\nname'}}
     template = api.call("POST", json=body).json()["template"]
     assert json.loads(template) == {"text": 'a "quoted"\nname'}
+
+
+@pytest.mark.parametrize(
+    ("template_vars", "field"),
+    [
+        ({"who": ""}, "template"),  # nothing is left of it
+        ({"{who}": "Ada"}, "template_vars"),
+        ({"": "Ada"}, "template_vars"),
+        ({"who": "\ud800"}, "template_vars"),
+        ({"\ud800": "Ada"}, "template_vars"),
+    ],
+)
+def test_clone_with_wrong_variables(api, sandbox, template_vars, field):
+    source = api.post(status="draft", template="{who}").json()["uuid"]
+    reply = api.call("POST", json={"clone_uuid": source, "template_vars": template_vars})
+    assert list(api.problems(reply)) == [field]
+    assert len(sandbox.campaigns()) == 1
 
 
 def test_clone_of_nothing(api):
