@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from airflow_provider_bm.campaigns.problems import Problems, check_choice
+from airflow_provider_bm.campaigns.rrule import check_parts, rules_in
 from airflow_provider_bm.campaigns.times import read_time
 from airflow_provider_bm.campaigns.vocabulary import ONCE_FORMAT, SCHEDULE_TYPES
 
@@ -97,6 +98,11 @@ def check_rule(text: str) -> None:
     wrong = _NOT_POSITIVE.search(f";{text}")
     if wrong is not None:
         raise ValueError(f"not a valid RRULE: {wrong[1].upper()} must be a positive number")
+    for rule in rules_in(text):
+        try:
+            check_parts(rule)
+        except ValueError as error:
+            raise ValueError(f"not a valid RRULE: {error}") from None
     aware = datetime(2024, 1, 1, tzinfo=UTC)
     failures = []
     for start in (aware, aware.replace(tzinfo=None)):

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
+from airflow_provider_bm.campaigns.rrule import check_parts
+
 #: So many recurrences may lie in the past when a rule starts (a sandbox's own limit).
 MAX_PAST: Final = 100_000
 
@@ -82,8 +84,7 @@ def _parse(rule: str) -> tuple[str, dict[str, str]]:
         parts[name] = value
     if "FREQ" not in parts:
         raise ValueError("it has no FREQ")
-    if "COUNT" in parts and "UNTIL" in parts:
-        raise ValueError("COUNT and UNTIL exclude each other")
+    check_parts(parts)
     if "BYSETPOS" in parts and parts["FREQ"] in _BY_DAY:
         # Of a single day's times few positions exist, and dateutil would look for others for ever.
         raise ValueError("the sandbox takes BYSETPOS only with WEEKLY, MONTHLY or YEARLY")

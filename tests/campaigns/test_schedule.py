@@ -69,6 +69,44 @@ def test_a_rule_is_sent_as_given_and_means_scheduled(value: str) -> None:
     assert schedule(f" {value}\n", "scheduled") == ("scheduled", value)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=DAILY;BYDAY=1MO",
+        "FREQ=WEEKLY;BYDAY=MO,-1FR",
+        "FREQ=YEARLY;BYWEEKNO=20;BYDAY=1MO",
+        "FREQ=MONTHLY;BYWEEKNO=20",
+        "FREQ=WEEKLY;BYMONTHDAY=13",
+        "FREQ=MONTHLY;BYYEARDAY=100",
+        "FREQ=MONTHLY;BYSETPOS=1",
+        "FREQ=DAILY;COUNT=2;UNTIL=20240501T000000Z",
+        "rrule:freq=daily;byday=1mo",
+        "DTSTART;TZID=Europe/Zurich:20240501T080000\nRRULE:FREQ=DAILY;BYDAY=1MO",
+        "RRULE:FREQ=DAILY RRULE:FREQ=DAILY;BYDAY=1MO",
+    ],
+)
+def test_what_rfc_5545_forbids_and_dateutil_lets_through(rule: str) -> None:
+    """It would run more often than its words say."""
+    problems = problems_of(lambda: schedule(rule))
+    assert "not a valid RRULE" in problems["schedule_rrule"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "FREQ=MONTHLY;BYDAY=1MO",
+        "FREQ=YEARLY;BYDAY=-1FR;BYMONTH=3",
+        "FREQ=YEARLY;BYWEEKNO=20;BYDAY=MO",
+        "FREQ=DAILY;BYMONTHDAY=13",
+        "FREQ=YEARLY;BYYEARDAY=100",
+        "FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=-1",
+        "DTSTART:20240501T080000Z\nRRULE:FREQ=WEEKLY;COUNT=10",
+    ],
+)
+def test_what_rfc_5545_allows(rule: str) -> None:
+    assert schedule(rule) == ("scheduled", rule)
+
+
 def test_no_rrule_means_now_for_a_new_campaign_only() -> None:
     assert schedule(None) == ("now", None)
     assert schedule(None, "now") == ("now", None)
