@@ -29,13 +29,14 @@ class StateError(ValueError):
 class StateFile:
     """A file of rows, each with a kind and an id.
 
-    :param path: made if it is not there, readable by its owner only.
+    :param path: made if it is not there, then readable by its owner only.
     :raises StateError: if it is no state file, one of another version, or in use.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Open it and hold it."""
-        self.path = Path(path)
+        # Absolute: to sqlite, a mere ":memory:" is no file.
+        self.path = Path(path).absolute()
         self.closed = False
         try:
             # Only made here, never opened: closing a second handle would end sqlite's lock on the first.
@@ -91,11 +92,15 @@ class StateFile:
     def rows(self, kind: str) -> Iterator[tuple[str, Row]]:
         """Give all rows of a kind, in the order of their ids."""
         query = "SELECT id, body FROM thing WHERE kind = ? ORDER BY id"
-        for name, body in self._db.execute(query, (kind,)):
-            try:
-                yield name, json.loads(body)
-            except ValueError:
-                raise StateError(f"{kind} {name} in the state file {self.path} is damaged") from None
+        try:
+            for name, body in self._db.execute(query, (kind,)):
+                try:
+                    row = json.loads(body)
+                except ValueError:
+                    raise StateError(f"{kind} {name} in the state file {self.path} is damaged") from None
+                yield name, row
+        except sqlite3.Error as error:
+            raise StateError(f"the state file {self.path} is damaged: {error}") from None
 
     def write(self, rows: Mapping[Key, Row | None], *, anew: bool = False) -> None:
         """Write rows and remove those that are None, all or nothing.

@@ -54,10 +54,7 @@ class Store:
             self._empty()
             clock.steered = self._clock_steered
             if state is not None:
-                try:
-                    self._load(state)
-                except (KeyError, TypeError, AttributeError, OverflowError) as error:
-                    raise StateError(f"the state file {state.path} is damaged: {error!r}") from error
+                self._load_checked(state)
             self._open_to_first_client()
             for name, value in (settings or {}).items():
                 self.set(name, value)
@@ -95,11 +92,21 @@ class Store:
 
     # Keeping
 
+    def _load_checked(self, state: StateFile) -> None:
+        try:
+            self._load(state)
+        except StateError:
+            raise
+        except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise StateError(f"the state file {state.path} is damaged: {error!r}") from error
+
     def _load(self, state: StateFile) -> None:
         for _, row in state.rows("clock"):
             self.clock.restore(row)
         for name, row in state.rows("setting"):
             self.settings[name] = row["value"]
+        # What is no number is found now, not with the first campaign.
+        self.settings |= {name: float(self.settings[name]) for name in self._defaults}
         for name, _ in state.rows("service"):
             self.services[name], self._ordered[name] = {}, []
         for name, row in state.rows("client"):

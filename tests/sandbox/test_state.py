@@ -280,11 +280,55 @@ def test_a_read_only_file_is_refused(file):
 def test_a_damaged_file_is_refused(file):
     with sandbox_on(file) as sandbox:
         sandbox.create()
-    for body, said in (("{", "campaign 0+1 in the state file .* is damaged"), ("{}", "is damaged: KeyError")):
+    for body, said in (
+        ("{", "campaign 0+1 in the state file .* is damaged"),
+        ("{}", "is damaged: KeyError"),
+        ('{"created": "x"}', "the state file .* is damaged"),
+        (b"\xff", "the state file .* is damaged"),
+    ):
         with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
-            db.execute("UPDATE thing SET body = ? WHERE kind = 'campaign'", (body,))
+            db.execute("UPDATE thing SET body = CAST(? AS TEXT) WHERE kind = 'campaign'", (body,))
         with pytest.raises(ValueError, match=said):
             Sandbox(state=file)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("run", "contacts", [99_999]),
+        ("campaign", "created", "soon"),
+        ("clock", "now", "soon"),
+        ("setting", "value", "long"),
+    ],
+)
+def test_a_damaged_row_is_refused(file, kind, name, value):
+    with sandbox_on(file) as sandbox:
+        sandbox.create(status="active")
+        sandbox.execution_seconds = 3
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        query = "UPDATE thing SET body = json_set(body, ?, json(?)) WHERE kind = ?"
+        db.execute(query, (f"$.{name}", json.dumps(value), kind))
+    with pytest.raises(ValueError, match=f"the state file {re.escape(str(file))} is damaged"):
+        Sandbox(state=file)
+
+
+def test_a_file_with_damaged_pages_is_refused(file):
+    with sandbox_on(file) as sandbox:
+        for _ in range(100):
+            sandbox.create(status="active")
+    with file.open("r+b") as raw:
+        raw.seek(8192)
+        raw.write(b"\xff" * (file.stat().st_size - 16384))
+    with pytest.raises(ValueError, match=f"the state file {re.escape(str(file))} is damaged"):
+        Sandbox(state=file)
+
+
+def test_any_name_is_a_file(file, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    for count in (0, 1):
+        with sandbox_on(":memory:") as sandbox:
+            assert len(sandbox.campaigns()) == count
+            sandbox.create()
 
 
 def test_a_later_format_is_refused(file):
