@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from .given import number
+
 #: Where the clock stops: Python knows no year 10000, and tokens and executions reach beyond the clock's time.
 END: Final = datetime(9000, 1, 1, tzinfo=UTC)
 #: So many seconds (some 31 years) are the most that a speed, or a setting, makes of one.
@@ -26,6 +28,8 @@ class Clock:
         self._start = None if start is None else as_utc(start)
         self._initial_speed = checked_speed(speed)
         self._lock = threading.Lock()
+        #: Called before the clock is moved forward, with where to: a ValueError ends that.
+        self.ahead: Callable[[datetime], None] = _anything
         #: Called after the clock was steered.
         self.steered: Callable[[], None] = _nothing
         self.reset()
@@ -91,18 +95,22 @@ class Clock:
         return self._frozen
 
     def advance(self, by: float | timedelta) -> datetime:
-        """Move the clock forward by seconds or a timedelta; it goes on (or stands still) from there."""
+        """Move the clock forward by seconds or a timedelta; it goes on (or stands still) from there.
+
+        :raises ValueError: if that is not forward, beyond the clock's end, or past too many executions.
+        """
         seconds = by.total_seconds() if isinstance(by, timedelta) else by
-        if not seconds >= 0:
-            raise ValueError("the clock can only be advanced forward")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise ValueError(f"the clock can only be advanced forward, by seconds: not by {by!r}")
+        now = self.now()
+        if seconds > (END - now).total_seconds():
+            raise ValueError(f"the clock ends at {rfc3339(END)}")
+        self.ahead(now + timedelta(seconds=seconds))
         with self._lock:
-            now = self._now()
-            if seconds > (END - now).total_seconds():
-                raise ValueError(f"the clock ends at {rfc3339(END)}")
-            now += timedelta(seconds=seconds)
-            self._rebase(now)
+            moved = _later(self._now(), seconds)
+            self._rebase(moved)
         self.steered()
-        return now
+        return moved
 
     def freeze(self) -> datetime:
         """Let time stand still."""
@@ -123,10 +131,18 @@ class Clock:
         return now
 
     def set(self, now: datetime) -> datetime:
-        """Set the time. Going back undoes nothing: do it before anything has happened."""
+        """Set the time.
+
+        Going back undoes no execution; but one that is not over has sent less at an earlier time, or nothing
+        yet. Do it before anything has happened.
+
+        :raises ValueError: if it is beyond the clock's end, or past too many executions.
+        """
         moment = as_utc(now)
         if moment > END:
             raise ValueError(f"the clock ends at {rfc3339(END)}")
+        if moment > self.now():
+            self.ahead(moment)
         with self._lock:
             self._rebase(moment)
         self.steered()
@@ -135,6 +151,10 @@ class Clock:
 
 def _nothing() -> None:
     """Be told, and do nothing."""
+
+
+def _anything(_: datetime) -> None:
+    """Let the clock be moved to wherever it is."""
 
 
 def _later(base: datetime, seconds: float) -> datetime:
@@ -150,8 +170,8 @@ def as_utc(moment: datetime) -> datetime:
 
 def checked_speed(speed: float) -> float:
     """Refuse a speed at which time would not pass."""
-    if not 0 < speed <= MAX_SECONDS:
-        raise ValueError(f"speed must be more than 0 (to stop, freeze the clock), {MAX_SECONDS:g} at most")
+    if number("speed", speed, MAX_SECONDS) == 0:
+        raise ValueError("speed must be more than 0: to stop the clock, freeze it")
     return float(speed)
 
 

@@ -15,6 +15,7 @@ from . import page
 from .access import refuse_other_sites
 from .clock import Clock
 from .errors import ApiError
+from .given import truth
 from .messages import Reply, Request, json_reply
 from .page.view import View
 
@@ -146,15 +147,17 @@ def steer_clock(
     advance: float | None = None,
 ) -> None:
     """Do to the clock what a request asks for."""
-    if freeze:
+    if truth("freeze", freeze):
         clock.freeze()
     if speed is not None:
         clock.speed = speed
     if set is not None:
+        if not isinstance(set, str):
+            raise ValueError(f"set must be a time such as '2026-01-01T06:00:00Z', not {set!r}")
         clock.set(datetime.fromisoformat(set))
     if advance is not None:
         clock.advance(advance)
-    if resume:
+    if truth("resume", resume):
         clock.resume()
 
 

@@ -10,13 +10,14 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice, takewhile, tee
 from typing import Any
 
 from airflow_provider_bm.campaigns.vocabulary import ONCE_FORMAT
 
 from .clock import rfc3339, rfc3339_ms
 from .contacts import Contact
-from .recurrence import occurrences
+from .recurrence import MAX_PAST, occurrences
 from .rendering import address_of, render_message
 
 
@@ -164,11 +165,22 @@ class Campaign:
             self.times = iter((now,))
         self.upcoming = next(self.times, None)
 
-    def skip(self, now: datetime) -> None:
-        """Drop recurrences whose time has passed while it was not active."""
+    def skip(self, now: datetime) -> bool:
+        """Drop recurrences whose time has passed while it was not active; False if they are too many."""
         earliest = now.replace(microsecond=0)
-        while self.upcoming is not None and self.upcoming < earliest:
+        for _ in range(MAX_PAST):
+            if self.upcoming is None or self.upcoming >= earliest:
+                return True
             self.upcoming = next(self.times, None)
+        return False
+
+    def count_until(self, moment: datetime, most: int) -> int:
+        """Count the executions to come until a time, and no more than ``most``."""
+        if self.next is None:
+            return 0
+        self.times, ahead = tee(self.times)
+        coming = takewhile(lambda one: one <= moment, chain((self.next,), ahead))
+        return sum(1 for _ in islice(coming, most))
 
     def take(self) -> datetime:
         """Take the next execution off the plan."""

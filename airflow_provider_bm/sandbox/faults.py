@@ -10,14 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .given import number
+
 #: ``times`` not given: once, or with a probability for ever.
 DEFAULT_TIMES: Final = -1
+
+#: A day: the longest that anything is late, or down.
+MAX_SECONDS: Final = 86_400.0
 
 #: What fields of a fault must be if they are given, in words and as types. They come from JSON, too.
 _KINDS: Final[tuple[tuple[str, type | tuple[type, ...], tuple[str, ...]], ...]] = (
     ("text", str, ("method", "path")),
     ("a whole number", int, ("nth", "times", "status", "seed")),
-    ("a number", (int, float), ("delay", "delay_after", "refuse", "probability")),
+    ("a number", (int, float), ("probability",)),
     ("true or false", bool, ("lose_reply", "drop", "truncate", "garbage", "html", "revoke_token", "apply")),
     ("an object of names and values", Mapping, ("headers",)),
 )
@@ -67,8 +72,8 @@ class Fault:
             raise ValueError("probability must be from 0 to 1")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError("status must be from 200 to 599")
-        if not all(0 <= seconds < float("inf") for seconds in (self.delay, self.delay_after, self.refuse)):
-            raise ValueError("a delay, and refuse, cannot be negative nor infinite")
+        for name in ("delay", "delay_after", "refuse"):
+            number(name, getattr(self, name), MAX_SECONDS)
         effects = (self.status, self.headers, self.delay, self.delay_after, self.lose_reply, self.drop)
         others = (self.refuse, self.truncate, self.garbage, self.html, self.revoke_token)
         # An empty body is an effect.

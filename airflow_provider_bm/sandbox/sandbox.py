@@ -16,6 +16,8 @@ from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
 from .console import change, find, put_in, start, stop
 from .control import Control
 from .faults import DEFAULT_TIMES, Fault, Faults
+from .faults import MAX_SECONDS as DOWN_SECONDS
+from .given import number, truth
 from .hiding import MAX_TEXT, Hiding
 from .journal import Entry, Journal, error_of
 from .messages import Reply, Request
@@ -74,7 +76,9 @@ class Sandbox(Connectable):
         #: Those that are known here: of all others, only the hash is.
         self._secrets = {client_secret}
         given = {"token_lifetime": token_lifetime, "execution_seconds": execution_seconds}
-        settings = {name: _setting(name, value) for name, value in given.items() if value is not None}
+        settings = {
+            name: number(name, value, MAX_SECONDS) for name, value in given.items() if value is not None
+        }
         self.clock = Clock(start, 1.0 if speed is None else speed)
         self._kept = None if state is None else StateFile(state)
         try:
@@ -291,8 +295,7 @@ class Sandbox(Connectable):
 
         The handles under ``/_sandbox`` are out of reach for as long, too.
         """
-        if not 0 <= seconds < float("inf"):
-            raise ValueError("seconds cannot be negative, nor infinite")
+        number("seconds", seconds, DOWN_SECONDS)
         if self._server is None:
             raise RuntimeError("the sandbox is not running: it refuses connections already")
         self._server.refuse(seconds)
@@ -390,9 +393,10 @@ class Sandbox(Connectable):
 
     @ignore_filters.setter
     def ignore_filters(self, ignore: bool) -> None:
+        checked = truth("ignore_filters", ignore)
         with self.store.lock:
-            self._api.ignore_filters = bool(ignore)
-            self.store.set("ignore_filters", bool(ignore))
+            self._api.ignore_filters = checked
+            self.store.set("ignore_filters", checked)
 
     @property
     def execution_seconds(self) -> float:
@@ -401,7 +405,7 @@ class Sandbox(Connectable):
 
     @execution_seconds.setter
     def execution_seconds(self, seconds: float) -> None:
-        checked = _setting("execution_seconds", seconds)
+        checked = number("execution_seconds", seconds, MAX_SECONDS)
         with self.store.lock:
             self.store.set("execution_seconds", checked)
 
@@ -412,12 +416,6 @@ class Sandbox(Connectable):
 
     @token_lifetime.setter
     def token_lifetime(self, seconds: float) -> None:
-        checked = _setting("token_lifetime", seconds)
+        checked = number("token_lifetime", seconds, MAX_SECONDS)
         with self.store.lock:
             self.store.set("token_lifetime", checked)
-
-
-def _setting(name: str, seconds: float) -> float:
-    if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError(f"{name} cannot be negative, nor more than {MAX_SECONDS:g}")
-    return float(seconds)

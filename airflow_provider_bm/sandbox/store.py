@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
+import logging
 import secrets
 import uuid
 from bisect import bisect_left, insort
@@ -12,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from . import contacts, segmentation
-from .clock import Clock
+from .clock import Clock, rfc3339
 from .contacts import Contact
 from .execution import Campaign, Run, same_schedule
 from .messages import in_utf8
@@ -25,7 +26,10 @@ from .saving import Saving
 from .snapshots import campaign_from, campaign_row, run_from, run_row
 from .state import StateError, StateFile
 
+log = logging.getLogger("airflow_provider_bm.sandbox")
 _AGE = attrgetter("age")
+#: So many executions happen in one go: those of a month, if there is one every few minutes.
+MOST_AT_ONCE: Final = 10_000
 
 
 class Store:
@@ -52,7 +56,7 @@ class Store:
         self.lock = self._saving = Saving(state, clock.snapshot)
         with self.lock:
             self._empty()
-            clock.steered = self._clock_steered
+            clock.ahead, clock.steered = self._look_ahead, self._clock_steered
             if state is not None:
                 self._load_checked(state)
             self._open_to_first_client()
@@ -268,12 +272,32 @@ class Store:
             self._watch(campaign)
         return now
 
+    def _look_ahead(self, moment: datetime) -> None:
+        """Refuse to let the clock go past more executions than can be carried out while somebody waits."""
+        with self.lock:
+            self.settle()
+            left = MOST_AT_ONCE
+            for campaign in {campaign for due, _, campaign in self._due if due <= moment}:
+                left -= campaign.count_until(moment, left + 1)
+                if left < 0:
+                    raise ValueError(
+                        f"until {rfc3339(moment)}, campaigns would be executed more than {MOST_AT_ONCE} "
+                        "times: go there in smaller steps, or stop those that run so often"
+                    )
+
     def _catch_up(self, campaign: Campaign, now: datetime) -> None:
+        left = MOST_AT_ONCE
         while (due := campaign.due) is not None and due <= now:
-            if campaign.upcoming is not None and campaign.upcoming <= due:
+            if campaign.upcoming is None or campaign.upcoming > due:
+                campaign.close_finished(due)
+            elif left:
+                left -= 1
                 self._execute(campaign, campaign.take())
             else:
-                campaign.close_finished(due)
+                # Nobody has looked for long, and the clock went on. To carry out all of them might never end.
+                campaign.pause(due)
+                campaign.status, campaign.updated = "stopped", now
+                log.warning("campaign %s is stopped: too many executions were due at once", campaign.uuid)
 
     def _watch(self, campaign: Campaign) -> None:
         due = campaign.due
@@ -397,12 +421,12 @@ class Store:
     def missed(self, campaign: Campaign) -> bool:
         """Tell whether a campaign was stopped over its last time, so that there is nothing to resume."""
         kind, now = campaign.fields["schedule_type"], self.clock.now()
-        if campaign.open_runs or campaign.status != "stopped":
+        if campaign.status != "stopped":
             return False
         if kind == "scheduled":
-            campaign.skip(now)
-            return campaign.upcoming is None
-        return kind == "once" and campaign.upcoming is not None and campaign.upcoming <= now
+            return not campaign.skip(now) or (campaign.upcoming is None and not campaign.open_runs)
+        late = campaign.upcoming is not None and campaign.upcoming <= now
+        return kind == "once" and late and not campaign.open_runs
 
     def going(self, campaign: Campaign) -> Mapping[str, str] | None:
         """Give the fields of a campaign that is on its way, or can be resumed; None if it is not."""

@@ -203,6 +203,14 @@ def test_every_public_handle_is_remote_too():
         ("POST", "clock", {"speed": 1e300}, 400),
         ("POST", "settings", {"execution_seconds": 1e300}, 400),
         ("POST", "clock", {"set": "tomorrow"}, 400),
+        ("POST", "clock", {"set": 5}, 400),
+        ("POST", "clock", {"advance": "5"}, 400),
+        ("POST", "clock", {"advance": True}, 400),
+        ("POST", "clock", {"speed": "2"}, 400),
+        ("POST", "clock", {"freeze": "no"}, 400),
+        ("POST", "clock", {"resume": 1}, 400),
+        ("POST", "settings", {"ignore_filters": "no"}, 400),
+        ("POST", "settings", {"execution_seconds": "x"}, 400),
         ("POST", "clients", {"client_id": "a", "client_secret": "b", "service_uuids": ["c"]}, 400),
         *(
             ("POST", "clients", {"client_id": "a", "client_secret": "b", "service_uuids": []} | wrong, 400)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 
 import pytest
+
+from airflow_provider_bm.sandbox import SandboxClient
 
 NOON = "2026-03-02T12:00:00+00:00"
 
@@ -112,6 +115,43 @@ def test_a_rule_starts_with_its_creation(api, sandbox):
     uuid = api.post(schedule_type="scheduled", schedule_rrule="FREQ=HOURLY;COUNT=2").json()["uuid"]
     campaign = api.get(uuid)
     assert (campaign["last_dt"], campaign["next_dt"]) == (NOON, "2026-03-02T13:00:00+00:00")
+
+
+EVERY_SECOND = {"schedule_type": "scheduled", "schedule_rrule": "FREQ=SECONDLY"}
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_the_clock_is_not_moved_past_too_many_executions(api, sandbox, remote):
+    clock = SandboxClient(sandbox.url).clock if remote else sandbox.clock
+    before = sandbox.clock.now()
+    uuid = api.post(**EVERY_SECOND).json()["uuid"]
+    for move in (lambda: clock.advance(365 * 86_400), lambda: clock.set(before + timedelta(days=1))):
+        with pytest.raises(ValueError, match=r"executed more than 10000 times: go there in smaller steps"):
+            move()
+    assert sandbox.clock.now() == before
+    clock.advance(3600)
+    assert len(sandbox.executions(uuid)) == 3601
+    sandbox.stop_campaign(uuid)
+    clock.advance(365 * 86_400)
+    assert len(sandbox.executions(uuid)) == 3601
+
+
+def test_many_small_steps_are_as_far(api, sandbox):
+    """Nobody looks in between."""
+    uuid = api.post(**EVERY_SECOND).json()["uuid"]
+    for _ in range(5):
+        sandbox.clock.advance(3000)
+    assert len(sandbox.executions(uuid)) == 15_001
+
+
+def test_a_rule_that_was_stopped_for_too_long_needs_a_new_start(api, sandbox):
+    uuid = api.post(**EVERY_SECOND).json()["uuid"]
+    sandbox.stop_campaign(uuid)
+    sandbox.clock.advance(365 * 86_400)
+    started = time.process_time()
+    assert list(api.problems(api.call("PATCH", f"/{uuid}", json={"status": "active"}))) == ["status"]
+    assert time.process_time() - started < 3
+    assert api.call("PUT", f"/{uuid}", json=api.payload(**EVERY_SECOND)).json()["status"] == "active"
 
 
 def test_a_zone_in_the_rule(api):

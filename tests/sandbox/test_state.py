@@ -193,6 +193,27 @@ def test_each_turn_of_the_clock_is_kept(file, steer):
         assert timedelta(0) <= sandbox.clock.now() - steered[0] < timedelta(seconds=50)
 
 
+def test_a_campaign_that_would_catch_up_for_ever_is_stopped(file, caplog):
+    with sandbox_on(file) as sandbox:
+        frozen(sandbox)
+        for name, rule in (("often", "FREQ=SECONDLY"), ("daily", "FREQ=DAILY")):
+            sandbox.create(name=name, status="active", schedule_type="scheduled", schedule_rrule=rule)
+        sandbox.clock.resume()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as db:
+        # As if it had not run for a year.
+        year = 365 * 86_400
+        query = "UPDATE thing SET body = json_set(body, '$.at', ?) WHERE kind = 'clock'"
+        db.execute(query, (time.time() - year,))
+    for _ in range(2):
+        with sandbox_on(file) as sandbox:
+            started = time.process_time()
+            states = {campaign["name"]: campaign["status"] for campaign in sandbox.campaigns()}
+            assert time.process_time() - started < 5
+            assert states == {"often": "stopped", "daily": "active"}
+            assert len(sandbox.executions()) == 10_001 + 366
+    assert "is stopped: too many executions were due at once" in caplog.text
+
+
 def test_what_is_given_counts_more_than_what_is_kept(file):
     with sandbox_on(file, execution_seconds=5, token_lifetime=50):
         pass

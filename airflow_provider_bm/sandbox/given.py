@@ -1,0 +1,23 @@
+"""What callers give, perhaps in JSON: said in words if it is not what it must be."""
+
+from __future__ import annotations
+
+
+def number(name: str, value: object, most: float) -> float:
+    """Take a number from 0 to ``most``.
+
+    :raises ValueError: if it is none; true and false are none either.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ValueError(f"{name} must be a number from 0 to {most:.15g}, not {value!r}")
+    return float(value)
+
+
+def truth(name: str, value: object) -> bool:
+    """Take true or false.
+
+    :raises ValueError: if it is neither: the text ``"no"`` would count as true.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, not {value!r}")
+    return value
