@@ -18,6 +18,9 @@ DEFAULT_TIMES: Final = -1
 #: A day: the longest that anything is late, or down.
 MAX_SECONDS: Final = 86_400.0
 
+#: Headers that say where an answer ends: another one would break the next answer, too.
+_FRAMING: Final = ("content-length", "transfer-encoding")
+
 #: What fields of a fault must be if they are given, in words and as types. They come from JSON, too.
 _KINDS: Final[tuple[tuple[str, type | tuple[type, ...], tuple[str, ...]], ...]] = (
     ("text", str, ("method", "path")),
@@ -51,12 +54,13 @@ class Fault:
     apply: bool = False
     probability: float | None = None
     seed: int | None = None
-    id: int = 0
-    seen: int = 0
-    hits: int = 0
+    id: int = field(init=False)
+    seen: int = field(init=False)
+    hits: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Refuse what could never happen, so that a typing error does not turn a fault off."""
+        self.id = self.seen = self.hits = 0
         for words, kind, names in _KINDS:
             for name in names:
                 value = getattr(self, name)
@@ -79,14 +83,31 @@ class Fault:
         # An empty body is an effect.
         if self.body is None and not any(effects + others):
             raise ValueError("a fault needs an effect: status, body, delay, lose_reply, drop, ...")
+        self._refuse_contradictions()
         try:
             self._pattern = re.compile(self.path or "")
         except re.error as error:
             raise ValueError(f"path must be a regular expression, not {self.path!r}: {error}") from None
         self._chance = random.Random(self.seed)
 
+    def _refuse_contradictions(self) -> None:
+        unanswered = [name for name in ("drop", "refuse", "lose_reply") if getattr(self, name)]
+        answer = ("status", "headers", "html", "garbage", "truncate")
+        told = [name for name in answer if getattr(self, name)] + ["body"] * (self.body is not None)
+        if unanswered and told:
+            raise ValueError(f"{unanswered[0]} sends no answer, so {', '.join(told)} cannot be")
+        if self.drop and self.lose_reply:
+            raise ValueError("drop hangs up before the call is carried out, lose_reply after it")
+        if self.apply and (self.drop or self.revoke_token or (self.refuse and not self.lose_reply)):
+            raise ValueError("apply cannot be with drop, refuse or revoke_token: they end the call before it")
+        for name, value in self.headers.items():
+            if name.lower() in _FRAMING:
+                raise ValueError(f"headers: {name} is the sandbox's own; truncate=True cuts an answer short")
+            if not isinstance(value, str | int | float) or re.search(r"[\r\n]", f"{name}{value}"):
+                raise ValueError(f"headers: {name} must be a text of one line, not {value!r}")
+
     def hit(self, method: str, path: str) -> bool:
-        """Count a call, and tell whether it is hit."""
+        """Count a call, and tell whether it is hit; it is up to the caller to count the hit."""
         if self.method is not None and self.method.upper() != method.upper():
             return False
         if not self._pattern.search(path):
@@ -94,10 +115,7 @@ class Fault:
         self.seen += 1
         if self.seen < self.nth or (self.times is not None and self.seen >= self.nth + self.times):
             return False
-        if self.probability is not None and self._chance.random() >= self.probability:
-            return False
-        self.hits += 1
-        return True
+        return self.probability is None or self._chance.random() < self.probability
 
     @property
     def applies(self) -> bool:
@@ -135,10 +153,13 @@ class Faults:
             self._faults.clear()
 
     def match(self, method: str, path: str) -> Fault | None:
-        """Find the fault that hits a call: the oldest, if several do. All of them count the call."""
+        """Find the fault that hits a call: the oldest, if several could. All of them have seen the call."""
         with self._lock:
             hits = [fault for fault in self._faults if fault.hit(method, path)]
-        return hits[0] if hits else None
+            if not hits:
+                return None
+            hits[0].hits += 1
+            return hits[0]
 
     def list(self) -> list[dict[str, Any]]:
         """Describe all faults, with how many calls each has seen and hit."""

@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from .clock import as_utc
 from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
+from .faults import DEFAULT_TIMES
 
 
 class SandboxClient(Connectable):
@@ -55,7 +57,12 @@ class SandboxClient(Connectable):
 
     def campaigns(self, **filters: Any) -> list[dict[str, Any]]:
         """See :meth:`.Sandbox.campaigns`."""
-        return list(self.call("GET", "campaigns", filters))
+        fields = filters.pop("fields", None) or ""
+        service = {"service_uuid": filters.pop("service_uuid", None)}
+        # A query has no None: nothing stands for it.
+        wanted = {name: "" if value is None else value for name, value in filters.items()}
+        named = {"fields": fields if isinstance(fields, str) else ",".join(fields)}
+        return list(self.call("GET", "campaigns", wanted | service | named))
 
     def messages(
         self,
@@ -86,9 +93,17 @@ class SandboxClient(Connectable):
         wanted = {"method": method, "path": path, "status": status}
         return list(self.call("GET", "requests", wanted | _texts({"since": since, "until": until})))
 
-    def fault(self, method: str | None = None, path: str | None = None, **effect: Any) -> dict[str, Any]:
+    def fault(
+        self,
+        method: str | None = None,
+        path: str | None = None,
+        nth: int = 1,
+        times: int | None = DEFAULT_TIMES,
+        **effect: Any,
+    ) -> dict[str, Any]:
         """See :meth:`.Sandbox.fault`."""
-        return dict(self.call("POST", "faults", {"method": method, "path": path, **effect}))
+        which = {"method": method, "path": path, "nth": nth, "times": times}
+        return dict(self.call("POST", "faults", which | effect))
 
     def faults(self) -> list[dict[str, Any]]:
         """See :meth:`.Sandbox.faults`."""
@@ -130,7 +145,7 @@ class SandboxClient(Connectable):
 
     def update_campaign(self, uuid: str, **fields: Any) -> dict[str, Any]:
         """See :meth:`.Sandbox.update_campaign`."""
-        return dict(self.call("POST", "update_campaign", {"uuid": uuid, **fields}))
+        return dict(self.call("POST", "update_campaign", {"uuid": uuid, **_texts(fields)}))
 
     def start_campaign(self, uuid: str) -> dict[str, Any]:
         """See :meth:`.Sandbox.start_campaign`."""
@@ -151,7 +166,8 @@ class SandboxClient(Connectable):
 
     def add_recipient_list(self, name: str, contacts: Iterable[Mapping[str, str]]) -> str:
         """See :meth:`.Sandbox.add_recipient_list`."""
-        arguments = {"name": name, "contacts": [dict(contact) for contact in contacts]}
+        given = [dict(contact) if isinstance(contact, Mapping) else contact for contact in contacts]
+        arguments = {"name": name, "contacts": given}
         return str(self.call("POST", "recipient_lists", arguments)["uuid"])
 
     @property
@@ -183,7 +199,7 @@ class SandboxClient(Connectable):
 
 
 def _texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: v.isoformat() if isinstance(v, datetime) else v for n, v in arguments.items()}
+    return {n: as_utc(v).isoformat() if isinstance(v, datetime) else v for n, v in arguments.items()}
 
 
 class RemoteClock:
@@ -214,7 +230,7 @@ class RemoteClock:
 
     def set(self, now: datetime) -> datetime:
         """Set the time."""
-        return self._steer(set=now.isoformat())
+        return self._steer(set=as_utc(now).isoformat())
 
     @property
     def frozen(self) -> bool:

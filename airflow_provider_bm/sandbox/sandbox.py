@@ -21,6 +21,7 @@ from .given import number, truth
 from .hiding import MAX_TEXT, Hiding
 from .journal import Entry, Journal, error_of
 from .messages import Reply, Request
+from .search import search
 from .server import Server, log
 from .spans import Span
 from .state import StateFile
@@ -176,17 +177,14 @@ class Sandbox(Connectable):
     def campaigns(self, **filters: Any) -> list[dict[str, Any]]:
         """List campaigns as the API answers them at this moment, oldest first.
 
-        :param filters: what fields must be equal to; ``service_uuid`` and ``fields`` (the optional ones,
-            e.g. ``"tasks,messages"``) are understood too.
+        :param filters: what fields must be equal to, None for those that have no value; ``service_uuid`` and
+            ``fields`` (the optional ones, e.g. ``"tasks,messages"``) are understood too.
+        :raises ValueError: if there is no such field or service.
         """
-        service, fields = filters.pop("service_uuid", None), filters.pop("fields", "")
-        extras = fields.split(",") if isinstance(fields, str) else list(fields)
+        service, fields = filters.pop("service_uuid", None), filters.pop("fields", None) or ()
+        extras = fields.split(",") if isinstance(fields, str) else fields
         with self.store.lock:
-            now = self.store.settle()
-            services = self.store.services if service is None else [service]
-            found = [one for name in services for one in self.store.campaigns(name)]
-            chosen = (one for one in found if all(one.value(n) == v for n, v in filters.items()))
-            return [campaign.answer(now, extras) for campaign in chosen]
+            return search(self.store, filters, service, extras)
 
     def messages(
         self,

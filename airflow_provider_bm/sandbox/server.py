@@ -265,12 +265,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, reply: Reply, *, half: bool = False) -> None:
         status = reply.status
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
-        lines = [
-            f"HTTP/1.1 {status} {phrase}",
-            f"Date: {format_datetime(self.server.now(), usegmt=True)}",
-            "Server: bm-sandbox",
-        ]
-        lines += [f"{name}: {value}" for name, value in reply.headers.items()]
+        headers = {"Date": format_datetime(self.server.now(), usegmt=True), "Server": "bm-sandbox"} | reply.headers
+        lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         # A 204 or 304 has no body by definition, and no length of it.
         bodiless = status in (204, 304)
         if not bodiless:
@@ -308,5 +304,9 @@ def _changed(reply: Reply, fault: Fault) -> Reply:
         reply.body = fault.body.encode()
     elif fault.body is not None:
         reply = json_reply(reply.status, fault.body, reply.headers)
-    reply.headers.update({name: str(value) for name, value in fault.headers.items()})
+    for name, value in fault.headers.items():
+        for held in [held for held in reply.headers if held.lower() == name.lower()]:
+            del reply.headers[held]
+        # As the sandbox writes them, so that "server" takes the place of its own.
+        reply.headers[name.title()] = str(value)
     return reply

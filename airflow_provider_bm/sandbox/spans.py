@@ -10,7 +10,13 @@ from .filters import read_time
 
 def given_time(value: datetime | str | None) -> datetime | None:
     """Take a time as callers give it: aware, or text in RFC 3339, which is in UTC if it names no zone."""
-    return value if value is None else read_time(value) if isinstance(value, str) else as_utc(value)
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return read_time(value)
+    if not isinstance(value, datetime):
+        raise ValueError(f"{value!r} is no time: give an aware datetime, or text in RFC 3339 format")
+    return as_utc(value)
 
 
 class Span:

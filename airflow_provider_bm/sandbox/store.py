@@ -259,6 +259,10 @@ class Store:
         """All campaigns of a service, oldest first."""
         return self._ordered[service_uuid]
 
+    def every_campaign(self) -> Iterable[Campaign]:
+        """All campaigns, oldest first."""
+        return heapq.merge(*self._ordered.values(), key=_AGE)
+
     def settle(self) -> datetime:
         """Let happen all that is due by now, and tell the time."""
         now = self.clock.now()

@@ -48,7 +48,7 @@ def new_campaign(
 
     :param lists: UUIDs of the recipient lists.
     """
-    items = list(_shape(body, CAMPAIGN_FIELDS))
+    items = list(_shape(body, CAMPAIGN_FIELDS, also_unknown=("clone_uuid",)))
     if "template_vars" in body:
         items.append(item("template_vars", "is for cloning only: it needs clone_uuid"))
     return _checked(body, items, statuses, now, lists)

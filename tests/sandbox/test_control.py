@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import inspect
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import requests
@@ -187,8 +188,44 @@ def test_remote_has_the_same_handles(api, sandbox):
 
 def test_every_public_handle_is_remote_too():
     own = {"start", "stop", "journal", "store", "loopback", "host", "port"}
-    here = {name for name in dir(Sandbox) if not name.startswith("_")} - own
-    assert here <= {name for name in dir(SandboxClient) if not name.startswith("_")}
+    for name in {name for name in dir(Sandbox) if not name.startswith("_")} - own:
+        here, there = getattr(Sandbox, name), getattr(SandboxClient, name)
+        if callable(here):
+            assert inspect.signature(here) == inspect.signature(there), name
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_handles_say_the_same_here_and_there(api, sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    sandbox.create(name="A", status="finished", last_dt="2026-01-01T00:00:00Z")
+    sandbox.create(name="B", query_type="all")
+    assert [one["name"] for one in handle.campaigns(last_dt=None)] == ["B"]
+    assert [one["name"] for one in handle.campaigns(query_type=None)] == ["A"]
+    assert "tasks" in handle.campaigns(fields=["tasks", "messages"], name="A")[0]
+    assert handle.fault("GET", "campaigns", 2, 3, status=503)["nth"] == 2
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001
+    for wrong in (
+        lambda: handle.campaigns(nmae="A"),
+        lambda: handle.campaigns(service_uuid="x"),
+        lambda: handle.messages(since=naive),
+        lambda: handle.requests(until=naive),
+        lambda: handle.create(created_dt=naive),
+        lambda: handle.clock.set(naive),
+        lambda: handle.create(clone_uuid="x"),
+        lambda: handle.add_recipient_list("mine", [5]),
+    ):
+        with pytest.raises(
+            ValueError, match=r"no field 'nmae'|no service x|no time zone|clone_uuid|contact 1"
+        ):
+            wrong()
+
+
+def test_campaigns_of_all_services_are_in_order(sandbox):
+    other = sandbox.add_service()
+    for name, service in (("first", other), ("second", None), ("third", other)):
+        sandbox.create(name=name, service_uuid=service)
+        sandbox.clock.advance(1)
+    assert [one["name"] for one in sandbox.campaigns()] == ["first", "second", "third"]
 
 
 @pytest.mark.parametrize(
@@ -197,6 +234,13 @@ def test_every_public_handle_is_remote_too():
         ("POST", "faults", {"status": 500, "explode": 1}, 400),
         ("POST", "faults", {"path": "("}, 400),
         ("POST", "campaigns", {"status": "asleep"}, 400),
+        ("POST", "campaigns", {"created_dt": 5}, 400),
+        ("POST", "campaigns", {"created_dt": []}, 400),
+        ("POST", "campaigns", {"last_dt": True}, 400),
+        ("POST", "campaigns", {"clone_uuid": "nonsense"}, 400),
+        ("GET", "campaigns?nmae=Storm", None, 400),
+        ("GET", "campaigns?fields=shoes", None, 400),
+        ("GET", "campaigns?service_uuid=x", None, 400),
         ("POST", "faults", {"path": "(", "status": 500}, 400),
         ("POST", "clock", {"advance": -1}, 400),
         ("POST", "clock", {"advance": 1e300}, 400),

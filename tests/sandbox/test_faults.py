@@ -180,16 +180,35 @@ def test_faults_tell_whether_they_hit(api, sandbox):
      {"status": 500, "probability": 2}, {"delay": -1}, {"refuse": -1}, {"delay": float("inf")},
      {"delay": 1e10}, {"delay_after": 1e10}, {"refuse": 1e10}, {"delay": True},
      {"status": "503"}, {"status": 503.5}, {"status": 500, "headers": "x"}, {"status": 500, "method": 5},
-     {"drop": "no"}, {"delay": "1"}, {"status": 500, "path": "("}],
+     {"drop": "no"}, {"delay": "1"}, {"status": 500, "path": "("},
+     {"drop": True, "apply": True}, {"revoke_token": True, "apply": True}, {"refuse": 1, "apply": True},
+     {"drop": True, "lose_reply": True}, {"drop": True, "status": 500}, {"lose_reply": True, "body": ""},
+     {"headers": {"Content-Length": "5"}}, {"headers": {"X": "a\r\nY: b"}}, {"headers": {"X": None}}],
 )  # fmt: skip
 def test_senseless_faults_are_refused(sandbox, wrong):
-    with pytest.raises(ValueError, match=r"fault|must|negative|nth"):
+    with pytest.raises(ValueError, match=r"fault|must|nth|cannot|no answer|before the call|own"):
         sandbox.fault(**wrong)
 
 
-def test_unknown_effects_are_refused(sandbox):
-    with pytest.raises(TypeError, match="explode"):
-        sandbox.fault(explode=True)
+@pytest.mark.parametrize("name", ["explode", "id", "seen", "hits"])
+def test_unknown_effects_are_refused(sandbox, name):
+    with pytest.raises(TypeError, match=name):
+        sandbox.fault(status=500, **{name: 1})
+
+
+def test_of_several_faults_one_hits(api, sandbox):
+    sandbox.fault("GET", status=500)
+    sandbox.fault("GET", status=502)
+    assert api.call("GET").status_code == 500
+    assert [(fault["seen"], fault["hits"]) for fault in sandbox.faults()] == [(1, 1), (1, 0)]
+
+
+def test_a_header_takes_the_place_of_the_usual_one(api, sandbox):
+    sandbox.fault("GET", headers={"content-type": "text/plain", "server": "mine", "X-Number": 5})
+    reply = api.call("GET")
+    found = [(name.lower(), value) for name, value in reply.raw.headers.items()]
+    assert [value for name, value in found if name in ("content-type", "server")] == ["mine", "text/plain"]
+    assert reply.headers["X-Number"] == "5"
 
 
 def test_clock():

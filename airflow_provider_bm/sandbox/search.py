@@ -1,0 +1,41 @@
+"""Looking campaigns up from outside the API: by what their fields are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_provider_bm.campaigns.vocabulary import OPTIONAL_FIELDS
+
+from .execution import Campaign
+from .filters import COLUMNS
+from .store import Store
+
+
+def search(
+    store: Store, wanted: Mapping[str, Any], service_uuid: str | None, extras: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Give campaigns as the API answers them at this moment, oldest first.
+
+    :param wanted: what fields must be; None, or nothing, if they must not be set.
+    :param extras: the optional fields of the answer.
+    :raises ValueError: if there is no such field or service: nothing would be found, whatever there is.
+    """
+    names = list(extras)
+    unknown = [name for name in wanted if name not in COLUMNS]
+    unknown += [name for name in names if name not in OPTIONAL_FIELDS]
+    if unknown:
+        raise ValueError(f"a campaign has no field {', '.join(map(repr, unknown))}")
+    now = store.settle()
+    found = store.every_campaign() if service_uuid is None else _campaigns_of(store, service_uuid)
+    return [
+        one.answer(now, names)
+        for one in found
+        if all((one.value(name) or None) == (value or None) for name, value in wanted.items())
+    ]
+
+
+def _campaigns_of(store: Store, service_uuid: str) -> Iterable[Campaign]:
+    if service_uuid not in store.services:
+        raise ValueError(f"there is no service {service_uuid}")
+    return store.campaigns(service_uuid)
