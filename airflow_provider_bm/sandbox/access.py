@@ -8,6 +8,7 @@ headers that a browser sends and a page cannot change.
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from .errors import ApiError
@@ -16,6 +17,9 @@ from .messages import Request
 #: Top-level domains that are never given out, so that no site can have such a name: RFC 6761, and ICANN's
 #: reservation of ``internal``, which containers use for the machine they run on.
 _PRIVATE_DOMAINS = ("localhost", "internal")
+
+
+_AUTHORITY = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?", re.ASCII)
 
 
 def is_loopback(host: str) -> bool:
@@ -30,6 +34,18 @@ def reached_at(host: str) -> str:
     """Give what stands in a URL for an address to listen at; "everywhere" is no place to connect to."""
     place = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
     return f"[{place}]" if ":" in place else place
+
+
+def base_url(request: Request, path: str) -> str | None:
+    """Make the URL of a path as the client sees it; None if it does not say what host it asks.
+
+    A proxy in front is told apart by what it says that it was asked by.
+    """
+    host = request.headers.get("Host", "")
+    if not _AUTHORITY.fullmatch(host):
+        return None
+    secure = request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
+    return f"{'https' if secure else 'http'}://{host}{path}"
 
 
 def sent_by_a_page(request: Request) -> bool:

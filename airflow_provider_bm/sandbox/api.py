@@ -9,8 +9,11 @@ from urllib.parse import parse_qsl
 
 from airflow_provider_bm.campaigns.problems import parse_json
 
-from .errors import ApiError, error_body, invalid, item
+from .access import base_url
+from .clock import MAX_SECONDS
+from .errors import ApiError, invalid, item
 from .execution import Campaign
+from .given import number
 from .listing import pagination, parse_list, parse_single
 from .messages import Reply, Request, json_reply
 from .store import Store
@@ -32,9 +35,8 @@ class RateLimit:
 
     def set(self, per_second: float | None, retry_after: str = "1") -> None:
         """Set or (None) lift the limit."""
-        if per_second is not None and per_second < 0:
-            raise ValueError("per_second cannot be negative")
-        self.per_second, self.retry_after = per_second, str(retry_after)
+        self.per_second = None if per_second is None else number("per_second", per_second, MAX_SECONDS)
+        self.retry_after = retry_after
         self._size = 0.0 if not per_second else max(1.0, per_second)
         self._left, self._at = self._size, time.monotonic()
 
@@ -54,7 +56,7 @@ class Api:
     """The API over a store. All of a call happens under the store's lock."""
 
     def __init__(self, store: Store, api_url: str) -> None:
-        """Serve this store; ``api_url`` is for the links between pages."""
+        """Serve this store; ``api_url`` is for the links between pages, if a request names no host."""
         self.store = store
         self.api_url = api_url
         self.rate_limit = RateLimit()
@@ -62,9 +64,9 @@ class Api:
 
     def handle(self, request: Request) -> Reply:
         """Answer one call."""
-        if request.path == TOKEN_PATH:
-            return self._token(request)
         try:
+            if request.path == TOKEN_PATH:
+                return self._token(request)
             with self.store.lock:
                 return self._campaigns(request)
         except ApiError as error:
@@ -72,14 +74,16 @@ class Api:
 
     def _token(self, request: Request) -> Reply:
         if request.method != "POST":
-            return json_reply(405, error_body(405), {"Allow": "POST"})
+            raise ApiError(405, headers={"Allow": "POST"})
         if request.content_type != "application/x-www-form-urlencoded":
             return _oauth_error(400, "invalid_request", "The body must be form-encoded.")
         pairs = parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
         form = dict(pairs)
         if len(form) != len(pairs):
             return _oauth_error(400, "invalid_request", "A parameter is there more than once.")
-        if form.get("grant_type") != "client_credentials":
+        if "grant_type" not in form:
+            return _oauth_error(400, "invalid_request", "grant_type is missing.")
+        if form["grant_type"] != "client_credentials":
             return _oauth_error(400, "unsupported_grant_type", "grant_type must be client_credentials.")
         with self.store.lock:
             token = self.store.issue_token(form.get("client_id", ""), form.get("client_secret", ""))
@@ -143,7 +147,7 @@ class Api:
         found = listing.select(candidates)
         first = (listing.page - 1) * listing.size
         page = found[first : first + listing.size]
-        url = f"{self.api_url}/services/{service}/campaigns"
+        url = f"{base_url(request, API_PATH) or self.api_url}/services/{service}/campaigns"
         pages = pagination(listing, len(found), len(page), url, request.pairs)
         data = [campaign.answer(now, listing.extras) for campaign in page]
         return json_reply(200, {"data": data, "meta": {"pagination": pages}})

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .given import number
+from .given import header_text, number
 
 #: ``times`` not given: once, or with a probability for ever.
 DEFAULT_TIMES: Final = -1
@@ -103,8 +103,9 @@ class Fault:
         for name, value in self.headers.items():
             if name.lower() in _FRAMING:
                 raise ValueError(f"headers: {name} is the sandbox's own; truncate=True cuts an answer short")
-            if not isinstance(value, str | int | float) or re.search(r"[\r\n]", f"{name}{value}"):
-                raise ValueError(f"headers: {name} must be a text of one line, not {value!r}")
+            header_text(f"headers: {name!r}", value)
+            if not re.fullmatch(r"[\w-]+", name):
+                raise ValueError(f"headers: {name!r} is no name of a header")
 
     def hit(self, method: str, path: str) -> bool:
         """Count a call, and tell whether it is hit; it is up to the caller to count the hit."""

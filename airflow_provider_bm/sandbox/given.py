@@ -21,3 +21,14 @@ def truth(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, not {value!r}")
     return value
+
+
+def header_text(name: str, value: object) -> str:
+    """Take the value of an HTTP header: a text of one line, or a number.
+
+    :raises ValueError: if it is neither.
+    """
+    text = str(value)
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or "\r" in text or "\n" in text:
+        raise ValueError(f"{name} must be a text of one line, not {value!r}")
+    return text

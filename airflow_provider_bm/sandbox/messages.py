@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 
 @dataclass
@@ -25,13 +25,17 @@ class Request:
     @cached_property
     def path(self) -> str:
         """The path, as sent."""
-        # Not urlsplit alone: it takes "//a/b" for a host.
-        return urlsplit("http://host/" + self.target.lstrip("/")).path
+        return self._url.path
 
     @cached_property
     def pairs(self) -> list[tuple[str, str]]:
         """Query parameters, decoded, in order."""
-        return parse_qsl(urlsplit("/" + self.target.lstrip("/")).query, keep_blank_values=True)
+        return parse_qsl(self._url.query, keep_blank_values=True)
+
+    @cached_property
+    def _url(self) -> SplitResult:
+        # With a host before it: else "//a/b" would be one.
+        return urlsplit(f"http://host{'' if self.target.startswith('/') else '/'}{self.target}")
 
     @property
     def content_type(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_bm.campaigns.vocabulary import CONTACT_FIELDS
 
 from .contacts import NAMESPACE, RECIPIENT_LISTS, Contact, recipient_lists
+from .messages import in_utf8
 
 _KEYS = ("uuid", *CONTACT_FIELDS)
 
@@ -74,6 +75,8 @@ def _contact(number: int, given: Mapping[str, Any]) -> Contact:
     for name, value in given.items():
         if not isinstance(value, str | None):
             raise ValueError(f"contact {number}: {name} must be a string, not {value!r}")
+        if value and not in_utf8(value):
+            raise ValueError(f"contact {number}: {name} is no text that UTF-8 can hold")
     contact = {name: value for name, value in given.items() if value}
     identity = contact.get("mobile") or contact.get("email")
     if identity is None and "uuid" not in contact:

@@ -17,7 +17,7 @@ from .console import change, find, put_in, start, stop
 from .control import Control
 from .faults import DEFAULT_TIMES, Fault, Faults
 from .faults import MAX_SECONDS as DOWN_SECONDS
-from .given import number, truth
+from .given import header_text, number, truth
 from .hiding import MAX_TEXT, Hiding
 from .journal import Entry, Journal, error_of
 from .messages import Reply, Request
@@ -320,11 +320,14 @@ class Sandbox(Connectable):
     def rate_limit(self, per_second: float | None, retry_after: str | int = "1") -> None:
         """Answer 429 to calls beyond so many per (real) second; None lifts the limit, 0 refuses all.
 
+        Calls for a token are not counted: at the vendor's they go to another host. A fault can limit them.
+
         :param retry_after: the header to send: seconds or an HTTP date.
         """
+        wait = header_text("retry_after", retry_after)
         with self.store.lock:
-            self._api.rate_limit.set(per_second, str(retry_after))
-            self.store.set("rate_limit", [per_second, str(retry_after)])
+            self._api.rate_limit.set(per_second, wait)
+            self.store.set("rate_limit", [per_second, wait])
 
     def add_service(self) -> str:
         """Add a service and give its UUID; no client may use it before :meth:`add_client` says so."""

@@ -187,15 +187,17 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _serve(self) -> None:
+        # Not self.path: of several slashes at the beginning, the base class leaves one.
+        target = self.requestline.split()[1]
         try:
             body = self._read_body()
         except ApiError as error:
             self.close_connection = True  # what follows on the connection could be anything
             reply = json_reply(error.status, error.body)
-            self.server.note(Request(self.command, self.path, self.headers), self.number)(reply)
+            self.server.note(Request(self.command, target, self.headers), self.number)(reply)
             self._send(reply)
             return
-        request = Request(self.command, self.path, self.headers, body)
+        request = Request(self.command, target, self.headers, body)
         if (request.path + "/").startswith(CONTROL_PATH + "/") or page.serves(request.path):
             self._send(self._call(self.server.control, request))
             return
@@ -260,7 +262,10 @@ class _Handler(BaseHTTPRequestHandler):
             raise ApiError(400, "The Content-Length is not a number.")
         if int(length[:19]) > MAX_BODY:
             raise ApiError(413)
-        return self.rfile.read(int(length)) if int(length) else b""
+        body = self.rfile.read(int(length)) if int(length) else b""
+        if len(body) < int(length):
+            raise ApiError(400, "The body is shorter than its Content-Length.")
+        return body
 
     def _send(self, reply: Reply, *, half: bool = False) -> None:
         status = reply.status

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import uuid
 
 import pytest
@@ -25,7 +27,7 @@ def test_token(api, sandbox):
     ("changes", "status", "error"),
     [
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
-        ({"grant_type": None}, 400, "unsupported_grant_type"),
+        ({"grant_type": None}, 400, "invalid_request"),
         ({"client_secret": "wrong"}, 401, "invalid_client"),
         ({"client_id": "nobody", "client_secret": ""}, 401, "invalid_client"),
         ({"client_id": None}, 401, "invalid_client"),
@@ -157,4 +159,31 @@ def test_rate_limit(api, sandbox):
     assert reply.json()["code"] == "too_many_requests"
     assert api.token().status_code == 200
     sandbox.rate_limit(None)
-    assert api.call("GET").status_code == 200
+    assert api.login().call("GET").status_code == 200
+    for wrong in (
+        {"per_second": float("nan")},
+        {"per_second": "1"},
+        {"per_second": 1, "retry_after": "1\r\n"},
+    ):
+        with pytest.raises(ValueError, match=r"per_second must be|retry_after must be"):
+            sandbox.rate_limit(**wrong)
+
+
+def test_several_slashes_are_another_path(api, sandbox):
+    path = api.url.removeprefix(sandbox.url)
+    for url in (f"{sandbox.url}/{path}", f"{sandbox.url}/{path}?page_size=1"):
+        assert api.session.get(url).status_code == 404
+
+
+def test_a_body_that_is_cut_off_is_not_carried_out(api, sandbox):
+    body = json.dumps(api.payload()).encode()
+    head = (
+        f"POST {api.url.removeprefix(sandbox.url)} HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: {api.session.headers['Authorization']}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body) + 1}\r\n\r\n"
+    )
+    with socket.create_connection((sandbox.host, sandbox.port), timeout=10) as connection:
+        connection.sendall(head.encode() + body)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+    assert sandbox.campaigns() == []

@@ -140,6 +140,24 @@ def test_pages(api, sandbox):
     assert beyond["meta"]["pagination"]["totalPages"] == 5
 
 
+@pytest.mark.parametrize(
+    ("headers", "start"),
+    [
+        ({"Host": "bm.example.internal:81"}, "http://bm.example.internal:81/news/v1/services/"),
+        (
+            {"Host": "bm.example.com", "X-Forwarded-Proto": "https"},
+            "https://bm.example.com/news/v1/services/",
+        ),
+        ({"Host": "a/b?c"}, "http://127.0.0.1:"),
+    ],
+)
+def test_links_lead_where_the_client_asks(api, sandbox, headers, start):
+    for _ in range(2):
+        sandbox.create()
+    page = api.call("GET", "?page_size=1", headers=headers).json()
+    assert page["meta"]["pagination"]["links"]["next"].startswith(start)
+
+
 def test_page_size_is_capped(api, sandbox):
     for _ in range(101):
         sandbox.create()

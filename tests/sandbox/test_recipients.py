@@ -72,6 +72,7 @@ def test_other_contacts_in_a_list(api, sandbox):
     [
         ("mine", {"mobil": "+41790000001"}, "contact 1: there is no contact field mobil"),
         ("mine", {"mobile": 41790000001}, "contact 1: mobile must be a string, not 41790000001"),
+        ("mine", {"mobile": "+\ud800"}, "contact 1: mobile is no text that UTF-8 can hold"),
         ("mine", {"first_name": "Ada"}, "contact 1 needs a mobile, an email or a uuid"),
         ("mine", "Ada", "contact 1 must be an object"),
         ("staff", ADA, "staff is a list that every sandbox has"),

@@ -105,9 +105,9 @@ def test_access_is_as_it_was(file):
     with sandbox_on(file, client_secret="first") as sandbox:
         other = sandbox.add_service()
         sandbox.add_client("second", "its secret", [other])
-        sandbox.rate_limit(0, retry_after=7)
         revoked = Api(sandbox).token().json()["access_token"]
         sandbox.revoke_tokens()
+        sandbox.rate_limit(0, retry_after=7)
     with sandbox_on(file, client_secret="new") as sandbox:
         api = Api(sandbox, other)
         assert api.call("GET").status_code == 429
