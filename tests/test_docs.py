@@ -23,6 +23,7 @@ from airflow_provider_bm.client import BMClient, BMSettings, assumptions
 from airflow_provider_bm.connection import EXTRAS
 from airflow_provider_bm.once import CLOCK_SKEW, MOST_CAMPAIGNS, STATE_KEY, in_flight, marked
 from airflow_provider_bm.sandbox.__main__ import parser as sandbox_parser
+from airflow_provider_bm.sandbox.store import MOST_AT_ONCE
 from airflow_provider_bm.staged import SETTLE
 from airflow_provider_bm.waiting import TOLERATED_FAILURES
 from tests.support.harness import load_dag
@@ -324,6 +325,7 @@ def test_the_sandbox_has_what_is_named():
             urllib.request.urlopen(f"{running.url}/_sandbox/")
         said = error.value.read().decode()
     assert not [name for name in control if name not in said]
+    assert f"more than {MOST_AT_ONCE:,} executions at once" in text_of(page)
 
 
 def test_the_limits_of_once_are_as_said():

@@ -17,7 +17,8 @@ from airflow_provider_bm.campaigns import vocabulary as words
 from airflow_provider_bm.client import assumptions, query
 from airflow_provider_bm.sandbox import filters
 from airflow_provider_bm.sandbox.api import TOKEN_PATH
-from tests.support.contract import component, document, resolve
+from tests.support import contract
+from tests.support.contract import METHODS, Schema, component, document, resolve
 
 SCHEMAS = document()["components"]["schemas"]
 READABLE = {*words.CAMPAIGN_FIELDS, *words.RESPONSE_FIELDS}
@@ -38,6 +39,33 @@ def everything(thing: Any) -> Iterator[dict[str, Any]]:
 def test_it_is_valid_openapi():
     assert document()["openapi"].startswith("3.1.")
     validate(document())
+
+
+def examples(thing: dict[str, Any]) -> list[Any]:
+    """Those of a schema, of a parameter, or of a body."""
+    found = thing.get("examples", [thing["example"]] if "example" in thing else [])
+    return [one["value"] for one in found.values()] if isinstance(found, dict) else list(found)
+
+
+def test_the_examples_are_good():
+    count = 0
+    for thing in everything(document()):
+        schema = thing.get("schema", thing)
+        for example in examples(thing):
+            count += 1
+            bare = {key: value for key, value in schema.items() if key not in ("example", "examples")}
+            assert list(Schema(bare, closed=True).problems(example, "example")) == [], example
+            assert list(contract._embedded_problems(example)) == [], example
+    assert count > 25
+
+
+def test_every_body_has_an_example():
+    operations = [item[m] for item in document()["paths"].values() for m in METHODS if m in item]
+    bodies = [operation["requestBody"] for operation in operations if "requestBody" in operation]
+    for operation in operations:
+        bodies += [resolve(one) for status, one in operation["responses"].items() if status < "401"]
+    bare = [body for body in bodies for content in body.get("content", {}).values() if not examples(content)]
+    assert [body for body in bare if body["description"] != "Invalid request."] == []
 
 
 def test_what_is_not_valid_is_found():
