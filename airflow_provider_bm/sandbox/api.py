@@ -81,10 +81,9 @@ class Api:
         form = dict(pairs)
         if len(form) != len(pairs):
             return _oauth_error(400, "invalid_request", "A parameter is there more than once.")
-        if "grant_type" not in form:
-            return _oauth_error(400, "invalid_request", "grant_type is missing.")
-        if form["grant_type"] != "client_credentials":
-            return _oauth_error(400, "unsupported_grant_type", "grant_type must be client_credentials.")
+        if form.get("grant_type") != "client_credentials":
+            error = "unsupported_grant_type" if "grant_type" in form else "invalid_request"
+            return _oauth_error(400, error, "grant_type must be client_credentials.")
         with self.store.lock:
             token = self.store.issue_token(form.get("client_id", ""), form.get("client_secret", ""))
             lifetime = self.store.token_lifetime

@@ -86,12 +86,12 @@ class Sandbox(Connectable):
             self.store = Store(
                 self.clock, client_id, client_secret, DEFAULTS | settings, state=self._kept, settings=settings
             )
+            if not self.loopback:
+                self._drop_published_secret()
         except BaseException:
             if self._kept is not None:
                 self._kept.close()
             raise
-        if not self.loopback:
-            self._drop_published_secret()
         if speed is not None:
             self.clock.speed = speed
         self.journal = Journal()

@@ -378,8 +378,8 @@ class Store:
     def replace(self, campaign: Campaign, fields: dict[str, str], status: str) -> None:
         """Put a whole campaign in place of what it was (PUT)."""
         now = self.settle()
-        going, before = self.going(campaign), campaign.status
-        same = going is not None and same_schedule(going, fields)
+        before, going = campaign.status, self.going(campaign) is not None
+        same = before in ("active", "stopped") and same_schedule(campaign.fields, fields)
         with self._changing(campaign):
             campaign.fields, campaign.status, campaign.updated = fields, status, now
             if status in ("draft", "finished"):
@@ -397,7 +397,7 @@ class Store:
                 campaign.plan(now)
             else:
                 campaign.go_on(now)
-                if not same:
+                if not (same and going):
                     campaign.plan(now)
                 elif fields["schedule_type"] == "scheduled":
                     campaign.skip(now)

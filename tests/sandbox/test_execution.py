@@ -269,6 +269,8 @@ def test_a_rule_stopped_over_its_last_time_cannot_be_resumed(api, sandbox):
     sandbox.clock.advance(3600)
     assert list(api.problems(api.call("PATCH", f"/{uuid}", json={"status": "active"}))) == ["status"]
     assert (api.get(uuid)["status"], sandbox.executions()) == ("stopped", [])
+    assert api.call("PUT", f"/{uuid}", json=api.payload(status="stopped", **schedule)).status_code == 200
+    assert api.call("PATCH", f"/{uuid}", json={"status": "active"}).status_code == 400
     # Counted from now, it has a time.
     saved = api.call("PUT", f"/{uuid}", json=api.payload(**schedule)).json()
     assert (saved["status"], saved["next_dt"]) == ("active", "2026-03-02T13:30:00+00:00")
