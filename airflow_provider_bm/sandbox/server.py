@@ -270,7 +270,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, reply: Reply, *, half: bool = False) -> None:
         status = reply.status
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
-        headers = {"Date": format_datetime(self.server.now(), usegmt=True), "Server": "bm-sandbox"} | reply.headers
+        headers = {
+            "Date": format_datetime(self.server.now(), usegmt=True),
+            "Server": "bm-sandbox",
+        } | reply.headers
         lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         # A 204 or 304 has no body by definition, and no length of it.
         bodiless = status in (204, 304)
