@@ -136,7 +136,7 @@ class Sandbox(Connectable):
         """Stop."""
         self.stop()
 
-    def _note(self, request: Request, connection: int) -> Callable[[Reply], None]:
+    def _note(self, request: Request, connection: int) -> Callable[[Reply | None], None]:
         entry = Entry(
             method=request.method,
             path=request.path,
@@ -148,8 +148,10 @@ class Sandbox(Connectable):
         )
         self.journal.add(entry)
 
-        def note(reply: Reply) -> None:
-            entry.status, entry.error = reply.status, error_of(reply)
+        def note(reply: Reply | None) -> None:
+            if reply is not None:
+                entry.status, entry.error = reply.status, error_of(reply)
+            entry.finished = True
 
         return note
 
@@ -222,8 +224,8 @@ class Sandbox(Connectable):
     ) -> list[dict[str, Any]]:
         """List the requests, oldest first, secrets hidden.
 
-        ``status`` is None while a request is served, and for ever if no reply was sent. ``error`` is what
-        an error reply said, or None.
+        ``status`` is None while a request is served, and for ever if no reply was sent: ``finished`` tells
+        which. ``error`` is what an error reply said, or None.
 
         :param path: a piece of the path.
         :param status: of the reply; ``"none"`` for those without one.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,14 @@ def ask(sandbox, name="overview", **parameters):
 
 def names(view):
     return [row["name"] for row in view["rows"]]
+
+
+def wait_until(true):
+    for _ in range(200):
+        if true():
+            return
+        time.sleep(0.02)
+    pytest.fail("it did not happen")
 
 
 # The files
@@ -236,7 +246,9 @@ def test_pages_filters_search_and_order(sandbox):
     assert names(ask(sandbox, sort="last"))[0] == "Sooner"
 
 
-@pytest.mark.parametrize("query", ["page=x", "sort=colour", "colour=blue", "page=" + "9" * 5000])
+@pytest.mark.parametrize(
+    "query", ["page=x", "sort=colour", "colour=blue", "page=" + "9" * 5000, "until=x", "failed=perhaps"]
+)
 def test_wrong_questions(sandbox, query):
     assert requests.get(f"{sandbox.url}/_sandbox/page/overview?{query}", timeout=10).status_code == 400
 
@@ -361,6 +373,55 @@ def test_numbers_of_requests_do_not_come_again(api, sandbox):
     sandbox.reset()
     requests.get(api.url, timeout=10)
     assert ask(sandbox)["requests"][0]["number"] > before
+
+
+def test_after_a_reset_requests_are_counted_anew(api, sandbox):
+    api.call("GET")
+    sandbox.reset()
+    view = ask(sandbox)
+    assert (view["requests"], view["request_count"]) == ([], 0)
+    requests.get(api.url, timeout=10)
+    assert ask(sandbox)["request_count"] == 1
+
+
+def test_a_request_that_is_served_is_not_a_lost_one(api, sandbox):
+    sandbox.fault(delay=0.3, lose_reply=True)
+
+    def call():
+        with pytest.raises(requests.ConnectionError):
+            api.call("GET")
+
+    caller = threading.Thread(target=call)
+    caller.start()
+    wait_until(lambda: ask(sandbox)["request_count"] == 2)
+    row = ask(sandbox)["requests"][0]
+    assert (row["status"], row["finished"]) == (None, False)
+    assert ask(sandbox, failed="yes")["requests"] == []
+    caller.join()
+    wait_until(lambda: ask(sandbox)["requests"][0]["finished"])
+    assert ask(sandbox)["requests"][0]["status"] is None
+    assert [one["number"] for one in ask(sandbox, failed="yes")["requests"]] == [2]
+
+
+def test_requests_that_failed(api, sandbox):
+    for number in range(30):
+        api.call("GET", "" if number % 10 else "/nothing")
+    shown = [(one["number"], one["status"]) for one in ask(sandbox, failed="yes")["requests"]]
+    assert shown == [(22, 404), (12, 404), (2, 404)]
+
+
+def test_while_a_request_is_read_the_list_stands_still(api, sandbox):
+    for _ in range(30):
+        api.call("GET")
+    before = ask(sandbox)
+    newest = before["requests"][0]["number"]
+    assert (newest, len(before["requests"]), before["newer_requests"]) == (31, 25, 0)
+    for number in range(40):
+        api.call("GET", "" if number % 10 else "/nothing")
+    held = ask(sandbox, until=str(newest))
+    assert (held["requests"], held["newer_requests"]) == (before["requests"], 40)
+    assert ask(sandbox, until=str(newest), failed="yes")["newer_requests"] == 4
+    assert ask(sandbox)["requests"][0]["number"] == 71
 
 
 def test_faults_that_are_used_up(api, sandbox):

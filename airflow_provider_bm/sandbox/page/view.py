@@ -61,7 +61,14 @@ class View:
         self._store = sandbox.store
 
     def overview(
-        self, status: str = "", search: str = "", sort: str = "newest", page: str = "1", selected: str = ""
+        self,
+        status: str = "",
+        search: str = "",
+        sort: str = "newest",
+        page: str = "1",
+        selected: str = "",
+        failed: str = "",
+        until: str = "",
     ) -> dict[str, Any]:
         """Show the clock, a page of campaigns, the faults in force, and the last requests.
 
@@ -69,7 +76,11 @@ class View:
         :param search: a piece of the name or of the UUID.
         :param sort: ``newest``, ``next``, ``last`` or ``name``.
         :param selected: UUID of a campaign to show apart; by default the one that was executed last.
+        :param failed: ``yes`` for only the requests that failed.
+        :param until: number of the newest request to show.
         """
+        if failed not in ("", "yes"):
+            raise ValueError(f"failed must be yes, or not there; not {cut(failed, 100)!r}")
         sandbox, store = self._sandbox, self._store
         with store.lock:
             now = store.settle()
@@ -81,7 +92,7 @@ class View:
             first = (number - 1) * ROWS
             apart = self._find(selected) if selected else self._latest(live)
             next_dt = _next(live)
-            added, requests = sandbox.journal.last(REQUESTS)
+            last = sandbox.journal.last(REQUESTS, failed=bool(failed), until=int(until) if until else None)
             return {
                 "clock": {
                     "now": rfc3339_ms(now),
@@ -104,11 +115,13 @@ class View:
                         "method": entry.method,
                         "path": cut(entry.path, 500),
                         "status": entry.status,
+                        "finished": entry.finished,
                         "dt": entry.dt,
                     }
-                    for which, entry in requests
+                    for which, entry in last.entries
                 ],
-                "request_count": added,
+                "request_count": last.total,
+                "newer_requests": last.newer,
             }
 
     def campaign(self, uuid: str, run: str = "", search: str = "", page: str = "1") -> dict[str, Any]:
