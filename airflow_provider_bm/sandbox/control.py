@@ -62,6 +62,7 @@ class Control:
             ("GET", "page/campaign"): view.campaign,
             ("GET", "page/request"): view.request,
             ("POST", "page/next"): view.go_to_next,
+            ("POST", "page/clear_used_up"): view.clear_used_up,
         }
 
     def handle(self, request: Request) -> Reply:

@@ -270,9 +270,9 @@ class Sandbox(Connectable):
         """List the faults in force, with how many calls each has seen and hit."""
         return self._faults.list()
 
-    def clear_faults(self) -> None:
-        """End all faults."""
-        self._faults.clear()
+    def clear_faults(self, id: int | None = None) -> None:  # noqa: A002 - what a fault calls it
+        """End all faults, or the one of this ``id``."""
+        self._faults.clear(id)
 
     def refuse(self, seconds: float) -> None:
         """Be down: refuse connections for so many real seconds, and hang up on all that are open; 0 ends it.

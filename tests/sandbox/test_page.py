@@ -429,7 +429,43 @@ def test_faults_that_are_used_up(api, sandbox):
     sandbox.fault(status=429, times=None, path="never")
     for spent in (False, True):
         api.call("GET")
-        assert [fault["spent"] for fault in ask(sandbox)["faults"]] == [spent, False]
+        faults = {fault["status"]: fault["spent"] for fault in ask(sandbox)["faults"]}
+        assert faults == {503: spent, 429: False}
+
+
+def test_used_up_faults_can_be_cleared_alone(api, sandbox):
+    sandbox.fault(status=503)
+    sandbox.fault(status=429, path="never")
+    api.call("GET")
+    assert requests.post(f"{sandbox.url}/_sandbox/page/clear_used_up", timeout=10).status_code == 204
+    assert [fault["status"] for fault in sandbox.faults()] == [429]
+
+
+def test_faults_are_in_the_order_in_which_they_hit(api, sandbox):
+    for status in (500, 501, 502, 503):
+        sandbox.fault(status=status, path="never" if status % 2 else None)
+    api.call("GET")
+    view = ask(sandbox)
+    assert [(one["status"], one["spent"]) for one in view["faults"]] == [
+        (501, False),
+        (503, False),
+        (502, True),
+        (500, True),
+    ]
+    assert (view["fault_count"], view["spent_count"]) == (4, 2)
+
+
+def test_faults_that_are_many_or_large(sandbox):
+    for number in range(100):
+        sandbox.fault(path=f"{number}" + "z" * 10**4, body="x" * 10**5, headers={"X" * 10**4: "v" * 10**4})
+    view = ask(sandbox)
+    assert view["fault_count"] == 100
+    assert [one["path"][:2] for one in view["faults"]] == [str(number) for number in range(50, 100)]
+    assert len(json.dumps(view["faults"])) < 50_000
+    assert view["faults"][0]["body"] is True
+    for _ in range(100):
+        sandbox.fault(status=500, headers={f"X-{number}": "v" for number in range(1000)})
+    assert len(json.dumps(ask(sandbox)["faults"])) < 50_000
 
 
 # A message as it is shown

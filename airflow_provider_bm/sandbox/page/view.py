@@ -20,6 +20,7 @@ from airflow_provider_bm.sandbox.errors import ApiError
 from airflow_provider_bm.sandbox.execution import Campaign, Run
 
 from .content import content, cut
+from .traffic import REQUESTS, fault_rows, request_rows, spent
 from .words import schedule_in_words
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 ROWS: Final = 15
 MESSAGES: Final = 50
 RUNS: Final = 50
-REQUESTS: Final = 25
 #: A "run" to ask for: what the next execution would send.
 PREVIEW: Final = "preview"
 DELETED: Final = "deleted"
@@ -92,6 +92,7 @@ class View:
             first = (number - 1) * ROWS
             apart = self._find(selected) if selected else self._latest(live)
             next_dt = _next(live)
+            faults = sandbox.faults()
             last = sandbox.journal.last(REQUESTS, failed=bool(failed), until=int(until) if until else None)
             return {
                 "clock": {
@@ -108,18 +109,10 @@ class View:
                 "page": number,
                 "pages": pages,
                 "selected": apart and _row(apart, now),
-                "faults": [_fault(fault) for fault in sandbox.faults()],
-                "requests": [
-                    {
-                        "number": which,
-                        "method": entry.method,
-                        "path": cut(entry.path, 500),
-                        "status": entry.status,
-                        "finished": entry.finished,
-                        "dt": entry.dt,
-                    }
-                    for which, entry in last.entries
-                ],
+                "faults": fault_rows(faults),
+                "fault_count": len(faults),
+                "spent_count": sum(map(spent, faults)),
+                "requests": request_rows(last),
                 "request_count": last.total,
                 "newer_requests": last.newer,
             }
@@ -192,6 +185,12 @@ class View:
             self._sandbox.clock.advance(max(moment - now, timedelta(0)))
             self._store.settle()
             return {"now": rfc3339_ms(self._sandbox.clock.now())}
+
+    def clear_used_up(self) -> None:
+        """End the faults that hit nothing any more."""
+        for fault in self._sandbox.faults():
+            if spent(fault):
+                self._sandbox.clear_faults(fault["id"])
 
     def _live(self) -> list[Campaign]:
         services = [self._store.campaigns(name) for name in self._store.services]
@@ -312,8 +311,3 @@ def _message(message: dict[str, Any], contact: str) -> dict[str, Any]:
 
 def _searched(message: dict[str, Any], contact: str) -> str:
     return f"{contact}\n{message['to']}\n{message['text']}".casefold()
-
-
-def _fault(fault: dict[str, Any]) -> dict[str, Any]:
-    times = fault["times"]
-    return {**fault, "spent": times is not None and fault["seen"] >= fault["nth"] + times - 1}
