@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from airflow_provider_bm.sandbox.journal import Last
 
-from .content import cut
+from .marks import cut
 
 REQUESTS: Final = 25
 FAULTS: Final = 50
