@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import shlex
 import signal
 import sys
 import threading
@@ -13,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .access import is_loopback
-from .connection import CLIENT_ID, CLIENT_SECRET
+from .connection import CLIENT_ID, CLIENT_SECRET, export
 from .contact_files import read_contacts
 from .sandbox import Sandbox
 
@@ -46,16 +44,12 @@ def parser() -> argparse.ArgumentParser:
 
 def banner(sandbox: Sandbox) -> str:
     """Say where the sandbox is and how to connect to it."""
-    connection = sandbox.connection()
-    if sandbox.client_secret != CLIENT_SECRET:
-        # Output ends up in logs, of containers for example.
-        connection["password"] = "YOUR_CLIENT_SECRET"  # noqa: S105
     lists = "\n".join(f"    {uuid}  {name}" for name, uuid in sandbox.recipient_lists.items())
     return f"""\
 BM sandbox: {sandbox.url}
 
   Airflow connection:
-    export AIRFLOW_CONN_BM_DEFAULT={shlex.quote(json.dumps(connection))}
+    {export(sandbox)}
 
   Service:
     {sandbox.service_uuid}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any, Final
 
 from . import contacts
@@ -10,6 +11,8 @@ from .api import API_PATH, TOKEN_PATH
 
 CLIENT_ID: Final = "sandbox"
 CLIENT_SECRET: Final = "sandbox-secret"  # noqa: S105 - published, and good on loopback only
+#: Stands for a client secret of one's own, where that may be read by others.
+SECRET_OF_YOURS: Final = "YOUR_CLIENT_SECRET"  # noqa: S105
 
 
 class Connectable:
@@ -54,3 +57,11 @@ class Connectable:
     def connection_json(self, **extra: Any) -> str:
         """Make the Airflow connection as JSON text."""
         return json.dumps(self.connection(**extra))
+
+
+def export(sandbox: Connectable) -> str:
+    """Write the command that tells Airflow of it, without a client secret of one's own."""
+    connection = sandbox.connection()
+    if sandbox.client_secret != CLIENT_SECRET:
+        connection["password"] = SECRET_OF_YOURS
+    return f"export AIRFLOW_CONN_BM_DEFAULT={shlex.quote(json.dumps(connection))}"

@@ -63,7 +63,9 @@ class Control:
             ("GET", "page/overview"): view.overview,
             ("GET", "page/campaign"): view.campaign,
             ("GET", "page/request"): view.request,
+            ("GET", "page/connection"): view.connection,
             ("POST", "page/next"): view.go_to_next,
+            ("POST", "page/clear_used_up"): view.clear_used_up,
         }
 
     def handle(self, request: Request) -> Reply:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, takewhile, tee
@@ -85,21 +86,35 @@ class Run:
 
     def messages(self, now: datetime) -> Iterator[dict[str, Any]]:
         """List the messages sent until now, rendered."""
-        total, sending_type = self.total, self.fields["sending_type"]
-        borders = [first for first, _ in self.segments[1:]] + [self.sent(now)]
-        for (first, anchor), end in zip(self.segments, borders, strict=True):
-            for number in range(first, end):
-                contact = self.contacts[number]
-                yield {
-                    "campaign_uuid": self.campaign_uuid,
-                    "campaign_name": self.fields["name"],
-                    "contact_uuid": contact["uuid"],
-                    "to": address_of(sending_type, contact),
-                    "channel": sending_type,
-                    "sender": self.fields["sender"],
-                    **render_message(self.fields, contact),
-                    "sent_dt": rfc3339_ms(anchor + self.duration * (number + 1) / total),
-                }
+        return map(self.message, range(self.sent(now)))
+
+    def message(self, number: int, *, sign: str = "") -> dict[str, Any]:
+        """Render one of the messages sent so far, by the place of its contact.
+
+        :param sign: see :func:`.fill`.
+        """
+        contact, sending_type = self.contacts[number], self.fields["sending_type"]
+        return {
+            "campaign_uuid": self.campaign_uuid,
+            "campaign_name": self.fields["name"],
+            "contact_uuid": contact["uuid"],
+            "to": address_of(sending_type, contact),
+            "channel": sending_type,
+            "sender": self.fields["sender"],
+            **render_message(self.fields, contact, sign=sign),
+            "sent_dt": rfc3339_ms(self.sent_at(number)),
+        }
+
+    def sent_at(self, number: int) -> datetime:
+        """Tell when one of the messages sent so far was sent."""
+        anchor = next(anchor for first, anchor in reversed(self.segments) if first <= number)
+        return anchor + self.duration * (number + 1) / self.total
+
+    def snapshot(self) -> Run:
+        """Copy it as it is at this moment, to be read without the store's lock."""
+        copied = copy(self)
+        copied.segments = list(self.segments)
+        return copied
 
     def as_task(self, now: datetime) -> dict[str, Any]:
         """Describe it as a task of its campaign (``fields=tasks``; the shape is the sandbox's own)."""

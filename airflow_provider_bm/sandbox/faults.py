@@ -148,10 +148,16 @@ class Faults:
             self._faults.append(fault)
         return fault
 
-    def clear(self) -> None:
-        """End all faults."""
+    def clear(self, fault_id: int | None = None) -> None:
+        """End all faults, or one.
+
+        :raises ValueError: if there is none of this id.
+        """
         with self._lock:
-            self._faults.clear()
+            left = [] if fault_id is None else [one for one in self._faults if one.id != fault_id]
+            if fault_id is not None and len(left) == len(self._faults):
+                raise ValueError(f"there is no fault {fault_id}")
+            self._faults = left
 
     def match(self, method: str, path: str) -> Fault | None:
         """Find the fault that hits a call: the oldest, if several could. All of them have seen the call."""

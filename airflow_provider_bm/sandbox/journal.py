@@ -8,8 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .messages import Reply
 from .spans import Span
@@ -32,6 +31,21 @@ class Entry:
     status: int | None = None
     #: What an error reply said.
     error: str | None = None
+    #: Whether it is over: answered, or hung up on.
+    finished: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in an error, or without a reply."""
+        return self.finished and (self.status is None or self.status >= 400)
+
+
+class Last(NamedTuple):
+    """The last requests, newest first, each with its number; how many there were, and how many are newer."""
+
+    total: int
+    newer: int
+    entries: Sequence[tuple[int, Entry]]
 
 
 class Journal:
@@ -41,7 +55,7 @@ class Journal:
         """Start empty."""
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque(maxlen=limit)
-        self._added = 0
+        self._added = self._cleared = 0
 
     def add(self, entry: Entry) -> None:
         """Note a request as it comes in."""
@@ -53,6 +67,7 @@ class Journal:
         """Forget all."""
         with self._lock:
             self._entries.clear()
+            self._cleared = self._added  # numbers go on: a page may still ask for the old ones
 
     def list(
         self,
@@ -62,7 +77,7 @@ class Journal:
         span: Span = EVER,
     ) -> list[dict[str, Any]]:
         """Describe requests. See :meth:`.Sandbox.requests`."""
-        wanted = None if status in (None, "none") else int(status or 0)
+        wanted = None if status in (None, "none") else _number(status)
         with self._lock:
             found = list(self._entries)
         return [
@@ -74,18 +89,40 @@ class Journal:
             and span.holds(entry.dt)
         ]
 
-    def last(self, count: int) -> tuple[int, Sequence[tuple[int, Entry]]]:
-        """Count all that came in, and give the last ones, newest first, each with its number."""
+    def last(self, count: int, *, failed: bool = False, until: int | None = None) -> Last:
+        """Give the last requests.
+
+        :param failed: only those that failed.
+        :param until: number of the newest one to give; later ones are only counted.
+        """
         with self._lock:
-            return self._added, [
-                (self._added - age, entry) for age, entry in enumerate(islice(reversed(self._entries), count))
-            ]
+            added, total = self._added, self._added - self._cleared
+            entries = list(self._entries)
+        newer = 0
+        found: list[tuple[int, Entry]] = []
+        for number, entry in zip(range(added, 0, -1), reversed(entries), strict=False):
+            if failed and not entry.failed:
+                continue
+            if until is not None and number > until:
+                newer += 1
+            elif len(found) < count:
+                found.append((number, entry))
+            else:
+                break
+        return Last(total, newer, found)
 
     def numbered(self, number: int) -> Entry | None:
         """Find the request with a number; None if it is forgotten."""
         with self._lock:
             index = number - 1 - self._added + len(self._entries)
             return self._entries[index] if 0 <= index < len(self._entries) else None
+
+
+def _number(status: int | str | None) -> int:
+    try:
+        return int(status or 0)
+    except ValueError:
+        raise ValueError(f"status must be that of a reply, such as 404, or 'none', not {status!r}") from None
 
 
 def error_of(reply: Reply) -> str | None:

@@ -109,9 +109,9 @@ class SandboxClient(Connectable):
         """See :meth:`.Sandbox.faults`."""
         return list(self.call("GET", "faults"))
 
-    def clear_faults(self) -> None:
+    def clear_faults(self, id: int | None = None) -> None:  # noqa: A002
         """See :meth:`.Sandbox.clear_faults`."""
-        self.call("DELETE", "faults")
+        self.call("DELETE", "faults", {"id": id})
 
     def refuse(self, seconds: float) -> None:
         """See :meth:`.Sandbox.refuse`."""

@@ -12,16 +12,19 @@ _VARIABLE = re.compile(r"\{([^{}\s\"]+)\}")
 _WEBPUSH_FIELDS = ("webpush_title", "webpush_body", "webpush_target_url", "webpush_icon", "webpush_image")
 
 
-def fill(text: str, values: Mapping[str, str], *, as_json: bool = False) -> str:
+def fill(text: str, values: Mapping[str, str], *, as_json: bool = False, sign: str = "") -> str:
     """Replace each ``{name}`` that has a value; leave all others as they are.
 
     :param as_json: the text is JSON, so values are escaped and cannot break it.
+    :param sign: put around what has no value: ``{name}`` if none is known, ``name`` if it is empty.
     """
 
     def value_of(match: re.Match[str]) -> str:
         value = values.get(match[1])
         if value is None:
-            return match[0]
+            return f"{sign}{match[0]}{sign}"
+        if sign and not value:
+            return f"{sign}{match[1]}{sign}"
         return json.dumps(value, ensure_ascii=False)[1:-1] if as_json else value
 
     return _VARIABLE.sub(value_of, text)
@@ -36,13 +39,19 @@ def fill_campaign(fields: Mapping[str, str], values: Mapping[str, str]) -> dict[
     return filled
 
 
-def render_message(fields: Mapping[str, str], contact: Mapping[str, str]) -> dict[str, str]:
-    """Make the content of one contact's message: ``text``, and for webpush its other parts."""
+def render_message(
+    fields: Mapping[str, str], contact: Mapping[str, str], *, sign: str = ""
+) -> dict[str, str]:
+    """Make the content of one contact's message: ``text``, and for webpush its other parts.
+
+    :param sign: see :func:`fill`.
+    """
     # A contact field without a value is empty in the text; a name that is no contact field stays.
     values = {field: contact.get(field, "") for field in CONTACT_FIELDS}
-    message = {"text": fill(fields["template"], values, as_json=_is_json("template", fields))}
+    as_json = _is_json("template", fields)
+    message = {"text": fill(fields["template"], values, as_json=as_json, sign=sign)}
     if fields["sending_type"] == "webpush":
-        message |= {name: fill(fields[name], values) for name in _WEBPUSH_FIELDS if name in fields}
+        message |= {n: fill(fields[n], values, sign=sign) for n in _WEBPUSH_FIELDS if n in fields}
     return message
 
 

@@ -151,7 +151,7 @@ class Sandbox(Connectable):
         """Stop."""
         self.stop()
 
-    def _note(self, request: Request, connection: int) -> Callable[[Reply], None]:
+    def _note(self, request: Request, connection: int) -> Callable[[Reply | None], None]:
         hiding = Hiding(request, self._secrets)
         request.shown = hiding.text(request.path)
         read = hiding.token_form if request.path.startswith(TOKEN_PATH) else hiding.body
@@ -166,9 +166,11 @@ class Sandbox(Connectable):
         )
         self.journal.add(entry)
 
-        def note(reply: Reply) -> None:
-            said = error_of(reply)
-            entry.status, entry.error = reply.status, said and hiding.text(said)[:MAX_TEXT]
+        def note(reply: Reply | None) -> None:
+            if reply is not None:
+                said = error_of(reply)
+                entry.status, entry.error = reply.status, said and hiding.text(said)[:MAX_TEXT]
+            entry.finished = True
 
         return note
 
@@ -238,8 +240,8 @@ class Sandbox(Connectable):
     ) -> list[dict[str, Any]]:
         """List the requests, oldest first, secrets hidden.
 
-        ``status`` is None while a request is served, and for ever if no reply was sent. ``error`` is what
-        an error reply said, or None.
+        ``status`` is None while a request is served, and for ever if no reply was sent: ``finished`` tells
+        which. ``error`` is what an error reply said, or None.
 
         :param path: a piece of the path.
         :param status: of the reply; ``"none"`` for those without one.
@@ -284,9 +286,9 @@ class Sandbox(Connectable):
         """List the faults in force, with how many calls each has seen and hit."""
         return self._faults.list()
 
-    def clear_faults(self) -> None:
-        """End all faults."""
-        self._faults.clear()
+    def clear_faults(self, id: int | None = None) -> None:  # noqa: A002 - what a fault calls it
+        """End all faults, or the one of this ``id``."""
+        self._faults.clear(id)
 
     def refuse(self, seconds: float) -> None:
         """Be down: refuse connections for so many real seconds, and hang up on all that are open; 0 ends it.

@@ -29,8 +29,10 @@ CONTROL_PATH: Final = "/_sandbox"
 MAX_BODY: Final = 10_000_000
 
 Handle = Callable[[Request], Reply]
+#: Notes the reply to a request, or that there is none.
+NoteReply = Callable[[Reply | None], None]
 #: Notes a request in the journal; what it gives back notes the reply.
-Note = Callable[[Request, int], Callable[[Reply], None]]
+Note = Callable[[Request, int], NoteReply]
 
 
 class Server(ThreadingHTTPServer):
@@ -216,11 +218,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._serve_faulty(request, fault, note)
 
-    def _serve_faulty(self, request: Request, fault: Fault, note: Callable[[Reply], None]) -> None:
+    def _serve_faulty(self, request: Request, fault: Fault, note: NoteReply) -> None:
         log.info("%s %s hit by fault %d", request.method, request.shown, fault.id)
         self.server.stopping.wait(fault.delay)
         if fault.drop or (fault.refuse and not fault.lose_reply):
-            self._hang_up(fault)
+            self._hang_up(fault, note)
             return
         if fault.revoke_token:
             self.server.revoke_tokens()
@@ -228,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
         reply = _changed(reply, fault)
         self.server.stopping.wait(fault.delay_after)
         if fault.lose_reply:
-            self._hang_up(fault)
+            self._hang_up(fault, note)
             return
         note(reply)
         if fault.truncate:
@@ -237,8 +239,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(reply)
 
-    def _hang_up(self, fault: Fault) -> None:
+    def _hang_up(self, fault: Fault, note: NoteReply) -> None:
         self.close_connection = True
+        note(None)
         if fault.refuse:
             # Before the client notices: it must not get through with its next connection.
             self.server.refuse(fault.refuse)

@@ -174,6 +174,19 @@ def test_faults_tell_whether_they_hit(api, sandbox):
     assert [(fault["seen"], fault["hits"]) for fault in sandbox.faults()] == [(0, 0), (1, 0)]
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_one_fault_can_be_taken_back(api, sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    first, second = handle.fault("GET", status=500), handle.fault("GET", status=503)
+    handle.clear_faults(first["id"])
+    assert handle.faults() == [second]
+    assert api.call("GET").status_code == 503
+    with pytest.raises(ValueError, match=rf"there is no fault {first['id']}"):
+        handle.clear_faults(first["id"])
+    handle.clear_faults()
+    assert handle.faults() == []
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{}, {"apply": True}, {"status": 99}, {"status": 500, "nth": 0}, {"status": 500, "times": 0},

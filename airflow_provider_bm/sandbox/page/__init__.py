@@ -1,7 +1,7 @@
 """The page at ``/``: its files, and the headers that keep what it shows from doing anything.
 
 The files are plain HTML, CSS and JavaScript modules beside this one: nothing is built, and nothing comes from
-another host.
+another host. The styles are served as one file, since browsers show nothing before they have all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ FOLDER: Final = "/_sandbox/page/"
 #: Paths of files that are not below ``FOLDER``. Browsers ask for the second by themselves: without it they
 #: would stand in the journal, and take the faults that are meant for a client.
 ALIASES: Final = {"/": "index.html", "/favicon.ico": "icon.svg"}
+
+#: What ``style.css`` is made of, in this order.
+STYLES: Final = ("colours", "page", "campaigns", "messages", "requests")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -41,10 +44,12 @@ _TYPES = {
 @cache
 def files() -> dict[str, Reply]:
     """Read the files of the page, by path; what is not among them is not served."""
+    here = Path(__file__).parent
+    raw = {each.name: each.read_bytes() for each in sorted(here.iterdir()) if each.suffix in _TYPES}
+    raw["style.css"] = b"".join(raw.pop(f"{name}.css") for name in STYLES)
     found = {
-        each.name: Reply(200, each.read_bytes(), {"Content-Type": _TYPES[each.suffix], **_HEADERS})
-        for each in sorted(Path(__file__).parent.iterdir())
-        if each.suffix in _TYPES
+        name: Reply(200, content, {"Content-Type": _TYPES[Path(name).suffix], **_HEADERS})
+        for name, content in raw.items()
     }
     by_path = {FOLDER + name: reply for name, reply in found.items()}
     return by_path | {path: found[name] for path, name in ALIASES.items()}

@@ -1,7 +1,10 @@
 // The table of campaigns: one page of it, as the sandbox filters and sorts it.
 
-import {arrows, attr, byId, count, el, keyed, pager, text} from "./dom.js";
-import {setTime} from "./times.js";
+import {attr, byId, count, el, keyed, text} from "./dom.js";
+import {isVisible, of, say, spelled} from "./foreign.js";
+import {pager} from "./pager.js";
+import {land, oneStop, wireRows} from "./rows.js";
+import {setTime, short} from "./times.js";
 
 const STATUSES = ["", "active", "draft", "stopped", "finished", "deleted"];
 
@@ -9,18 +12,28 @@ export const wanted = {status: "", search: "", sort: "newest", page: 1};
 
 let showPager;
 let pages = 1;
+let landing = 0;
 
-export function wireCampaigns(refresh) {
+// A name that nobody would see is no name to click on.
+export const nameOf = (row) => (isVisible(row.name) ? row.name : row.uuid);
+
+export function wireCampaigns(refresh, look) {
   const change = (changes) => {
     Object.assign(wanted, {page: 1}, changes);
     refresh();
+  };
+  const turn = (step) => {
+    const page = wanted.page + step;
+    if (page < 1 || page > pages) return false;
+    change({page});
+    return true;
   };
   byId("statuses").append(
     ...STATUSES.map((status) =>
       el(
         "button",
         {type: "button", "data-status": status, onclick: () => change({status})},
-        status || "all",
+        el("span"),
         " ",
         el("span", {class: "muted"}),
       ),
@@ -28,11 +41,18 @@ export function wireCampaigns(refresh) {
   );
   byId("search").addEventListener("input", (event) => change({search: event.target.value.trim()}));
   byId("sort").addEventListener("change", (event) => change({sort: event.target.value}));
-  showPager = pager(byId("rows-pager"), "campaigns", (step) => {
-    const page = wanted.page + step;
-    if (page >= 1 && page <= pages) change({page});
+  showPager = pager(byId("rows-pager"), "campaigns", turn);
+  wireRows(byId("rows"), "a", {
+    beyond: (step) => {
+      if (turn(step)) landing = step;
+    },
   });
-  arrows(byId("rows"), "a");
+  byId("rows").addEventListener("click", (event) => {
+    const link = event.target.closest("tr").querySelector("a");
+    // Who marks some text to copy it does not want to go anywhere.
+    if (!link.contains(event.target)) getSelection().isCollapsed && link.click();
+    else if (link.hash === location.hash) look();
+  });
 }
 
 export function showCampaigns(view) {
@@ -41,6 +61,7 @@ export function showCampaigns(view) {
   for (const button of byId("statuses").children) {
     const status = button.dataset.status;
     const number = view.counts[status || "all"] ?? 0;
+    text(button.firstChild, status || (view.counts.deleted ? "all but deleted" : "all"));
     text(button.lastChild, count(number));
     attr(button, "aria-pressed", String(wanted.status === status));
     button.hidden = status === "deleted" && number === 0 && wanted.status !== status;
@@ -52,23 +73,32 @@ export function showCampaigns(view) {
     make,
     (node, row) => update(node, row, view),
   );
+  oneStop(byId("rows"), "a");
+  if (landing) land(byId("rows"), "a", landing);
+  landing = 0;
   byId("no-rows").hidden = view.rows.length > 0;
-  text(
-    byId("no-rows"),
-    view.counts.all
-      ? "No campaign fits."
-      : "No campaign yet. Run a DAG, or put one in: POST /_sandbox/campaigns.",
-  );
+  text(byId("no-rows"), none(view.counts));
   showPager(view.first, view.rows.length, view.found, view.page, view.pages);
+}
+
+function none({all, deleted}) {
+  if (all || wanted.status || wanted.search) return "No campaign fits.";
+  return deleted ? "No campaign any more. What the deleted ones sent is still there." : "No campaign yet.";
 }
 
 function make(row) {
   return el(
     "tr",
     {},
-    el("th", {scope: "row"}, el("a", {href: `#${row.uuid}`}), el("span", {class: "channel"})),
-    el("td", {}, el("span", {class: "badge"})),
-    el("td", {class: "schedule"}),
+    el(
+      "th",
+      {scope: "row"},
+      el("a", {href: `#${row.uuid}`}),
+      el("span", {class: "channel"}),
+      el("span", {class: "narrow times"}),
+    ),
+    el("td", {}, el("span", {class: "badge"}), el("span", {class: "narrowest"})),
+    el("td", {class: "schedule"}, el("div")),
     el("td", {class: "time"}),
     el("td", {class: "time"}),
     el("td", {class: "number"}, el("span"), el("progress", {"aria-label": "Messages sent"})),
@@ -77,26 +107,34 @@ function make(row) {
 
 function update(node, row, view) {
   const [name, status, schedule, next, last, sent] = node.children;
-  text(name.firstChild, row.name);
-  attr(name.firstChild, "title", row.name);
-  attr(name.firstChild, "aria-current", view.selected?.uuid === row.uuid && "true");
-  text(name.lastChild, row.channel);
+  const [link, channel, times] = name.children;
+  const {now} = view.clock;
+  say(link, of(nameOf(row)));
+  attr(link, "title", spelled(row.name));
+  attr(link, "aria-current", view.selected?.uuid === row.uuid && "true");
+  text(channel, row.channel);
+  // Where there is no room for the columns.
+  const soon = row.next_dt ? `, next ${short(row.next_dt, now)}` : "";
+  const before = row.last_dt ? `, last ${short(row.last_dt, now)}` : "";
+  say(times, of(row.schedule), soon + before);
   showStatus(status.firstChild, row);
-  text(schedule, row.schedule);
-  attr(schedule, "title", row.schedule);
-  setTime(next, row.next_dt, view.clock.now);
-  setTime(last, row.last_dt, view.clock.now);
-  text(sent.firstChild, row.total === null ? "–" : `${count(row.sent)} / ${count(row.total)}`);
+  say(schedule.firstChild, of(row.schedule));
+  attr(schedule, "title", spelled(row.schedule));
+  setTime(next, row.next_dt, now);
+  setTime(last, row.last_dt, now);
+  const sentOf = row.total === null ? "–" : `${count(row.sent)} / ${count(row.total)}`;
+  text(sent.firstChild, sentOf);
+  text(status.lastChild, row.total === null ? "" : sentOf);
   attr(sent, "title", row.runs > 1 ? `the last of ${count(row.runs)} executions` : null);
   const bar = sent.lastChild;
-  bar.hidden = row.state !== "running" && row.state !== "paused";
+  bar.hidden = row.state !== "sending" && row.state !== "paused";
   attr(bar, "max", row.total || 1);
   if (bar.value !== row.sent) bar.value = row.sent ?? 0;
 }
 
 export function showStatus(node, row) {
-  const running = row.state === "running" && row.status === "active";
-  text(node, running ? "sending" : row.status);
-  attr(node, "data-state", running ? "sending" : row.status);
-  attr(node, "title", running ? "active, sending messages" : null);
+  const sending = row.state === "sending" && row.status === "active";
+  text(node, sending ? "sending" : row.status);
+  attr(node, "data-state", sending ? "sending" : row.status);
+  attr(node, "title", sending ? "active, sending messages" : null);
 }

@@ -4,7 +4,11 @@ import {send} from "./api.js";
 import {attr, byId, count, el, text} from "./dom.js";
 import {long, short} from "./times.js";
 
-let frozen = false;
+// Arrow keys go through the speeds: only the one that is stayed at counts.
+const PAUSE = 400;
+
+let clock = null;
+let picking = 0;
 
 export function wireClock(act) {
   const advance = (id, seconds, words) =>
@@ -20,29 +24,46 @@ export function wireClock(act) {
     }
   });
   byId("freeze").addEventListener("click", () =>
-    frozen
+    clock?.frozen
       ? act(() => send("POST", "clock", {resume: true}), "The clock runs again.")
       : act(() => send("POST", "clock", {freeze: true}), "The clock stands still."),
   );
-  byId("speed").addEventListener("change", (event) => {
-    const speed = Number(event.target.value);
-    act(() => send("POST", "clock", {speed}), `The clock runs at ${speed} seconds a second.`);
+  const pick = () => {
+    clearTimeout(picking);
+    picking = 0;
+    const speed = Number(byId("speed").value);
+    const seconds = speed === 1 ? "1 second" : `${count(speed)} seconds`;
+    act(() => send("POST", "clock", {speed}), `Speed: ${seconds} a second.`);
+  };
+  byId("speed").addEventListener("change", () => {
+    clearTimeout(picking);
+    picking = setTimeout(pick, PAUSE);
+  });
+  byId("speed").addEventListener("blur", () => {
+    if (picking) pick();
+    else if (clock) showSpeed();
   });
 }
 
-export function showClock({clock, next_dt: next}) {
-  frozen = clock.frozen;
+export function showClock({clock: now, next_dt: next}) {
+  clock = now;
   text(byId("now"), long(clock.now));
   attr(byId("now"), "datetime", clock.now);
-  text(byId("pace"), frozen ? "frozen" : `running ×${count(clock.speed)}`);
-  attr(byId("pace"), "data-state", frozen ? "frozen" : "running");
-  text(byId("freeze"), frozen ? "Resume" : "Freeze");
+  text(byId("pace"), clock.frozen ? "frozen" : `running ×${count(clock.speed)}`);
+  attr(byId("pace"), "data-state", clock.frozen ? "frozen" : "running");
+  text(byId("freeze"), clock.frozen ? "Resume" : "Freeze");
   text(byId("next"), next ? `To next, ${short(next, clock.now)}` : "To next");
   attr(byId("next"), "aria-disabled", next ? null : "true");
-  const speed = byId("speed");
+  // Not under the hands of who chooses one.
+  if (!picking && document.activeElement !== byId("speed")) showSpeed();
+}
+
+function showSpeed() {
+  const select = byId("speed");
   const value = String(clock.speed);
-  if (![...speed.options].some((option) => option.value === value)) {
-    speed.append(el("option", {value}, `×${count(clock.speed)}`));
+  for (const option of select.querySelectorAll("[data-other]")) if (option.value !== value) option.remove();
+  if (![...select.options].some((option) => option.value === value)) {
+    select.append(el("option", {value, "data-other": true}, `×${count(clock.speed)}`));
   }
-  if (document.activeElement !== speed) speed.value = value;
+  select.value = value;
 }

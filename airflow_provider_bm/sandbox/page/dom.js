@@ -35,7 +35,7 @@ export function keyed(parent, items, keyOf, make, update) {
     after.set(key, before.get(key) ?? make(item));
   }
   const focused = document.activeElement;
-  const had = parent.contains(focused);
+  const place = [...parent.children].findIndex((child) => child.contains(focused));
   for (const [key, node] of before) if (!after.has(key)) node.remove();
   let position = parent.firstElementChild;
   for (const node of after.values()) {
@@ -44,43 +44,17 @@ export function keyed(parent, items, keyOf, make, update) {
   }
   held.set(parent, after);
   for (const item of items) update(after.get(keyOf(item)), item);
-  if (had && document.activeElement !== focused) {
-    (focused.isConnected ? focused : parent.querySelector("a, button, summary"))?.focus({
-      preventScroll: true,
-    });
+  if (place >= 0 && document.activeElement !== focused) {
+    const next = parent.children[Math.min(place, parent.children.length - 1)];
+    const near = next?.querySelector("a, button, summary") ?? parent.closest("section");
+    (focused.isConnected ? focused : near)?.focus({preventScroll: true});
   }
 }
 
-// Arrow keys, Home and End go from row to row.
-export function arrows(parent, selector) {
-  parent.addEventListener("keydown", (event) => {
-    const rows = [...parent.querySelectorAll(selector)];
-    const here = rows.indexOf(document.activeElement);
-    if (here < 0 || event.altKey || event.ctrlKey || event.metaKey) return;
-    const to = {ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: rows.length - 1}[event.key];
-    if (to === undefined || !rows[to]) return;
-    event.preventDefault();
-    rows[to].focus();
-  });
-}
-
-// Previous and next page, and what is shown of how many.
-export function pager(parent, what, go) {
-  const previous = el(
-    "button",
-    {type: "button", "aria-label": `Previous ${what}`, onclick: () => go(-1)},
-    "‹",
-  );
-  const next = el("button", {type: "button", "aria-label": `Next ${what}`, onclick: () => go(1)}, "›");
-  const range = el("span", {class: "muted"});
-  parent.append(range, previous, next);
-  return (first, shown, found, page, pages) => {
-    text(range, found ? `${count(first)}–${count(first + shown - 1)} of ${count(found)}` : "");
-    // Not "disabled", which would take the focus away from who presses Enter again and again.
-    attr(previous, "aria-disabled", page <= 1 && "true");
-    attr(next, "aria-disabled", page >= pages && "true");
-    parent.hidden = pages <= 1;
-  };
+// Lets go of the elements of a list: items of another sandbox may have the same keys.
+export function forget(parent) {
+  held.delete(parent);
+  parent.replaceChildren();
 }
 
 const numbers = new Intl.NumberFormat("en");

@@ -1,7 +1,8 @@
 // The fault switch: what goes wrong with the next calls, and what is in force.
 
 import {send} from "./api.js";
-import {attr, byId, el, keyed, plural, text} from "./dom.js";
+import {attr, byId, count, el, keyed, plural, text} from "./dom.js";
+import {of, say} from "./foreign.js";
 
 const EFFECTS = [
   ["503", "503: not carried out", {status: 503}],
@@ -32,63 +33,69 @@ export function wireFaults(act) {
     ),
   );
   byId("fault-buttons").append(...buttons);
-  byId("clear-faults").addEventListener("click", () =>
-    act(() => send("DELETE", "faults"), "No faults in force."),
+  const clear = (id, call, done) =>
+    byId(id).addEventListener("click", (event) => {
+      if (event.target.getAttribute("aria-disabled") !== "true") act(call, done);
+    });
+  clear("clear-faults", () => send("DELETE", "faults"), "No faults in force.");
+  clear("clear-used-up", () => send("POST", "page/clear_used_up"), "Used-up faults cleared.");
+  byId("fault-rows").addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button) act(() => send("DELETE", "faults", {id: Number(button.dataset.id)}), "Fault removed.");
+  });
+}
+
+export function showFaults({faults, fault_count: all, spent_count: spent}) {
+  keyed(byId("fault-rows"), faults, (fault) => fault.id, make, update);
+  byId("no-faults").hidden = all > 0;
+  byId("fault-order").hidden = all - spent < 2;
+  byId("more-faults").hidden = all <= faults.length;
+  text(byId("more-faults"), `${count(all - faults.length)} older ones are not listed.`);
+  attr(byId("clear-faults"), "aria-disabled", all === 0 && "true");
+  attr(byId("clear-used-up"), "aria-disabled", spent === 0 && "true");
+}
+
+function make({id}) {
+  return el(
+    "li",
+    {},
+    el("span", {class: "what", id: `fault-${id}`}),
+    el("span", {class: "hits muted"}),
+    el("button", {type: "button", "data-id": id, "aria-describedby": `fault-${id}`}, "Remove"),
   );
 }
 
-export function showFaults(faults) {
-  keyed(
-    byId("fault-rows"),
-    [...faults].reverse(),
-    (fault) => fault.id,
-    () => el("li", {}, el("span", {class: "what"}), el("span", {class: "muted"})),
-    (node, fault) => {
-      text(node.firstChild, `${calls(fault)} → ${effect(fault)}`);
-      text(
-        node.lastChild,
-        fault.spent ? `used up, hit ${plural(fault.hits, "call")}` : `hit ${plural(fault.hits, "call")}`,
-      );
-      attr(node, "class", fault.spent ? "spent" : null);
-    },
-  );
-  byId("no-faults").hidden = faults.length > 0;
-  attr(byId("clear-faults"), "aria-disabled", faults.length === 0 && "true");
+function update(node, fault) {
+  const [what, hits] = node.children;
+  say(what, ...calls(fault), " → ", ...effect(fault));
+  text(hits, `${fault.spent ? "used up, " : ""}hit ${plural(fault.hits, "call")}`);
+  attr(node, "class", fault.spent ? "spent" : null);
 }
 
 function calls(fault) {
-  const method = fault.method ?? "Any method";
-  const path = fault.path ? ` ${fault.path}` : "";
+  const words = [fault.method ? of(fault.method) : "Any method"];
+  if (fault.path) words.push(" ", of(fault.path));
   let which = fault.times ? (fault.times === 1 ? "next call" : `next ${fault.times} calls`) : "every call";
   if (fault.nth > 1) which = `${which} from number ${fault.nth}`;
   if (fault.probability !== undefined) which = `${which}, with probability ${fault.probability}`;
-  return `${method}${path}, ${which}`;
+  return [...words, `, ${which}`];
 }
 
 function effect(fault) {
-  const words = [];
-  if (fault.delay) words.push(`${fault.delay} s late`);
-  if (fault.delay_after) words.push(`carried out, ${fault.delay_after} s late`);
-  if (fault.refuse) words.push(`connections refused for ${fault.refuse} s`);
-  if (fault.revoke_token) words.push("tokens revoked");
-  if (fault.lose_reply) words.push("carried out, reply lost");
-  if (fault.status) words.push(String(fault.status));
-  for (const [name, value] of Object.entries(fault.headers ?? {})) words.push(`${name}: ${value}`);
-  if (fault.body !== undefined) words.push("a body of its own");
-  const known = ["refuse", "delay", "delay_after", "revoke_token", "lose_reply", "status", "headers", "body"];
-  const rest = [
-    "id",
-    "nth",
-    "times",
-    "seen",
-    "hits",
-    "spent",
-    "method",
-    "path",
-    "probability",
-    "seed",
-    ...known,
-  ];
-  for (const name of Object.keys(fault)) if (!rest.includes(name)) words.push(name);
-  return words.join(", ");
+  const parts = [];
+  if (fault.delay) parts.push([`${fault.delay} s late`]);
+  if (fault.delay_after) parts.push([`carried out, ${fault.delay_after} s late`]);
+  if (fault.refuse) parts.push([`connections refused for ${fault.refuse} s`]);
+  if (fault.revoke_token) parts.push(["tokens revoked"]);
+  if (fault.lose_reply) parts.push(["carried out, reply lost"]);
+  if (fault.drop) parts.push(["hung up on"]);
+  if (fault.status) parts.push([String(fault.status)]);
+  if (fault.html) parts.push(["a gateway's page"]);
+  if (fault.truncate) parts.push(["cut off"]);
+  if (fault.garbage) parts.push(["noise"]);
+  if (fault.apply) parts.push(["carried out"]);
+  for (const header of Object.entries(fault.headers ?? {})) parts.push([of(header.join(": "))]);
+  if (fault.more_headers) parts.push([plural(fault.more_headers, "more header")]);
+  if (fault.body) parts.push(["a body of its own"]);
+  return parts.flatMap((part, number) => (number ? [", ", ...part] : part));
 }

@@ -1,68 +1,76 @@
 // The campaign that is looked at: what it is, and what each of its contacts got.
 
 import {get} from "./api.js";
-import {showStatus} from "./campaigns.js";
-import {arrows, attr, byId, count, el, keyed, pager, plural, text} from "./dom.js";
-import {clockTime, long, stamp} from "./times.js";
+import {nameOf, showStatus} from "./campaigns.js";
+import {makeContacts, showContacts} from "./contacts.js";
+import {attr, byId, count, el, keyed, plural, text} from "./dom.js";
+import {listed, of, say, spelled} from "./foreign.js";
+import {pager} from "./pager.js";
+import {makePhone, showPhone} from "./phone.js";
+import {long, stamp} from "./times.js";
 
 const PREVIEW = "preview";
-const wanted = {run: "", search: "", page: 1};
+const wanted = {run: "", search: "", page: 1, message: ""};
 let uuid = null;
 let seen = "";
-let chosen = null;
-let onPhone = "";
+let asked = 0;
 let view = null;
 let parts = null;
-// While nobody has chosen a campaign the page follows the latest one; who looks into it wants it to stay.
-let pin = null;
 
-export function wireMessages(refresh, pinCampaign) {
-  pin = () => uuid && pinCampaign(uuid);
-  const change = (changes) => {
-    Object.assign(wanted, {page: 1}, changes);
+export function wireMessages(refresh, pin) {
+  // Who looks into a campaign wants it to stay.
+  const change = (changes, stays = true) => {
+    Object.assign(wanted, changes);
     seen = "";
-    pin();
+    asked += 1; // what is on its way is not wanted any more
+    if (stays && uuid) pin(uuid);
     refresh();
   };
   parts = build(change);
   byId("detail").append(...parts.all);
   byId("detail").hidden = true;
-  arrows(parts.list, "button");
 }
 
-// Fetch anew only if the campaign has changed since.
-export async function showMessages(row, gone) {
-  byId("no-detail").hidden = row !== null;
-  text(
-    byId("no-detail"),
-    gone ? "This campaign is not there any more." : "No campaign yet. What your DAG sends shows up here.",
-  );
-  byId("detail").hidden = row === null;
-  if (row === null) {
-    [uuid, seen] = [null, ""];
-    text(byId("messages-title"), "Messages");
-    return;
-  }
+// Fetches anew only if the campaign has changed since.
+export async function showMessages(row, chosen) {
+  byId("follow").hidden = !chosen;
+  byId("following").hidden = chosen || row === null;
+  if (row === null) return showNone(chosen);
   if (row.uuid !== uuid) {
-    Object.assign(wanted, {run: "", search: "", page: 1});
-    [uuid, chosen, parts.search.value] = [row.uuid, null, ""];
-    seen = "";
+    Object.assign(wanted, {run: "", search: "", page: 1, message: ""});
+    [uuid, parts.search.value, seen] = [row.uuid, "", ""];
   }
   const now = JSON.stringify(row);
   if (now === seen) return;
-  const asked = {uuid, ...wanted};
-  const found = JSON.parse(await get("page/campaign", asked));
-  if (
-    asked.uuid !== uuid ||
-    asked.run !== wanted.run ||
-    asked.search !== wanted.search ||
-    asked.page !== wanted.page
-  )
-    return;
+  const number = ++asked;
+  let found;
+  try {
+    found = await get("page/campaign", {uuid, ...wanted});
+  } catch (error) {
+    // Deleted since the row was made: that is no trouble, and the next overview does without it.
+    if (error.status !== 404) throw error;
+  }
+  if (number !== asked) return;
+  if (!found) return showNone(chosen);
   seen = now;
   view = found;
   wanted.page = found.page;
+  byId("no-detail").hidden = true;
+  byId("detail").hidden = false;
   show();
+}
+
+function showNone(chosen) {
+  [uuid, seen] = [null, ""];
+  asked += 1;
+  const words = chosen
+    ? "This campaign is not there any more."
+    : "No campaign yet. What your DAG sends shows up here.";
+  text(byId("no-detail"), words);
+  byId("no-detail").hidden = false;
+  byId("detail").hidden = true;
+  say(byId("messages-title"), "Messages");
+  attr(byId("messages-title"), "title", null);
 }
 
 function build(change) {
@@ -71,25 +79,29 @@ function build(change) {
   const runs = el("select", {
     id: "run",
     "aria-label": "Execution",
-    onchange: (event) => change({run: event.target.value}),
+    onchange: (event) => change({page: 1, run: event.target.value}),
   });
   const search = el("input", {
     type: "search",
     "aria-label": "Search messages by contact or text",
     autocomplete: "off",
     spellcheck: "false",
+    maxlength: "200",
     placeholder: "Search",
-    oninput: (event) => change({search: event.target.value.trim()}),
+    oninput: (event) => change({page: 1, search: event.target.value.trim()}),
   });
+  const turn = (step) => {
+    const page = wanted.page + step;
+    if (!view || page < 1 || page > view.pages) return false;
+    change({page});
+    return true;
+  };
   const note = el("p", {class: "note"});
-  const list = el("ol", {class: "contacts", "aria-label": "Contacts"});
+  const list = makeContacts((message, clicked) => change({message}, clicked), turn);
   const none = el("p", {class: "empty"});
   const pages = el("div", {class: "pager"});
-  const phone = el("article", {class: "phone", "aria-label": "The message as a phone shows it"});
-  const showPager = pager(pages, "messages", (step) => {
-    const page = wanted.page + step;
-    if (view && page >= 1 && page <= view.pages) change({page});
-  });
+  const phone = makePhone();
+  const showPager = pager(pages, "messages", turn);
   const source = el(
     "details",
     {class: "source"},
@@ -108,131 +120,77 @@ function build(change) {
 
 function show() {
   const {row} = view;
-  text(byId("messages-title"), row.name);
+  say(byId("messages-title"), of(nameOf(row)));
+  attr(byId("messages-title"), "title", spelled(row.name));
   showStatus(parts.status, row);
+  const lists = view.more_recipients ? ` and ${plural(view.more_recipients, "more list")}` : "";
+  const query = view.fields.query ? ", by a query" : "";
   describe(parts.facts, {
     Status: parts.status,
-    To: `${view.recipients.join(", ")}${view.fields.query ? ", by a query" : ""}: ${plural(view.total, "contact")}`,
-    From: `${view.fields.sender ?? "–"} by ${row.channel}`,
+    To: [...listed(view.recipients), `${lists}${query}: ${plural(view.total, "contact")}`],
+    From: [of(view.sender), ` by ${row.channel}`],
     When: when(row),
   });
   showRuns();
   const preview = view.run === PREVIEW;
   text(parts.note, preview ? previewNote() : "");
   parts.note.hidden = !preview;
-  if (!view.messages.some((message) => message.contact_uuid === chosen))
-    chosen = view.messages[0]?.contact_uuid ?? null;
-  keyed(parts.list, view.messages, (message) => message.contact_uuid, makeContact, updateContact);
+  showContacts(parts.list, view.messages, view.shown?.number, preview);
   parts.none.hidden = view.messages.length > 0;
-  text(
-    parts.none,
-    wanted.search ? "Nothing found." : view.total ? "Nothing sent yet." : "No contact fits: nobody gets it.",
-  );
+  text(parts.none, noMessage());
   parts.showPager(view.first, view.messages.length, view.found, view.page, view.pages);
-  showPhone();
-  describe(parts.source, {
-    UUID: row.uuid,
-    ...(view.service_uuid && {service: view.service_uuid}),
-    ...view.fields,
-  });
+  showPhone(parts.phone, view.shown, preview);
+  const service = view.service_uuid ? {service: view.service_uuid} : {};
+  const fields = Object.entries({UUID: row.uuid, ...service, ...view.fields});
+  describe(parts.source, Object.fromEntries(fields.map(([name, value]) => [name, [of(value)]])));
+}
+
+function noMessage() {
+  if (wanted.search) return "Nothing found.";
+  return view.total ? "Nothing sent yet." : "No contact fits: nobody gets it.";
 }
 
 function when(row) {
-  const words = [row.schedule];
-  if (row.last_dt) words.push(`last ${long(row.last_dt)}`);
-  if (row.next_dt) words.push(`next ${long(row.next_dt)}`);
-  return words.join("; ");
+  const words = [of(row.schedule)];
+  if (row.last_dt) words.push(`; last ${long(row.last_dt)}`);
+  if (row.next_dt) words.push(`; next ${long(row.next_dt)}`);
+  return words;
 }
 
 function previewNote() {
-  const when = view.row.next_dt ? `at the next execution, ${long(view.preview_dt)}` : "if it started now";
-  return `Not sent. This is what would be sent ${when}: ${plural(view.total, "message")}.`;
+  const at = view.row.next_dt ? `at the next execution, ${long(view.preview_dt)}` : "if it started now";
+  return `Not sent. This is what would be sent ${at}: ${plural(view.total, "message")}.`;
 }
 
 function showRuns() {
-  const options = view.runs.map((run) => ({
-    value: run.uuid,
-    label: `${stamp(run.started_dt)}: ${count(run.sent)} / ${count(run.total)}${run.state === "done" ? "" : `, ${run.state}`}`,
-  }));
+  const options = view.runs.map((run) => {
+    const state = run.state === "done" ? "" : `${run.state}, `;
+    const sent = `${count(run.sent)} / ${count(run.total)}`;
+    return {value: run.uuid, label: `${state}${sent}: ${stamp(run.started_dt)}`};
+  });
+  if (view.row.runs > view.runs.length) {
+    const words = `(only the last ${count(view.runs.length)} of ${count(view.row.runs)})`;
+    options.push({value: "more", label: words, disabled: true});
+  }
   if (view.can_preview) options.push({value: PREVIEW, label: "preview, nothing sent"});
   keyed(
     parts.runs,
     options,
     (option) => option.value,
-    ({value}) => el("option", {value}),
+    ({value, disabled}) => el("option", {value, disabled}),
     (node, {label}) => text(node, label),
   );
   parts.runs.value = view.run;
 }
 
 function describe(node, facts) {
-  const entries = Object.entries(facts);
   keyed(
     node,
-    entries,
+    Object.entries(facts),
     ([label]) => label,
     ([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value instanceof Node ? value : "")),
     (row, [, value]) => {
-      if (!(value instanceof Node)) text(row.lastChild, value);
+      if (!(value instanceof Node)) say(row.lastChild, ...value);
     },
   );
-}
-
-function makeContact(message) {
-  const choose = () => {
-    chosen = message.contact_uuid;
-    pin();
-    for (const row of parts.list.children)
-      attr(row.firstChild, "aria-pressed", String(row.firstChild === button));
-    showPhone();
-  };
-  const button = el(
-    "button",
-    {type: "button", onclick: choose, onfocus: choose},
-    el("span", {class: "name"}),
-    el("span", {class: "time"}),
-    el("span", {class: "address muted"}),
-  );
-  return el("li", {}, button);
-}
-
-function updateContact(node, message) {
-  const [name, time, address] = node.firstChild.children;
-  text(name, message.contact || message.to);
-  text(time, view.run === PREVIEW ? "" : clockTime(message.sent_dt));
-  text(address, message.to);
-  attr(node.firstChild, "aria-pressed", String(message.contact_uuid === chosen));
-}
-
-function showPhone() {
-  const message = view.messages.find((one) => one.contact_uuid === chosen);
-  parts.phone.hidden = !message;
-  const preview = view.run === PREVIEW;
-  const now = JSON.stringify([message, preview]);
-  if (!message || now === onPhone) return;
-  onPhone = now;
-  parts.phone.replaceChildren(
-    el("header", {}, el("strong", {}, message.sender), el("span", {class: "muted"}, message.channel)),
-    el("p", {class: "muted when"}, preview ? "not sent" : `${long(message.sent_dt)} UTC`),
-    el(
-      "div",
-      {class: "bubble"},
-      message.title && el("strong", {}, ...filled(message.title)),
-      message.text && el("p", {}, ...filled(message.text)),
-      message.details.length > 0 &&
-        el(
-          "dl",
-          {},
-          ...message.details.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value))),
-        ),
-    ),
-    el("footer", {class: "muted"}, `to ${message.contact || "a contact"}, ${message.to}`),
-  );
-}
-
-// Marks variables that nothing was filled into: on a phone they would stand there just so.
-function filled(value) {
-  return value
-    .split(/(\{[^{}\s"]+\})/)
-    .map((piece, number) => (number % 2 ? el("mark", {title: "This variable has no value."}, piece) : piece));
 }

@@ -1,21 +1,66 @@
 // The last requests. What is in one is fetched when it is opened.
 
-import {get} from "./api.js";
-import {arrows, attr, byId, count, el, keyed, text} from "./dom.js";
+import {Away, get} from "./api.js";
+import {attr, byId, count, el, keyed, text} from "./dom.js";
+import {isolated, of, say, spelled, unmasked} from "./foreign.js";
+import {oneStop, wireRows} from "./rows.js";
 import {clockTime, long} from "./times.js";
 
-export function wireRequests() {
-  arrows(byId("request-rows"), "summary");
+let newest = 0;
+// While one is open the list stands still up to this one: nobody can read what moves away.
+let until = "";
+// What is in which state inside the open ones.
+const inside = new WeakMap();
+
+export const wantedRequests = () => ({failed: byId("failed").checked ? "yes" : "", until});
+
+export function wireRequests(refresh) {
+  const list = byId("request-rows");
+  wireRows(list, "summary");
+  byId("failed").addEventListener("change", () => {
+    closeAll();
+    refresh();
+  });
+  byId("newer").addEventListener("click", async () => {
+    closeAll();
+    await refresh();
+    list.querySelector("summary")?.focus();
+  });
+  // It does not bubble.
+  list.addEventListener(
+    "toggle",
+    (event) => {
+      const open = list.querySelector("details[open]");
+      until = open ? until || String(newest) : "";
+      if (event.target.open) load(event.target);
+      refresh();
+    },
+    true,
+  );
 }
 
-export function showRequests(requests, all) {
+function closeAll() {
+  until = "";
+  for (const open of byId("request-rows").querySelectorAll("details[open]")) open.open = false;
+}
+
+export function showRequests({requests, request_count: all, newer_requests: newer}) {
+  newest = requests[0]?.number ?? 0;
   keyed(byId("request-rows"), requests, (request) => request.number, make, update);
+  oneStop(byId("request-rows"), "summary");
+  if (!byId("request-rows").querySelector("details[open]")) until = "";
+  const failed = byId("failed").checked;
   byId("no-requests").hidden = requests.length > 0;
-  text(byId("request-count"), all > requests.length ? `${count(requests.length)} of ${count(all)}` : "");
+  text(byId("no-requests"), failed && all ? "None has failed." : "No request yet.");
+  text(
+    byId("request-count"),
+    !failed && all > requests.length ? `${count(requests.length)} of ${count(all)}` : "",
+  );
+  byId("newer").hidden = newer === 0;
+  text(byId("newer"), `Show ${count(newer)} newer`);
 }
 
 function make(request) {
-  const inside = el("div", {class: "inside"});
   const node = el(
     "details",
     {},
@@ -24,33 +69,52 @@ function make(request) {
       {},
       el("span", {class: "time"}),
       el("span", {class: "method"}),
-      el("span", {class: "path", title: request.path}),
+      el("span", {class: "path"}),
       el("span", {class: "code"}),
     ),
-    inside,
+    el("div", {class: "inside"}),
   );
-  node.addEventListener("toggle", async () => {
-    if (!node.open || inside.childElementCount) return;
-    try {
-      open(inside, JSON.parse(await get("page/request", {number: request.number})));
-    } catch (error) {
-      text(inside, error.message);
-    }
-  });
+  node.dataset.number = request.number;
   return el("li", {}, node);
 }
 
-function update(node, request) {
-  const [time, method, path, code] = node.querySelector("summary").children;
+function update(row, request) {
+  const node = row.firstChild;
+  const [time, method, path, code] = node.firstChild.children;
   text(time, clockTime(request.dt));
   attr(time, "title", `${long(request.dt)} UTC`);
-  text(method, request.method);
-  text(path, request.path.replace(/^\/news\/v1\/services\/[^/]+/, "…"));
-  text(code, request.status === null ? "no reply" : String(request.status));
-  attr(code, "data-kind", request.status === null ? "none" : `${Math.floor(request.status / 100)}xx`);
+  say(method, of(request.method));
+  attr(method, "title", spelled(request.method));
+  say(path, of(request.path.replace(/^\/news\/v1\/services\/[^/]+/, "…")));
+  attr(path, "title", spelled(request.path));
+  const [words, kind, title] = outcome(request);
+  text(code, words);
+  attr(code, "data-kind", kind);
+  attr(code, "title", title);
+  node.dataset.state = words;
+  if (node.open) load(node);
 }
 
-function open(inside, request) {
+function outcome({status, finished}) {
+  if (status !== null) return [String(status), `${Math.floor(status / 100)}xx`, null];
+  return finished ? ["no reply", "none", null] : ["…", "served", "being served"];
+}
+
+// Anew when it has ended: then there may be an error.
+async function load(node) {
+  const {number, state} = node.dataset;
+  if (inside.get(node) === state) return;
+  inside.set(node, state);
+  try {
+    fill(node.lastChild, await get("page/request", {number}));
+  } catch (error) {
+    inside.delete(node);
+    if (!(error instanceof Away) && !error.status) throw error;
+    node.lastChild.replaceChildren(isolated(error.message));
+  }
+}
+
+function fill(node, request) {
   const query = Object.entries(request.query).flatMap(([name, value]) =>
     [value].flat().map((one) => `${name} = ${one}`),
   );
@@ -58,13 +122,13 @@ function open(inside, request) {
   if (request.error) parts.push(["Error", request.error]);
   if (query.length) parts.push(["Query", query.join("\n")]);
   if (request.body !== null) parts.push(["Body", request.body]);
-  inside.replaceChildren(
+  node.replaceChildren(
     ...parts.map(([label, value]) =>
       el(
         "div",
         {},
         el("span", {class: "label"}, label),
-        el("pre", {tabindex: "0", role: "region", "aria-label": label}, value),
+        el("pre", {tabindex: "0", role: "group", "aria-label": label}, ...unmasked(value)),
       ),
     ),
   );

@@ -26,7 +26,8 @@ def schedule_in_words(fields: Mapping[str, str]) -> str:
         case "scheduled":
             return _rule_in_words(rule) or rule
         case _:
-            return "now"
+            # Not "now": it still says so when it is long over.
+            return "at once"
 
 
 def _rule_in_words(rule: str) -> str | None:
@@ -52,7 +53,8 @@ def _rule_in_words(rule: str) -> str | None:
         return None
     text = " ".join(words)
     if "COUNT" in parts:
-        text += f", {parts.pop('COUNT')} times"
+        times = parts.pop("COUNT")
+        text += ", once" if times == "1" else f", {times} times"
     if "UNTIL" in parts:
         until = parts.pop("UNTIL")
         text += f", until {until[:4]}-{until[4:6]}-{until[6:8]}"

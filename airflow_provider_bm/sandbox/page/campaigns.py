@@ -1,0 +1,135 @@
+"""Campaigns as the page lists them, those included that are deleted but have sent something."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from typing import Any, Final
+
+from airflow_provider_bm.sandbox.clock import rfc3339
+from airflow_provider_bm.sandbox.execution import Campaign, Run
+from airflow_provider_bm.sandbox.store import Store
+
+from .marks import cut
+from .words import schedule_in_words
+
+DELETED: Final = "deleted"
+
+
+@dataclass(eq=False)
+class Deleted:
+    """What is left of a deleted campaign: its executions."""
+
+    uuid: str
+    fields: dict[str, str]
+    runs: Sequence[Run]
+    status: str = DELETED
+    next: datetime | None = None
+
+    @property
+    def last(self) -> datetime:
+        """When it was executed last."""
+        return self.runs[-1].started
+
+
+Shown = Campaign | Deleted
+
+
+def live_ones(store: Store) -> list[Campaign]:
+    """All campaigns of all services, oldest first."""
+    services = [store.campaigns(name) for name in store.services]
+    # Each is in order already.
+    return services[0] if len(services) == 1 else list(merge(*services, key=lambda one: one.age))
+
+
+def deleted_ones(store: Store) -> list[Deleted]:
+    """All campaigns that only their executions are left of."""
+    gone: dict[str, list[Run]] = {}
+    services = list(store.services.values())
+    for run in store.runs:
+        if not any(run.campaign_uuid in campaigns for campaigns in services):
+            gone.setdefault(run.campaign_uuid, []).append(run)
+    return [Deleted(uuid, runs[-1].fields, runs) for uuid, runs in gone.items()]
+
+
+def find(store: Store, uuid: str) -> Shown | None:
+    """Find a campaign, or what is left of it."""
+    for campaigns in store.services.values():
+        if uuid in campaigns:
+            return campaigns[uuid]
+    runs = [run for run in store.runs if run.campaign_uuid == uuid]
+    return Deleted(uuid, runs[-1].fields, runs) if runs else None
+
+
+def latest(store: Store, live: Sequence[Campaign]) -> Shown | None:
+    """Find the campaign that was executed last; if none was, the one that was made last."""
+    if store.runs:
+        return find(store, store.runs[-1].campaign_uuid)
+    return live[-1] if live else None
+
+
+def select(campaigns: Sequence[Shown], status: str, search: str, sort: str) -> list[Shown]:
+    """Filter and sort; see :meth:`.View.overview`."""
+    found = [
+        one
+        for one in reversed(campaigns)
+        if (not status or one.status == status)
+        and (not search or search in one.fields["name"].casefold() or search in one.uuid)
+    ]
+    match sort:
+        case "newest":
+            pass
+        case "name":
+            found.sort(key=lambda one: one.fields["name"].casefold())
+        case "next":
+            found.sort(key=lambda one: one.next.timestamp() if one.next else math.inf)
+        case "last":
+            found.sort(key=lambda one: -one.last.timestamp() if one.last else 0.0)
+        case _:
+            raise ValueError(f"sort must be one of: newest, next, last, name; not {cut(sort, 100)!r}")
+    return found
+
+
+def next_execution(campaigns: Iterable[Campaign]) -> datetime | None:
+    """Tell when the next execution of any campaign is."""
+    return min((one.next for one in campaigns if one.next is not None), default=None)
+
+
+def campaign_row(shown: Shown, now: datetime) -> dict[str, Any]:
+    """Describe a campaign in a line."""
+    run = shown.runs[-1] if shown.runs else None
+    return {
+        "uuid": shown.uuid,
+        "name": cut(shown.fields["name"], 300),
+        "status": shown.status,
+        "channel": shown.fields["sending_type"],
+        "schedule": cut(schedule_in_words(shown.fields), 300),
+        "next_dt": shown.next and rfc3339(shown.next),
+        "last_dt": shown.last and rfc3339(shown.last),
+        # Of a frozen clock, the time of an update tells nothing. (Texts remember their hash: this is quick.)
+        "version": str(hash(frozenset(shown.fields.items()))),
+        "runs": len(shown.runs),
+        "sent": run and run.sent(now),
+        "total": run and run.total,
+        "state": run and _state(run),
+    }
+
+
+def run_row(run: Run, now: datetime) -> dict[str, Any]:
+    """Describe an execution in a line."""
+    return {
+        "uuid": run.uuid,
+        "started_dt": rfc3339(run.started),
+        "sent": run.sent(now),
+        "total": run.total,
+        "state": _state(run),
+    }
+
+
+def _state(run: Run) -> str:
+    if run.closed is None:
+        return "sending" if run.paused is None else "paused"
+    return "done" if run.final == run.total else "given up"

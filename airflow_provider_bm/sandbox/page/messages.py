@@ -1,0 +1,80 @@
+"""The messages of an execution: a page of names and addresses, and the content of one of them.
+
+No more than that is rendered, and without the store's lock: a template may be large, and its messages many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from airflow_provider_bm.sandbox.clock import rfc3339_ms
+from airflow_provider_bm.sandbox.contacts import Contact
+from airflow_provider_bm.sandbox.execution import Run
+from airflow_provider_bm.sandbox.rendering import address_of, render_message
+
+from .content import content
+from .marks import MAX_TEXT, Marks, cut
+from .paging import page_of
+
+MESSAGES: Final = 50
+
+
+def messages_of(run: Run, at: datetime, search: str, page: str, message: str) -> dict[str, Any]:
+    """Show what an execution has sent.
+
+    :param search: a piece of a contact's name or address, or of the text.
+    :param message: the one to show, by the place of its contact; the first of the page if it is not there.
+    """
+    wanted = int(message) if message else None
+    found: Sequence[int] = range(run.sent(at))
+    if search:
+        found = _search(run, found, search.casefold())
+    number, pages = page_of(page, len(found), MESSAGES)
+    first = (number - 1) * MESSAGES
+    listed = found[first : first + MESSAGES]
+    chosen = wanted if wanted in listed else next(iter(listed), None)
+    return {
+        "messages": [_row(run, one) for one in listed],
+        "shown": None if chosen is None else _shown(run, chosen),
+        "found": len(found),
+        "first": first + 1,
+        "page": number,
+        "pages": pages,
+    }
+
+
+def _row(run: Run, number: int) -> dict[str, Any]:
+    contact = run.contacts[number]
+    return {
+        # Not the contact's UUID: that of one's own contacts may be any text.
+        "number": number,
+        "contact": cut(_name(contact), 200),
+        "to": cut(address_of(run.fields["sending_type"], contact) or "", 200),
+        "sent_dt": rfc3339_ms(run.sent_at(number)),
+    }
+
+
+def _shown(run: Run, number: int) -> dict[str, Any]:
+    marks = Marks()
+    message = run.message(number, sign=marks.sign)
+    own = {"channel": message["channel"], "sender": cut(message["sender"], 200)}
+    return {**_row(run, number), **own, **content(message, marks)}
+
+
+def _name(contact: Contact) -> str:
+    return f"{contact.get('first_name', '')} {contact.get('last_name', '')}".strip()
+
+
+def _search(run: Run, numbers: Sequence[int], wanted: str) -> list[int]:
+    # A text is searched as far as it can be shown.
+    fields = {name: value[:MAX_TEXT] for name, value in run.fields.items()}
+    return [number for number in numbers if _fits(fields, run.contacts[number], wanted)]
+
+
+def _fits(fields: Mapping[str, str], contact: Contact, wanted: str) -> bool:
+    own = f"{_name(contact)}\n{address_of(fields['sending_type'], contact)}"
+    return (
+        wanted in own.casefold() or wanted in "\n".join(render_message(fields, contact).values()).casefold()
+    )

@@ -1,0 +1,53 @@
+"""Requests and faults as the page lists them: a few of them, and long texts cut."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from airflow_provider_bm.sandbox.journal import Last
+
+from .marks import cut
+
+REQUESTS: Final = 25
+FAULTS: Final = 50
+_HEADERS: Final = 3
+
+
+def request_rows(last: Last) -> list[dict[str, Any]]:
+    """Describe the last requests, newest first."""
+    return [
+        {
+            "number": number,
+            "method": cut(entry.method, 50),
+            "path": cut(entry.path, 500),
+            "status": entry.status,
+            "finished": entry.finished,
+            "dt": entry.dt,
+        }
+        for number, entry in last.entries
+    ]
+
+
+def spent(fault: Mapping[str, Any]) -> bool:
+    """Tell whether a fault is used up."""
+    return fault["times"] is not None and fault["seen"] >= fault["nth"] + fault["times"] - 1
+
+
+def fault_rows(faults: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Describe the faults that were made last: in the order in which they hit, then those used up."""
+    rows = [_fault(fault) for fault in faults[-FAULTS:]]
+    return [row for row in rows if not row["spent"]] + [row for row in reversed(rows) if row["spent"]]
+
+
+def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
+    row = {name: cut(value, 200) if isinstance(value, str) else value for name, value in fault.items()}
+    # What a body says is of no use in a line, and it may be megabytes.
+    if "body" in fault:
+        row["body"] = True
+    if "headers" in fault:
+        first = islice(fault["headers"].items(), _HEADERS)
+        row["headers"] = {cut(str(name), 50): cut(str(value), 100) for name, value in first}
+        row["more_headers"] = max(0, len(fault["headers"]) - _HEADERS)
+    return {**row, "spent": spent(fault)}
