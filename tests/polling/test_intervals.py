@@ -193,10 +193,10 @@ def test_what_happened_before_the_deadline_counts(frozen, others):
 def test_an_answer_from_before_the_deadline_is_not_the_last(frozen, wire):
     """It was on its way for long; what came to pass meanwhile is not in it."""
     uuids = active(frozen, 2)
-    frozen.fault(method="GET", path=LISTS, delay_after=0.5)
+    frozen.fault(method="GET", path=LISTS, delay_after=1.5)
 
     async def main():
-        deadline = after(0.4)
+        deadline = after(1.4)
         tasks = start(*(waiting(uuid, deadline=deadline) for uuid in uuids))
         await until(lambda: wire.lists)
         await asyncio.sleep(0.1)
