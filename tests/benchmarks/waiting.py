@@ -35,10 +35,10 @@ class Plan:
 
 ALL = (OURS, "bm-single", "http", "job")
 FULL = (
-    Plan(100, 2, 4, ALL),
-    Plan(1000, 5, 2, (*ALL, "http-body")),
-    Plan(5000, 12, 1, ALL),
-    Plan(10_000, 12, 2, (OURS,)),
+    Plan(100, 2, 6, ALL),
+    Plan(1000, 5, 5, (*ALL, "http-body")),
+    Plan(5000, 12, 2, ALL),
+    Plan(10_000, 12, 3, (OURS,)),
 )
 QUICK = (Plan(100, 2, 1, ALL), Plan(1000, 5, 1, (OURS, "http")))
 
@@ -118,6 +118,7 @@ def measure(way: str, plan: Plan, folder: Path, sandbox: Child) -> Waited:
             way=way,
             uuids=staged["uuids"],
             ended=staged["ended"],
+            service=where["service_uuid"],
             campaigns=campaigns,
             token=staged["token"],
             interval=plan.interval,

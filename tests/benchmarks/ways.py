@@ -11,10 +11,12 @@ from typing import Any
 class Site:
     """What a trigger has to know.
 
+    :param service: the service, which operators and sensor tell their triggers
     :param campaigns: path of the campaigns of the service
     :param token: for those that cannot get one by themselves
     """
 
+    service: str
     campaigns: str
     token: str
 
@@ -44,7 +46,7 @@ class Way:
 def _bm(site: Site, uuid: str, interval: float) -> Any:
     from airflow_provider_bm.triggers import BMCampaignTrigger
 
-    return BMCampaignTrigger(campaign_uuid=uuid, poke_interval=interval)
+    return BMCampaignTrigger(campaign_uuid=uuid, service_uuid=site.service, poke_interval=interval)
 
 
 def _http(site: Site, uuid: str, interval: float) -> Any:
