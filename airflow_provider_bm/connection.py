@@ -63,6 +63,7 @@ class _Reader:
             proxies=self._proxies(),
             draft_only=self._draft_only(),
             console_url=self._console_url(),
+            conn_id=self.connection.conn_id,
         )
 
     def wrong(self, field: str, what: str) -> BMConfigError:

@@ -6,6 +6,7 @@
     ├── BMConfigError            the connection is wrong, or incomplete
     ├── BMPayloadError           what was asked for is wrong: found before any request
     ├── BMDraftOnlyError         refused, since the connection must never send
+    ├── BMHeldError              refused, since a test may call nothing but its sandbox
     ├── BMCampaignStateError     the campaign's state does not allow it, or the wait for it failed
     ├── BMOutcomeUnknownError    a request that may have been carried out: it must not be repeated blindly
     ├── BMTransportError         no complete reply
@@ -86,6 +87,10 @@ class BMPayloadError(BMError, ValueError):
 
 class BMDraftOnlyError(BMError):
     """The connection says ``draft_only``: nothing that goes through it may send."""
+
+
+class BMHeldError(BMError):
+    """A test would have called another server than its sandbox: see :mod:`airflow_provider_bm.testing`."""
 
 
 class BMCampaignStateError(BMError):

@@ -14,6 +14,7 @@ from requests.utils import select_proxy
 
 from airflow_provider_bm import __version__
 from airflow_provider_bm.campaigns.problems import parse_json
+from airflow_provider_bm.client.hold import HOLDS, origin
 from airflow_provider_bm.client.loopback import is_loopback
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMConnectError, BMDraftOnlyError, shorten
@@ -65,6 +66,9 @@ class BMSession(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a prepared request, within time-outs and without following redirects."""
+        for hold in HOLDS:
+            call = f"{request.method} {(request.url or '').partition('?')[0]}"
+            hold.check(origin(request.url), call, self._settings.conn_id)
         self._refuse_sending(request)
         if "proxies" not in kwargs:  # a request that the caller has prepared
             kwargs = {**self.merge_environment_settings(request.url, {}, None, None, None), **kwargs}
@@ -126,13 +130,6 @@ class BMSession(requests.Session):
                 f"The connection is draft_only: {method} {urlsplit(request.url).path!s} was not sent, "
                 f"since its status is {shorten(status)} and may only be {allowed!r}."
             )
-
-
-def origin(url: str | None) -> tuple[str, str, int | None]:
-    """Scheme, host and port of a URL."""
-    parts = urlsplit(url or "")
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", port
 
 
 def user_agent(*products: str) -> str:

@@ -29,6 +29,7 @@ class BMSettings:
         password
     :param draft_only: nothing may be sent: campaigns stay drafts
     :param console_url: template of a link to a campaign, with ``{campaign_uuid}``
+    :param conn_id: the Airflow connection that all this comes from, to name it in messages
     """
 
     api_url: str
@@ -41,6 +42,7 @@ class BMSettings:
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     draft_only: bool = False
     console_url: str | None = None
+    conn_id: str | None = field(default=None, compare=False)
 
     @property
     def latest_replay(self) -> float:

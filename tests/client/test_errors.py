@@ -19,6 +19,7 @@ from airflow_provider_bm.exceptions import (
     BMDraftOnlyError,
     BMError,
     BMForbiddenError,
+    BMHeldError,
     BMNotFoundError,
     BMOutcomeUnknownError,
     BMPayloadError,
@@ -35,7 +36,8 @@ API = {
     "items": [{"name": "n", "message": "why"}], "retry_after": 1.5,
 }  # fmt: skip
 SAMPLES = [
-    BMError("e"), BMConfigError("e"), BMDraftOnlyError("e"), BMTransportError("e"), BMTimeoutError("e"),
+    BMError("e"), BMConfigError("e"), BMDraftOnlyError("e"), BMHeldError("e"), BMTransportError("e"),
+    BMTimeoutError("e"),
     BMPayloadError([Problem("name", "", "must not be empty"), Problem("x", [1], "y")], "clone"),
     BMCampaignStateError("e", {"uuid": "u"}), BMCampaignStateError("e"),
     BMOutcomeUnknownError("e", name="Storm", status=504), BMOutcomeUnknownError("e"),
