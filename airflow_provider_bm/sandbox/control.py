@@ -121,8 +121,8 @@ class Control:
         steer_clock(self.sandbox.clock, **wanted)
         return self._clock()
 
-    def _add_service(self) -> dict[str, str]:
-        return {"service_uuid": self.sandbox.add_service()}
+    def _add_service(self, service_uuid: str | None = None) -> dict[str, str]:
+        return {"service_uuid": self.sandbox.add_service(service_uuid)}
 
     def _add_recipient_list(self, name: str, contacts: list[dict[str, str]]) -> dict[str, str]:
         return {"uuid": self.sandbox.add_recipient_list(name, contacts)}

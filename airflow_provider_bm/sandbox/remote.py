@@ -129,9 +129,10 @@ class SandboxClient(Connectable):
         """See :meth:`.Sandbox.rate_limit`."""
         self.call("POST", "rate_limit", {"per_second": per_second, "retry_after": retry_after})
 
-    def add_service(self) -> str:
+    def add_service(self, service_uuid: str | None = None) -> str:
         """See :meth:`.Sandbox.add_service`."""
-        return str(self.call("POST", "services")["service_uuid"])
+        arguments = {} if service_uuid is None else {"service_uuid": service_uuid}
+        return str(self.call("POST", "services", arguments)["service_uuid"])
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
         """See :meth:`.Sandbox.add_client`."""

@@ -31,6 +31,10 @@ from .store import Store, check_credentials
 DEFAULTS: Final = {"token_lifetime": 604800.0, "execution_seconds": 2.0}
 
 
+#: All that this process serves.
+RUNNING: Final[set[Sandbox]] = set()
+
+
 class Sandbox(Connectable):
     """A BM of one's own, served over HTTP from a thread.
 
@@ -52,6 +56,8 @@ class Sandbox(Connectable):
         time in between has passed too. The journal of requests and the faults are not kept.
     :raises ValueError: if an argument makes no sense, or the state file cannot be used.
     """
+
+    _clock_type: type[Clock] = Clock
 
     def __init__(
         self,
@@ -80,7 +86,7 @@ class Sandbox(Connectable):
         settings = {
             name: number(name, value, MAX_SECONDS) for name, value in given.items() if value is not None
         }
-        self.clock = Clock(start, 1.0 if speed is None else speed)
+        self.clock = self._clock_type(start, 1.0 if speed is None else speed)
         self._kept = None if state is None else StateFile(state)
         try:
             self.store = Store(
@@ -132,10 +138,12 @@ class Sandbox(Connectable):
         self._url = f"http://{reached_at(self.host)}:{self.port}"
         self._api.api_url = self.api_url
         threading.Thread(target=server.run, name="bm-sandbox", daemon=True).start()
+        RUNNING.add(self)
         return self
 
     def stop(self) -> None:
         """Stop serving, and let go of the state file; the state stays to be looked at."""
+        RUNNING.discard(self)
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -331,10 +339,13 @@ class Sandbox(Connectable):
             self._api.rate_limit.set(per_second, wait)
             self.store.set("rate_limit", [per_second, wait])
 
-    def add_service(self) -> str:
-        """Add a service and give its UUID; no client may use it before :meth:`add_client` says so."""
+    def add_service(self, service_uuid: str | None = None) -> str:
+        """Add a service and give its UUID; no client may use it before :meth:`add_client` says so.
+
+        :param service_uuid: any new one by default.
+        """
         with self.store.lock:
-            return self.store.add_service()
+            return self.store.add_service(service_uuid)
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
         """Add an API client that may use these services, or change one.

@@ -180,8 +180,13 @@ class Store:
         return float(self.settings["execution_seconds"])
 
     def add_service(self, service_uuid: str | None = None) -> str:
-        """Add a service, which no client may use yet."""
-        made = service_uuid or str(uuid.uuid4())
+        """Add a service, which no client may use yet.
+
+        :raises ValueError: if it is no UUID, or there is such a service.
+        """
+        made = str(uuid.uuid4()) if service_uuid is None else _service(service_uuid)
+        if made in self.services:
+            raise ValueError(f"there is a service {made} already")
         self.services[made] = {}
         self._ordered[made] = []
         self._saving.note("service", made, dict)
@@ -462,6 +467,13 @@ def check_credentials(client_id: object, client_secret: object) -> None:
             raise ValueError(f"{name} must not be empty")
         if not in_utf8(value):
             raise ValueError(f"{name} is no text that UTF-8 can hold")
+
+
+def _service(service_uuid: object) -> str:
+    try:
+        return str(uuid.UUID(str(service_uuid)))
+    except ValueError:
+        raise ValueError(f"service_uuid must be a UUID, not {service_uuid!r}") from None
 
 
 def _fingerprint(token: str) -> str:

@@ -9,7 +9,7 @@ import uuid
 import pytest
 import requests
 
-from airflow_provider_bm.sandbox import Sandbox
+from airflow_provider_bm.sandbox import Sandbox, SandboxClient
 
 NOBODYS = "067673d6-003a-41ce-ad14-a14b94e2f3d3"
 
@@ -67,6 +67,21 @@ def test_tokens_revoked(api, sandbox):
 def test_no_good_token(api, value):
     headers = {} if value is None else {"Authorization": value}
     assert requests.get(api.url, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_service_may_be_that_of_the_real_bm(api, sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    real = "9C8E2A14-C1AF-11EE-8073-BF4D6E8C1618"
+    assert handle.add_service(real) == real.lower()
+    for given, said in (
+        (real, "there is a service 9c8e2a14-.* already"),
+        (sandbox.service_uuid, "there is a service .* already"),
+        ("mine", "service_uuid must be a UUID, not 'mine'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            handle.add_service(given)
+    assert sandbox.create(service_uuid=real)
 
 
 def test_services_are_apart(api, sandbox):
