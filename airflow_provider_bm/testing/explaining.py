@@ -8,18 +8,27 @@ from datetime import datetime
 from typing import Any, Final
 
 from airflow_provider_bm.sandbox.clock import rfc3339
+from airflow_provider_bm.sandbox.contacts import Contact
 from airflow_provider_bm.sandbox.execution import Campaign
 from airflow_provider_bm.sandbox.rendering import address_of
+from airflow_provider_bm.sandbox.store import Store
+
+from .audience import why_nobody, why_not
 
 MOST_LINES: Final = 10
+#: What a fault has that is no effect.
+_OTHERS: Final = ("id", "method", "path", "nth", "times", "seen", "hits")
 
 
-def explain_campaign(campaign: Campaign, now: datetime, to: str | None) -> str:
+def explain_campaign(store: Store, campaign: Campaign, now: datetime, to: str | None) -> str:
     """Tell in a line what became of a campaign, and what it waits for.
 
     :param to: an address that should have got a message
     """
-    parts = [f"{campaign.fields['name']!r} is {campaign.status}: {_progress(campaign, now)}"]
+    status = "deleted" if campaign.deleted else campaign.status
+    parts = [f"{campaign.fields['name']!r} is {status}: {_progress(campaign, now)}"]
+    if campaign.deleted:
+        return parts[0]
     if campaign.status == "draft":
         parts.append("a draft sends nothing before it is activated")
     elif campaign.status == "stopped":
@@ -31,12 +40,14 @@ def explain_campaign(campaign: Campaign, now: datetime, to: str | None) -> str:
         parts.append(f"it is due at {_ahead(campaign.next, now)}")
     reached = [contact for run in campaign.runs for contact in run.contacts]
     if campaign.runs and not reached:
-        parts.append(f"no contact matches {_audience(campaign)}")
-    elif campaign.runs and to is not None:
-        channel = campaign.fields["sending_type"]
-        if to not in {address_of(channel, contact) for contact in reached}:
-            parts.append(f"{to!r} is not among its {len(reached)} contacts by {channel}")
+        parts.append(why_nobody(store, campaign))
+    elif campaign.runs and to is not None and to not in _addresses(campaign, reached):
+        parts.append(why_not(store, campaign, to))
     return "; ".join(parts)
+
+
+def _addresses(campaign: Campaign, contacts: Sequence[Contact]) -> set[str | None]:
+    return {address_of(campaign.fields["sending_type"], contact) for contact in contacts}
 
 
 def _progress(campaign: Campaign, now: datetime) -> str:
@@ -49,11 +60,6 @@ def _progress(campaign: Campaign, now: datetime) -> str:
 def _ahead(moment: datetime, now: datetime) -> str:
     seconds = math.ceil((moment - now).total_seconds())
     return f"{rfc3339(moment)}, which bm_sandbox.clock.advance({seconds}) reaches"
-
-
-def _audience(campaign: Campaign) -> str:
-    names = ("recipient_lists", "query_type", "query", "sending_type")
-    return ", ".join(f"{name}={campaign.fields[name]!r}" for name in names if campaign.fields.get(name))
 
 
 def show_messages(messages: Sequence[Mapping[str, Any]], heading: str) -> Iterator[str]:
@@ -84,6 +90,30 @@ def show_requests(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"  {one['method']} {one['path']}: {one['status'] or 'no reply'}{error}"
     if not requests:
         yield "  none"
+
+
+def show_faults(faults: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines about faults, if there are any: how many calls each has hit."""
+    if faults:
+        yield f"Faults ({len(faults)}):"
+    for one in faults:
+        yield f"  {describe_fault(one)}: {one['hits']} hit of {one['seen']} that matched"
+
+
+def describe_fault(fault: Mapping[str, Any]) -> str:
+    """Name a fault as it was made: ``POST campaigns lose_reply=True``."""
+    named = [str(fault[name]) for name in ("method", "path") if name in fault]
+    rest = {name: value for name, value in fault.items() if name not in _OTHERS}
+    if (fault["nth"], fault["times"]) != (1, 1):
+        rest |= {"nth": fault["nth"], "times": fault["times"]}
+    return " ".join([*named, *(f"{name}={value!r}" for name, value in rest.items())])
+
+
+def show_runs(runs: Sequence[str]) -> Iterator[str]:
+    """Lines about DAG runs, if there were any."""
+    if runs:
+        yield f"DAG runs ({len(runs)}):"
+    yield from (f"  {line}" for line in runs[-MOST_LINES:])
 
 
 def _rest(count: int) -> Iterator[str]:

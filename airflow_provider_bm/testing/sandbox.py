@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from airflow_provider_bm.client.hold import Origin, origin
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sandbox.clock import rfc3339
+from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.messages import Reply, Request
+from airflow_provider_bm.sandbox.sandbox import RUNNING
 
-from .explaining import explain_campaign, show_campaigns, show_messages, show_requests
+from .clock import WaitingClock
+from .explaining import (
+    describe_fault,
+    explain_campaign,
+    show_campaigns,
+    show_faults,
+    show_messages,
+    show_requests,
+    show_runs,
+)
 
 #: What the operators put at the end of a name to know their campaign by.
 _KEY = re.compile(r" \[[0-9a-f]{10}\]$")
@@ -22,7 +35,45 @@ class BMTestSandbox(Sandbox):
 
     Where a campaign is asked for, its UUID, the campaign itself or its name will do. The key that operators
     put behind the name may be left out.
+
+    Its clock stands still until the API is called for the first time.
+
+    :param arguments: those of :class:`.Sandbox`
+    :ivar runs: how each DAG run of the test ended
     """
+
+    _clock_type = WaitingClock
+    clock: WaitingClock
+
+    def __init__(self, **arguments: Any) -> None:
+        """Make it; nothing is bound before :meth:`start`."""
+        super().__init__(**arguments)
+        self.runs: list[str] = []
+        self._deleted: list[Campaign] = []
+        delete = self.store.delete
+
+        def delete_and_keep(campaign: Campaign) -> None:
+            delete(campaign)
+            self._deleted.append(campaign)
+
+        # The store forgets them, and whoever reads the story of a test does not.
+        self.store.delete = delete_and_keep  # type: ignore[method-assign]
+
+    def reset(self) -> None:
+        """Make everything as with a new sandbox."""
+        super().reset()
+        self.runs.clear()
+        self._deleted.clear()
+
+    def add_service(self, service_uuid: str | None = None) -> str:
+        """Add a service which the connections of ``bm_connection`` may use, and give its UUID."""
+        made = super().add_service(service_uuid)
+        self.add_client(self.client_id, self.client_secret, list(self.store.services))
+        return made
+
+    def _note(self, request: Request, connection: int) -> Callable[[Reply | None], None]:
+        self.clock.begin()
+        return super()._note(request, connection)
 
     def messages_to(self, to: str) -> list[Message]:
         """List the messages to an address: a mobile, an email, or for webpush the contact's UUID."""
@@ -50,6 +101,8 @@ class BMTestSandbox(Sandbox):
         :returns: the messages
         """
         __tracebackhide__ = True
+        if count is not None and count < 0:
+            raise ValueError(f"count must be 0 or more, not {count}")
         wanted = {"to": to, "campaign": campaign, "text": text, "channel": channel}
         found = self._find(to, campaign, text, channel)
         if len(found) == count or (count is None and found):
@@ -57,7 +110,7 @@ class BMTestSandbox(Sandbox):
         number = {None: "a message", 0: "no message", 1: "one message"}.get(count, f"{count} messages")
         problem = f"expected {number}{_described(wanted)}, found {len(found)}"
         heading = "Found" if found else "Sent instead"
-        raise AssertionError(self._explained(problem, found or self.messages(), heading, to))
+        raise AssertionError(self._explained(problem, found or self._nearest(to, campaign), heading, to))
 
     def assert_not_sent(
         self,
@@ -73,8 +126,25 @@ class BMTestSandbox(Sandbox):
 
     def story(self) -> str:
         """Tell what the sandbox was asked, and what became of it."""
-        requests = "\n".join(["The last requests:", *show_requests(self.requests())])
-        return self._explained(requests, self.messages(), "Sent")
+        asked = [*show_runs(self.runs), "The last requests:", *show_requests(self.requests())]
+        asked += show_faults(self.faults())
+        return self._explained("\n".join(asked), self.messages(), "Sent")
+
+    def idle_faults(self) -> list[str]:
+        """Name the faults that have not hit a call, but for those that are left to chance."""
+        return [
+            f"{describe_fault(one)} ({one['seen']} calls matched)"
+            for one in self.faults()
+            if not one["hits"] and "probability" not in one
+        ]
+
+    def _nearest(self, to: str | None, campaign: str | Mapping[str, Any] | None) -> list[Message]:
+        """All messages: first those to the same address, then those of the same campaign."""
+
+        def distance(message: Message) -> tuple[bool, bool]:
+            return message["to"] != to, campaign is None or not _is(campaign, message)
+
+        return sorted(self.messages(), key=distance)
 
     def _find(
         self,
@@ -90,10 +160,18 @@ class BMTestSandbox(Sandbox):
         with self.store.lock:
             now = self.store.settle()
             campaigns = [one for service in self.store.services for one in self.store.campaigns(service)]
-            explained = [explain_campaign(one, now, to) for one in campaigns]
+            campaigns = sorted([*campaigns, *self._deleted], key=lambda one: one.age)
+            explained = [explain_campaign(self.store, one, now, to) for one in campaigns]
         state = "it stands still" if self.clock.frozen else f"speed {self.clock.speed:g}"
+        if self.clock.waiting:
+            state += " until the API is called"
         time = f"Time in the sandbox: {rfc3339(now)}, {state}"
         return "\n".join([problem, *show_messages(messages, heading), *show_campaigns(explained), time])
+
+
+def origins() -> set[Origin]:
+    """Scheme, host and port of all sandboxes that this process serves."""
+    return {origin(sandbox.url) for sandbox in list(RUNNING)}
 
 
 def _is(campaign: str | Mapping[str, Any], message: Message) -> bool:

@@ -1,0 +1,41 @@
+"""Why a campaign reached nobody, or not somebody: its lists, its channel or its query."""
+
+from __future__ import annotations
+
+from airflow_provider_bm.sandbox.contacts import Contact
+from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.rendering import address_of
+from airflow_provider_bm.sandbox.store import Store
+
+
+def why_nobody(store: Store, campaign: Campaign) -> str:
+    """Tell why an execution had no contacts, by the lists as they are now."""
+    members, channel = _members(store, campaign), campaign.fields["sending_type"]
+    if not members:
+        return "nobody is in its recipient_lists"
+    reachable = sum(address_of(channel, contact) is not None for contact in members)
+    if not reachable:
+        return f"nobody in its recipient_lists, which have {_contacts(len(members))}, can get {channel}"
+    return f"its query matches nobody: {_contacts(reachable)} in its recipient_lists can get {channel}"
+
+
+def why_not(store: Store, campaign: Campaign, to: str) -> str:
+    """Tell why an address was not among the contacts of an execution."""
+    members, channel = _members(store, campaign), campaign.fields["sending_type"]
+    found = [one for one in members if to in (one["uuid"], one.get("mobile"), one.get("email"))]
+    if not found:
+        return f"{to!r} is not in its recipient_lists, which have {_contacts(len(members))}"
+    if all(address_of(channel, contact) != to for contact in found):
+        return f"{to!r} is in its recipient_lists, but {channel} does not go to it"
+    if campaign.fields.get("query_type") == "segmentation":
+        return f"{to!r} is in its recipient_lists, but its query does not match"
+    return f"{to!r} was not in its recipient_lists then"
+
+
+def _members(store: Store, campaign: Campaign) -> list[Contact]:
+    names = [name.strip().lower() for name in campaign.fields["recipient_lists"].split(",")]
+    return list({one["uuid"]: one for name in names for one in store.recipients.members(name)}.values())
+
+
+def _contacts(count: int) -> str:
+    return "1 contact" if count == 1 else f"{count} contacts"
