@@ -9,6 +9,20 @@ Every pytest run of every project imports this, so nothing else is imported befo
 
 from __future__ import annotations
 
-from .plugin import bm_connection, bm_run_dag, bm_sandbox, pytest_configure, pytest_runtest_makereport
+from .plugin import (
+    _bm_empty_database,
+    bm_connection,
+    bm_run_dag,
+    bm_sandbox,
+    pytest_configure,
+    pytest_runtest_makereport,
+)
 
-__all__ = ["bm_connection", "bm_run_dag", "bm_sandbox", "pytest_configure", "pytest_runtest_makereport"]
+__all__ = [
+    "_bm_empty_database",
+    "bm_connection",
+    "bm_run_dag",
+    "bm_sandbox",
+    "pytest_configure",
+    "pytest_runtest_makereport",
+]

@@ -1,7 +1,10 @@
-"""Airflow connections that lead to the sandbox of a test."""
+"""Airflow connections that lead to the sandbox of a test, whatever others the machine has."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -10,6 +13,8 @@ if TYPE_CHECKING:
     from airflow_provider_bm.sandbox import Sandbox
 
 DEFAULT: Final = "bm_default"
+#: Airflow asks such a backend before it looks at the environment.
+_BACKENDS: Final = ("AIRFLOW__SECRETS__BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND")
 
 
 class BMConnections:
@@ -32,3 +37,31 @@ class BMConnections:
         """
         self._monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", self._sandbox.connection_json(**extra))
         return conn_id
+
+
+@contextmanager
+def only_the_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let Airflow's connections come from the environment, before all else."""
+    for name in _BACKENDS:
+        monkeypatch.setenv(name, "")
+    configuration = sys.modules.get("airflow.configuration")
+    if configuration is None:  # it finds none when it is imported
+        yield
+        return
+    # What Airflow has made already. Others may hold the list itself.
+    backends = configuration.secrets_backend_list
+    before = list(backends)
+    backends[:] = configuration.initialize_secrets_backends()
+    _forget_backends()
+    try:
+        yield
+    finally:
+        backends[:] = before
+        _forget_backends()
+
+
+def _forget_backends() -> None:
+    sdk = sys.modules.get("airflow.sdk.configuration")
+    forget = getattr(sdk, "clear_secrets_backends_cache", None)  # from 3.3 on
+    if forget is not None:
+        forget()

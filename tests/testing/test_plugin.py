@@ -48,6 +48,58 @@ def test_the_marker(bm_sandbox):
     assert bm_sandbox.clock.now() - START < datetime.timedelta(minutes=10)
 
 
+@pytest.mark.bm_sandbox(execution_seconds=7, speed=2)
+class TestMarkers:
+    @pytest.mark.bm_sandbox(speed=3)
+    def test_the_nearest_wins(self, bm_sandbox):
+        assert (bm_sandbox.execution_seconds, bm_sandbox.clock.speed) == (7, 3)
+
+
+@pytest.mark.bm_sandbox(7)
+def test_that_errs_by_position(bm_sandbox):
+    pass
+
+
+@pytest.mark.bm_sandbox(execution_second=7)
+def test_that_errs_by_name(bm_sandbox):
+    pass
+
+
+@pytest.mark.bm_sandbox(start="2026-01-01")
+def test_that_errs_with_a_text(bm_sandbox):
+    pass
+
+
+@pytest.mark.bm_sandbox(speed=0)
+def test_that_errs_with_no_speed(bm_sandbox):
+    pass
+
+
+def test_faults_that_may_hit_nothing(bm_sandbox):
+    bm_sandbox.fault(status=503, probability=0.1)
+    bm_sandbox.fault("PUT", status=503)
+    assert "  PUT status=503: 0 hit of 0 that matched" in bm_sandbox.story()
+    bm_sandbox.clear_faults()
+
+
+def test_that_errs_since_a_fault_hit_nothing(bm_sandbox):
+    bm_sandbox.fault("GET", "campaigns", status=503, nth=2)
+
+
+def test_that_fails_by_another_way(request):
+    assert request.getfixturevalue("bm_sandbox").campaigns()
+
+
+@pytest.fixture
+def nothing_was_sent(bm_sandbox):
+    yield
+    bm_sandbox.assert_sent(count=1)
+
+
+def test_that_errs_at_its_end(nothing_was_sent):
+    pass
+
+
 def test_that_fails(bm_sandbox):
     bm_sandbox.create(name="Storm", status="active", template="Hello")
     urllib.request.urlopen(urllib.request.Request(bm_sandbox.token_url, b"", method="POST"))
@@ -59,12 +111,21 @@ def test_the_plugin(run_pytest, monkeypatch):
 
     done = run_pytest(test_it=TESTS)
 
-    assert "1 failed, 4 passed" in done.stdout, done.stdout + done.stderr
-    story = re.split("-+ BM sandbox -+\n", done.stdout)[1]
-    assert story.startswith(
+    assert "2 failed, 8 passed, 6 errors" in done.stdout, done.stdout + done.stderr
+    for said in (
+        "marker bm_sandbox: takes arguments by name, such as execution_seconds=10, not 7",
+        "marker bm_sandbox: has no argument execution_second; there are port, host, ",
+        "marker bm_sandbox: start must be a datetime with a time zone, such as ",
+        "marker bm_sandbox: speed must be more than 0",
+        "no call was hit by GET campaigns status=503 nth=2 times=1 (0 calls matched)",
+    ):
+        assert f"\n{said}" in done.stdout or f"but {said}" in done.stdout, f"{said}\n\n{done.stdout}"
+    stories = re.split("-+ BM sandbox -+\n", done.stdout)[1:]
+    assert len(stories) == 4
+    assert stories[-1].startswith(
         "The last requests:\n"
         "  POST /oauth2/access-token: 400, grant_type must be client_credentials.\n"
         "Sent (40):\n"
         "  sms to +41555000000: 'Hello' (Storm)\n"
     )
-    assert "'Storm' is finished: executed 1x, 40 of 40 messages sent\n" in story
+    assert "'Storm' is finished: executed 1x, 40 of 40 messages sent\n" in stories[-1]
