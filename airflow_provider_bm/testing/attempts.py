@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import pytest
 
+from .versions import is_airflow_2
+
 #: Seconds from one attempt to end a run to the next: something may catch what is raised.
 _AGAIN: Final = 1.0
 
@@ -28,11 +30,13 @@ class Attempts:
     """Watches all attempts at the tasks of a DAG run.
 
     :ivar errors: what each task instance has raised last, by task id and map index
+    :ivar interrupted: the task instance that was going on when the time was over
     """
 
     def __init__(self) -> None:
         """Watch none yet."""
         self.errors: dict[tuple[str, int], BaseException] = {}
+        self.interrupted: tuple[str, int] | None = None
         self._broken: dict[tuple[str, int], BaseException] = {}
         self._over = False
 
@@ -43,9 +47,7 @@ class Attempts:
         :param timeout: seconds until it is ended, between two tasks at the latest; None: never
         :raises TookTooLong: it was
         """
-        from airflow import __version__
-
-        if __version__.startswith("2."):
+        if is_airflow_2():
             dags = import_module("airflow.models.dag")
             owner: Any = import_module("airflow.models.taskinstance").TaskInstance
             attempt = "_run_raw_task"
@@ -92,6 +94,9 @@ class Attempts:
             while True:
                 try:
                     return run_task(ti=ti, **kwargs)
+                except TookTooLong:
+                    self.interrupted = _key(ti)
+                    raise
                 except _TriggerBroke as broke:
                     error = broke.__cause__ or broke
                     self._broken[_key(ti)] = error
@@ -105,25 +110,27 @@ class Attempts:
 
     @contextmanager
     def _limited(self, timeout: float | None) -> Iterator[None]:
-        # Only the main thread can be interrupted. Not by SIGALRM, which Airflow's own time-outs use.
-        if timeout is None or threading.current_thread() is not threading.main_thread():
+        if timeout is None:
             yield
             return
-        done, main = threading.Event(), threading.get_ident()
+        done, ident = threading.Event(), threading.get_ident()
+        # Only the main thread can be interrupted. Not by SIGALRM, which Airflow's own time-outs use.
+        interruptible = threading.current_thread() is threading.main_thread()
 
-        def interrupt() -> None:
+        def watch() -> None:
             wait = timeout
             while not done.wait(wait):
                 self._over, wait = True, _AGAIN
-                signal.pthread_kill(main, signal.SIGUSR2)
+                if interruptible:
+                    signal.pthread_kill(ident, signal.SIGUSR2)
 
         def give_up(*_: Any) -> None:
             if not done.is_set():
                 raise TookTooLong
 
-        before = signal.signal(signal.SIGUSR2, give_up)
-        watch = threading.Thread(target=interrupt, name="bm-run-limit", daemon=True)
-        watch.start()
+        before = signal.signal(signal.SIGUSR2, give_up) if interruptible else None
+        watching = threading.Thread(target=watch, name="bm-run-limit", daemon=True)
+        watching.start()
         try:
             try:
                 yield
@@ -132,8 +139,9 @@ class Attempts:
         finally:
             # Once more, should the last signal have come just then.
             done.set()
-            watch.join()
-            signal.signal(signal.SIGUSR2, before)
+            watching.join()
+            if interruptible:
+                signal.signal(signal.SIGUSR2, before or signal.SIG_DFL)
 
 
 def _passing_on(run_trigger: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ import pytest
 
 from .attempts import Attempts, TookTooLong
 from .database import BUNDLE
+from .versions import is_airflow_2
 from .waits import shorten_waits
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class BMDagRuns:
         __tracebackhide__ = True
         _check(dag, logical_date, expect, timeout)
         arguments: dict[str, Any] = {"run_conf": None if conf is None else dict(conf)}
-        if _old():
+        if is_airflow_2():
             if logical_date is not None:
                 arguments["execution_date"] = logical_date
         else:
@@ -75,6 +76,8 @@ class BMDagRuns:
         else:
             ended = str(getattr(run.state, "value", run.state))
         states = _states(run)
+        if attempts.interrupted is not None:
+            states[attempts.interrupted] = "running"
         told = f"the run of DAG {dag.dag_id!r} is {ended}"
         tasks = f"Tasks: {_counted(states)}"
         self._sandbox.runs.append(f"{told}. {tasks}")
@@ -112,12 +115,6 @@ def _check(dag: Any, logical_date: Any, expect: Any, timeout: Any) -> None:
         "bm_run_dag runs an event loop for the DAG's triggers, and there can be none around it: "
         "write the test with def, not with async def"
     )
-
-
-def _old() -> bool:
-    from airflow import __version__
-
-    return __version__.startswith("2.")
 
 
 def _write(dag: Any) -> None:

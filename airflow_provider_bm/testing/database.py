@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import pytest
 
+from .versions import is_airflow_2
+
 #: What Airflow 3 calls the configured folder of DAGs.
 BUNDLE: Final = "dags-folder"
 _BUNDLES: Final = [
@@ -85,21 +87,21 @@ def _in_use(file: Path) -> Iterator[Any]:
 
 
 def _create(engine: Any) -> None:
-    from airflow import __version__
     from airflow.models.base import Base
 
     db: Any = import_module("airflow.utils.db")
     try:
         db.import_all_models()
-        if __version__.startswith("2."):
+        if is_airflow_2():
             # A note of a run has a user, whose table is elsewhere.
             import_module("airflow.providers.fab.auth_manager.models")
         Base.metadata.create_all(engine)
         db.add_default_pool_if_not_exists()
         db.synchronize_log_template()
     except Exception as error:
+        why = str(error).partition("\n")[0]  # the rest is SQL
         raise RuntimeError(
             "The tests' own Airflow database, a sqlite file, could not be made. It may be that Airflow's "
             "tables are for the database that is configured here: let AIRFLOW_HOME be an empty folder for "
-            f"the tests, and set no AIRFLOW__DATABASE__… ({type(error).__name__}: {error})"
+            f"the tests, and set no AIRFLOW__DATABASE__… ({type(error).__name__}: {why})"
         ) from error

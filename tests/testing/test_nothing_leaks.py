@@ -101,11 +101,15 @@ def test_nothing_leaks(run_pytest, real, monkeypatch, tmp_path):
     arguments = {"connections_file_path": str(tmp_path / "secrets.json")}
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps(arguments))
     monkeypatch.setenv("REAL_URL", real.url)
+    # Where the tasks of a run would wait for any scheduler.
+    usual = tmp_path / "airflow.db"
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{usual}")
     monkeypatch.setenv("AIRFLOW_CONN_BM_MARKETING", real.connection_json())
 
     done = run_pytest("--show-capture=no", test_it=TESTS)
 
     assert real.requests() == []
+    assert not usual.exists()
     assert re.search("1 failed, 7 passed,.* 2 errors", done.stdout), done.stdout + done.stderr
     said = (
         f"POST {real.token_url} was not sent: a test may call nothing but its sandbox. Let the connection "

@@ -199,6 +199,10 @@ the run of DAG 'broken' is failed, not success
 Tasks: wait failed
 
 the run of DAG 'endless' is not over after 2 s
+Tasks: wait running
+…
+the run of DAG 'endless' is not over after 2 s
+Tasks: wait up_for_reschedule
 …
   'A draft' is draft: never executed; a draft sends nothing before it is activated
 
