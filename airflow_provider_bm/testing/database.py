@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +31,8 @@ NO_ARGUMENTS: dict[str, Any] = {}
 _IMPORTED: Final = f"{__name__}.NO_ARGUMENTS"
 #: What ``configure_orm`` sets, as far as a version knows it.
 _GLOBALS: Final = ("engine", "Session", "NonScopedSession", "async_engine", "AsyncSession")
+#: The one that is in use, if it is a test's own.
+_own: list[Path] = []
 
 
 def make_database(folder: Path) -> Path:
@@ -49,7 +53,37 @@ def own_database(empty: Path) -> Iterator[None]:
         file = Path(folder) / "airflow.db"
         shutil.copy(empty, file)
         with _in_use(file):
-            yield
+            _own.append(file)
+            try:
+                yield
+            finally:
+                _own.remove(file)
+
+
+@contextmanager
+def no_other_database() -> Iterator[None]:
+    """Refuse ``dag.test()`` with the usual database."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("airflow.models.dag", "airflow.sdk.definitions.dag"):
+            dag = vars(sys.modules.get(name, object)).get("DAG")
+            if dag is not None and hasattr(dag, "test"):
+                patch.setattr(dag, "test", _with_own_only(dag.test))
+        yield
+
+
+def _with_own_only(test: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(test)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        if not _own:
+            raise RuntimeError(
+                "dag.test() puts the tasks into Airflow's usual database, where a scheduler that is running "
+                "takes them over, and sends with the real connections. Use bm_run_dag(dag), which has one of "
+                "its own."
+            )
+        return test(*args, **kwargs)
+
+    return checked
 
 
 @contextmanager
