@@ -201,9 +201,6 @@ Tasks: wait failed
 the run of DAG 'endless' is not over after 2 s
 Tasks: wait running
 …
-the run of DAG 'endless' is not over after 2 s
-Tasks: wait up_for_reschedule
-…
   'A draft' is draft: never executed; a draft sends nothing before it is activated
 
 The test has passed, but no call was hit by POST /campaign/ lose_reply=True (0 calls matched). …
