@@ -38,7 +38,7 @@ def bm_sandbox(request: pytest.FixtureRequest) -> Iterator[BMTestSandbox]:
     """
     from airflow_provider_bm.client.hold import VARIABLE, held_to
 
-    from .database import no_other_database
+    from .database import no_scheduler
     from .marker import arguments_of
     from .sandbox import BMTestSandbox, origins
 
@@ -47,7 +47,7 @@ def bm_sandbox(request: pytest.FixtureRequest) -> Iterator[BMTestSandbox]:
     except (TypeError, ValueError) as error:
         pytest.fail(f"marker bm_sandbox: {error}", pytrace=False)
     request.node.stash[_SANDBOX] = sandbox
-    with held_to(origins) as hold, no_other_database(), sandbox, pytest.MonkeyPatch.context() as patch:
+    with held_to(origins) as hold, no_scheduler(), sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, sandbox.url)
         yield sandbox
     if not request.node.stash.get(_PASSED, False):
