@@ -85,8 +85,9 @@ class Api:
             error = "unsupported_grant_type" if "grant_type" in form else "invalid_request"
             return _oauth_error(400, error, "grant_type must be client_credentials.")
         with self.store.lock:
-            token = self.store.issue_token(form.get("client_id", ""), form.get("client_secret", ""))
             lifetime = self.store.token_lifetime
+            credentials = form.get("client_id", ""), form.get("client_secret", "")
+            token = self.store.clients.issue_token(*credentials, lifetime)
         if token is None:
             return _oauth_error(401, "invalid_client", "The client_id or client_secret is wrong.")
         answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(lifetime)}
@@ -101,7 +102,7 @@ class Api:
         service = route[1].lower()
         if service not in self.store.services:
             raise ApiError(404, "There is no service with this UUID.")
-        if service not in self.store.clients[client][1]:
+        if service not in self.store.clients.services_of(client):
             raise ApiError(403)
         allowed = _COLLECTION if route[2] is None else _SINGLE
         if request.method not in allowed:
@@ -118,7 +119,7 @@ class Api:
 
     def _client(self, request: Request) -> str:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        client = self.store.client_of(token.strip()) if scheme.lower() == "bearer" else None
+        client = self.store.clients.client_of(token.strip()) if scheme.lower() == "bearer" else None
         if client is None:
             raise ApiError(401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return client

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 from .access import is_loopback, reached_at
 from .api import TOKEN_PATH, Api
+from .clients import check_credentials
 from .clock import MAX_SECONDS, Clock, rfc3339, rfc3339_ms
 from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
 from .console import change, find, put_in, start, stop
@@ -25,7 +26,7 @@ from .search import search
 from .server import Server, log
 from .spans import Span
 from .state import StateFile
-from .store import Store, check_credentials
+from .store import Store
 
 #: Settings that :meth:`Sandbox.reset` goes back to, and a new state file starts with.
 DEFAULTS: Final = {"token_lifetime": 604800.0, "execution_seconds": 2.0}
@@ -109,7 +110,7 @@ class Sandbox(Connectable):
     def _drop_published_secret(self) -> None:
         # The state file may come from a sandbox on loopback, where the usual secret is good.
         with self.store.lock:
-            for dropped in self.store.drop_clients(CLIENT_SECRET):
+            for dropped in self.store.clients.drop(CLIENT_SECRET):
                 log.warning("client %r is dropped: it has the secret that everybody knows", dropped)
 
     # Serving
@@ -325,7 +326,7 @@ class Sandbox(Connectable):
     def revoke_tokens(self) -> None:
         """Make all tokens given out so far worthless."""
         with self.store.lock:
-            self.store.revoke_tokens()
+            self.store.clients.revoke_tokens()
 
     def rate_limit(self, per_second: float | None, retry_after: str | int = "1") -> None:
         """Answer 429 to calls beyond so many per (real) second; None lifts the limit, 0 refuses all.

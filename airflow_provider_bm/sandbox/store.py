@@ -1,12 +1,10 @@
-"""The state of the sandbox: services, clients, tokens, campaigns. One lock is around all of it."""
+"""The state of the sandbox: services, clients, campaigns and what they do. One lock is around all of it."""
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import itertools
 import logging
-import secrets
 import uuid
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,10 +14,10 @@ from operator import attrgetter
 from typing import Any, Final
 
 from . import contacts, segmentation
+from .clients import Clients
 from .clock import Clock, rfc3339
 from .contacts import Contact
 from .execution import Campaign, Run, same_schedule
-from .messages import in_utf8
 from .recipients import RecipientLists
 from .rendering import address_of
 from .saving import Saving
@@ -73,10 +71,8 @@ class Store:
 
     def _empty(self) -> None:
         self.services: dict[str, dict[str, Campaign]] = {}
-        self.clients: dict[str, tuple[str, frozenset[str]]] = {}
+        self.clients = Clients(self.clock, self._saving)
         self.recipients = RecipientLists()
-        #: What is known of the tokens given out, by their hash: whose, and until when.
-        self.tokens: dict[str, tuple[str, datetime]] = {}
         self.runs: list[Run] = []
         #: ``token_lifetime`` and ``execution_seconds``, and what else the sandbox wants to keep.
         self.settings: dict[str, Any] = dict(self._defaults)
@@ -89,9 +85,8 @@ class Store:
         if contacts.DEFAULT_SERVICE not in self.services:
             self.add_service(contacts.DEFAULT_SERVICE)
         client_id, secret = self._first_client
-        held = self.clients.get(client_id)
-        if held is None or not _is_secret(secret, held[0]):
-            others = () if held is None else held[1]
+        if not self.clients.has(client_id, secret):
+            others = self.clients.services_of(client_id)
             self.add_client(client_id, secret, [contacts.DEFAULT_SERVICE, *others])
 
     # Keeping
@@ -113,10 +108,7 @@ class Store:
         self.settings |= {name: float(self.settings[name]) for name in self._defaults}
         for name, _ in state.rows("service"):
             self.services[name], self._ordered[name] = {}, []
-        for name, row in state.rows("client"):
-            self.clients[name] = (row["secret"], frozenset(row["services"]))
-        for name, row in state.rows("token"):
-            self.tokens[name] = (row["client_id"], datetime.fromisoformat(row["expires"]))
+        self.clients.load(state)
         for name, row in state.rows("list"):
             self.recipients.put(name, row["name"], row["contacts"])
         numbered: dict[int, Campaign] = {}
@@ -193,30 +185,14 @@ class Store:
         return made
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
-        """Add a client, or change what it may use; with another secret, its tokens are worthless."""
-        check_credentials(client_id, client_secret)
+        """Add a client, or change what it may use: see :meth:`.Clients.add`."""
         if isinstance(service_uuids, str) or not isinstance(service_uuids, Iterable):
             raise ValueError(f"service_uuids must be a list of UUIDs, not {service_uuids!r}")
         named = list(service_uuids)
         unknown = [str(one) for one in named if one not in list(self.services)]
         if unknown:
             raise ValueError(f"no such service: {', '.join(unknown)}")
-        allowed = frozenset(named)
-        before = self.clients.get(client_id)
-        if before is not None and not _is_secret(client_secret, before[0]):
-            self._drop_tokens_of(client_id)
-        held = (_hashed(client_secret, secrets.token_hex(8)), allowed)
-        self.clients[client_id] = held
-        self._saving.note("client", client_id, lambda: {"secret": held[0], "services": sorted(held[1])})
-
-    def drop_clients(self, client_secret: str) -> list[str]:
-        """Drop all clients that have a secret, with their tokens, and tell which."""
-        found = [name for name, held in self.clients.items() if _is_secret(client_secret, held[0])]
-        for name in found:
-            del self.clients[name]
-            self._saving.note("client", name, None)
-            self._drop_tokens_of(name)
-        return found
+        self.clients.add(client_id, client_secret, named)
 
     def add_recipient_list(self, name: str, members: Iterable[Mapping[str, str]]) -> str:
         """Add a list of contacts, or put other contacts into it; executions that have started keep theirs."""
@@ -225,38 +201,6 @@ class Store:
         self._targets.clear()
         self._saving.note("list", made, lambda: self.recipients.row(made))
         return made
-
-    def issue_token(self, client_id: str, client_secret: str) -> str | None:
-        """Give out a token for good credentials."""
-        known = self.clients.get(client_id)
-        if known is None or not _is_secret(client_secret, known[0]):
-            return None
-        now = self.clock.now()
-        for name in [name for name, held in self.tokens.items() if held[1] <= now]:
-            self._drop_token(name)
-        token = secrets.token_urlsafe(32)
-        name, held = _fingerprint(token), (client_id, now + timedelta(seconds=self.token_lifetime))
-        self.tokens[name] = held
-        self._saving.note("token", name, lambda: {"client_id": held[0], "expires": held[1].isoformat()})
-        return token
-
-    def revoke_tokens(self) -> None:
-        """Make all tokens worthless."""
-        for name in list(self.tokens):
-            self._drop_token(name)
-
-    def _drop_tokens_of(self, client_id: str) -> None:
-        for name in [name for name, held in self.tokens.items() if held[0] == client_id]:
-            self._drop_token(name)
-
-    def _drop_token(self, name: str) -> None:
-        del self.tokens[name]
-        self._saving.note("token", name, None)
-
-    def client_of(self, token: str) -> str | None:
-        """Find whose token this is; None if it is not good any more."""
-        held = self.tokens.get(_fingerprint(token))
-        return held[0] if held is not None and held[1] > self.clock.now() else None
 
     # Campaigns
 
@@ -453,39 +397,8 @@ class Store:
         del ordered[bisect_left(ordered, campaign.age, key=_AGE)]
 
 
-def check_credentials(client_id: object, client_secret: object) -> None:
-    """Refuse what is no client id, or no secret.
-
-    :raises ValueError: if one is no text, is empty, or cannot be sent.
-    """
-    for name, value in (("client_id", client_id), ("client_secret", client_secret)):
-        if not isinstance(value, str):
-            # Not the value: it is a secret all the same.
-            raise ValueError(f"{name} must be a string, not {type(value).__name__}")
-        if not value:
-            # From a variable that is not set, for example.
-            raise ValueError(f"{name} must not be empty")
-        if not in_utf8(value):
-            raise ValueError(f"{name} is no text that UTF-8 can hold")
-
-
 def _service(service_uuid: object) -> str:
     try:
         return str(uuid.UUID(str(service_uuid)))
     except ValueError:
         raise ValueError(f"service_uuid must be a UUID, not {service_uuid!r}") from None
-
-
-def _fingerprint(token: str) -> str:
-    # A token is long and random: its plain hash is as good as any, and quick.
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _hashed(secret: str, salt: str) -> str:
-    """Make what is kept of a client secret: it is chosen by people, so the hash is a slow one."""
-    digest = hashlib.scrypt(secret.encode(), salt=salt.encode(), n=2**10, r=8, p=1)
-    return f"{salt}${digest.hex()}"
-
-
-def _is_secret(secret: str, kept: str) -> bool:
-    return secrets.compare_digest(_hashed(secret, kept.partition("$")[0]), kept)

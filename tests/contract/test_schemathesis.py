@@ -86,7 +86,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def authorization(sandbox: Sandbox) -> dict[str, str]:
-    token = sandbox.store.issue_token(sandbox.client_id, sandbox.client_secret)
+    token = sandbox.store.clients.issue_token(sandbox.client_id, sandbox.client_secret, 3600)
     return {"Authorization": f"Bearer {token}"}
 
 
