@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from airflow_provider_bm.sandbox import Sandbox
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -41,3 +45,40 @@ def browser() -> Iterator[Browser]:
             _give_up(f"{path} does not start: {str(error).splitlines()[0]}.")
         yield started
         started.close()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox whose time stands still at noon."""
+    start = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    with Sandbox(start=start, execution_seconds=10, token_lifetime=10**9) as running:
+        running.clock.freeze()
+        running.clock.set(start)
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
+    """A fresh tab. Nothing that the page does may go elsewhere, fail, or be stopped by its policy."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.set_default_timeout(5000)
+    asked, wrong = [], []
+
+    def note(error: str) -> None:
+        if not error.startswith("Failed to load resource"):  # an error's status: the page says what it means
+            wrong.append(error)
+
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    tab.on("pageerror", lambda error: wrong.append(str(error)))
+    tab.on("console", lambda message: note(message.text) if message.type == "error" else None)
+    tab.add_init_script(
+        "window.longTasks = [];"
+        "new PerformanceObserver((list) => list.getEntries().forEach((one) => longTasks.push(one.duration)))"
+        ".observe({type: 'longtask', buffered: true});"
+    )
+    yield tab
+    context.close()
+    assert {urlsplit(url).netloc for url in asked} <= {urlsplit(sandbox.url).netloc}
+    assert not wrong

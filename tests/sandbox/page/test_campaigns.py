@@ -1,0 +1,295 @@
+"""What the page is told of campaigns and messages."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import time
+
+import pytest
+import requests
+
+from airflow_provider_bm.sandbox import Sandbox
+from airflow_provider_bm.sandbox.__main__ import banner
+from airflow_provider_bm.sandbox.page.view import View
+from tests.sandbox.page.asking import ask, names
+
+STAFF = 40
+
+
+def test_overview(api, sandbox):
+    api.post(name="Sent", sending_type="email", template='{"body": "Hello"}')
+    sandbox.clock.advance(4)
+    view = ask(sandbox)
+    assert view["clock"] == {"now": "2026-03-02T12:00:04.000+00:00", "speed": 1, "frozen": True}
+    assert (view["counts"]["all"], view["counts"]["active"], view["messages"]) == (1, 1, 16)
+    (row,) = view["rows"]
+    assert row == view["selected"]
+    assert (row["status"], row["state"], row["sent"], row["total"]) == ("active", "sending", 16, STAFF)
+    assert (row["channel"], row["schedule"], row["runs"]) == ("email", "at once", 1)
+    assert [(one["method"], one["status"]) for one in view["requests"]] == [("POST", 201), ("POST", 200)]
+    sandbox.clock.advance(60)
+    (row,) = ask(sandbox)["rows"]
+    assert (row["status"], row["state"], row["sent"]) == ("finished", "done", STAFF)
+
+
+def test_another_sandbox_in_its_place_can_be_told(sandbox):
+    with Sandbox() as other:
+        assert ask(sandbox)["sandbox"] == ask(sandbox)["sandbox"] != ask(other)["sandbox"]
+
+
+def test_what_the_page_has_is_not_sent_again(api, sandbox):
+    sandbox.create(name="Long")
+    seen = ask(sandbox)["tag"]
+    sandbox.clock.advance(1)
+    assert ask(sandbox, seen=seen) == {"clock": ask(sandbox)["clock"], "unchanged": True}
+    assert "rows" in ask(sandbox, seen=seen, search="Short")
+    api.call("GET")
+    view = ask(sandbox, seen=seen)
+    assert view["tag"] != seen
+    assert names(view) == ["Long"]
+
+
+def test_how_to_connect(sandbox):
+    view = ask(sandbox, "connection")
+    assert view["connection"] in banner(sandbox)
+    assert json.loads(shlex.split(view["connection"])[1].partition("=")[2]) == sandbox.connection()
+    assert run_curl(view["example"])["uuid"] == sandbox.campaigns()[0]["uuid"]
+    with Sandbox(host="0.0.0.0", client_secret="s3cr3t-of-mine") as other:
+        login = {"auth": ("sandbox", "s3cr3t-of-mine"), "timeout": 10}
+        view = requests.get(f"{other.url}/_sandbox/page/connection", **login).json()
+        assert "s3cr3t-of-mine" not in str(view)
+        run_curl(view["example"].replace("YOUR_CLIENT_SECRET", "s3cr3t-of-mine"))
+        assert len(other.campaigns()) == 1
+
+
+def run_curl(command):
+    """Do what curl would do, which not every machine has."""
+    given = argparse.ArgumentParser()
+    for option in ("-X", "-H", "-d", "-u"):
+        given.add_argument(option)
+    given.add_argument("url")
+    name, *options = shlex.split(command)
+    found = given.parse_args(options)
+    assert name == "curl"
+    header = dict([found.H.split(": ")])
+    login = tuple(found.u.split(":")) if found.u else None
+    reply = requests.request(found.X, found.url, data=found.d, headers=header, auth=login, timeout=10)
+    assert reply.status_code == 200, reply.text
+    return reply.json()
+
+
+def test_pages_filters_search_and_order(sandbox):
+    for number in range(40):
+        status = ("draft", "finished")[number % 2]
+        sandbox.create(name=f"Campaign {number:02}", status=status)
+    assert names(ask(sandbox)) == [f"Campaign {number:02}" for number in range(39, 24, -1)]
+    assert names(ask(sandbox, page="3")) == [f"Campaign {number:02}" for number in range(9, -1, -1)]
+    beyond = ask(sandbox, page="9")
+    assert (beyond["page"], beyond["pages"], beyond["first"], beyond["found"]) == (3, 3, 31, 40)
+    assert names(ask(sandbox, status="draft", sort="name"))[:2] == ["Campaign 00", "Campaign 02"]
+    assert names(ask(sandbox, search="pAIGN 07")) == ["Campaign 07"]
+    uuid = sandbox.campaigns()[7]["uuid"]
+    assert names(ask(sandbox, search=uuid[:13].upper())) == ["Campaign 07"]
+    assert names(ask(sandbox, search="(")) == []
+    later = sandbox.create(
+        name="Later", status="active", schedule_type="once", schedule_rrule="2026-03-04 06:00:00"
+    )
+    sooner = sandbox.create(
+        name="Sooner", status="active", schedule_type="once", schedule_rrule="2026-03-03 06:00:00"
+    )
+    view = ask(sandbox, sort="next")
+    assert names(view)[:2] == ["Sooner", "Later"]
+    assert view["next_dt"] == sooner["next_dt"] < later["next_dt"]
+    sandbox.clock.advance(86400)
+    assert names(ask(sandbox, sort="last"))[0] == "Sooner"
+
+
+@pytest.mark.parametrize(
+    "query", ["page=x", "sort=colour", "colour=blue", "page=" + "9" * 5000, "until=x", "failed=perhaps"]
+)
+def test_wrong_questions(sandbox, query):
+    assert requests.get(f"{sandbox.url}/_sandbox/page/overview?{query}", timeout=10).status_code == 400
+
+
+def test_it_follows_what_was_executed_last(sandbox):
+    first = sandbox.create(name="First", status="active")
+    sandbox.create(name="Draft", status="draft")
+    assert ask(sandbox)["selected"]["name"] == "First"
+    sandbox.clock.advance(60)
+    sandbox.create(name="Second", status="active")
+    assert ask(sandbox)["selected"]["name"] == "Second"
+    assert ask(sandbox, selected=first["uuid"])["selected"]["name"] == "First"
+    assert ask(sandbox, selected="nothing")["selected"] is None
+
+
+def test_messages_of_a_campaign(sandbox):
+    made = sandbox.create(name="Storm", status="active", template="Stay in, {first_name} {unknown}.")
+    sandbox.clock.advance(4)
+    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    assert (view["found"], view["total"], view["recipients"]) == (16, STAFF, ["staff"])
+    sent = sandbox.messages(made["uuid"])
+    assert [(one["to"], one["sent_dt"]) for one in view["messages"]] == [
+        (one["to"], one["sent_dt"]) for one in sent
+    ]
+    one = view["messages"][3]
+    for search in (one["contact"].upper(), one["to"], f"in, {one['contact'].split()[0]}"):
+        found = ask(sandbox, "campaign", uuid=made["uuid"], search=search)["messages"]
+        assert one in found
+        assert len(found) < 16
+
+
+def test_an_update_is_seen_while_the_clock_stands_still(sandbox):
+    made = sandbox.create(name="Draft", template="One")
+    before = ask(sandbox)
+    sandbox.update_campaign(made["uuid"], status="draft", template="Two")
+    assert ask(sandbox)["selected"] != before["selected"]
+
+
+def test_the_content_of_one_message_at_a_time(sandbox):
+    made = sandbox.create(name="Storm", status="active", template="Stay in, {first_name}.")
+    sandbox.clock.advance(4)
+    sent = sandbox.messages(made["uuid"])
+    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    assert (view["shown"]["number"], view["shown"]["text"]) == (0, [sent[0]["text"]])
+    shown = ask(sandbox, "campaign", uuid=made["uuid"], message="3")["shown"]
+    assert shown == {**view["messages"][3], **shown}
+    assert (shown["text"], shown["sender"], shown["channel"]) == ([sent[3]["text"]], "+41587000000", "sms")
+    # Not on this page any more: then the first one is.
+    assert ask(sandbox, "campaign", uuid=made["uuid"], message="16")["shown"]["number"] == 0
+    found = ask(sandbox, "campaign", uuid=made["uuid"], message="3", search=sent[5]["to"])
+    assert (found["shown"]["number"], len(found["messages"])) == (5, 1)
+
+
+def test_times_of_messages_after_a_pause(sandbox):
+    made = sandbox.create(status="active")["uuid"]
+    sandbox.clock.advance(4)
+    sandbox.stop_campaign(made)
+    sandbox.clock.advance(3600)
+    sandbox.start_campaign(made)
+    sandbox.clock.advance(60)
+    view = ask(sandbox, "campaign", uuid=made)
+    times = [one["sent_dt"][11:19] for one in view["messages"]]
+    assert (times[0], times[15], times[16], times[-1]) == ("12:00:00", "12:00:04", "13:00:04", "13:00:10")
+    assert [one["sent_dt"] for one in sandbox.messages(made)] == [one["sent_dt"] for one in view["messages"]]
+
+
+def test_names_and_addresses_of_any_length(sandbox):
+    lists = [sandbox.add_recipient_list(f"{number}" + "n" * 10**4, []) for number in range(50)]
+    long = sandbox.add_recipient_list(
+        "mine",
+        [{"uuid": f"{number}" + "u" * 10**4, "first_name": "F" * 10**5} for number in range(50)],
+    )
+    made = sandbox.create(
+        status="active",
+        sending_type="webpush",
+        sender="S" * 10**5,
+        recipient_lists=",".join([long, *lists]),
+    )
+    sandbox.clock.advance(60)
+    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    assert (len(view["messages"]), len(view["recipients"]), view["more_recipients"]) == (50, 20, 31)
+    assert len(json.dumps(view)) < 100_000
+    assert ask(sandbox, "campaign", uuid=made["uuid"], message="7")["shown"]["number"] == 7
+
+
+def test_a_large_template_does_not_keep_the_others_waiting(sandbox):
+    template = json.dumps({f"k{number}": {"a": "v" * 50} for number in range(10_000)} | {"text": "Hi"})
+    made = sandbox.create(sending_type="rbm", template=template)
+    held = []
+    lock, view = sandbox.store.lock, View(sandbox)
+    sandbox.store.lock = TimedLock(lock, held)
+    began = time.perf_counter()
+    assert view.campaign(made["uuid"])["shown"]["text"] == ["Hi"]
+    took = time.perf_counter() - began
+    assert sum(held) < took / 2
+
+
+class TimedLock:
+    """Notes for how long a lock was held."""
+
+    def __init__(self, lock, held):
+        self._lock, self._held = lock, held
+
+    def __enter__(self):
+        self._lock.__enter__()
+        self._began = time.perf_counter()
+
+    def __exit__(self, *error):
+        self._held.append(time.perf_counter() - self._began)
+        return self._lock.__exit__(*error)
+
+
+def test_pages_of_messages(sandbox):
+    made = sandbox.create(status="active", recipient_lists=sandbox.recipient_lists["customers"])
+    sandbox.clock.advance(60)
+    total = ask(sandbox, "campaign", uuid=made["uuid"])["total"]
+    seen = []
+    for number in range(1, -(-total // 50) + 1):
+        seen += ask(sandbox, "campaign", uuid=made["uuid"], page=str(number))["messages"]
+    assert [one["to"] for one in seen] == [one["to"] for one in sandbox.messages(made["uuid"])]
+
+
+def test_each_execution_of_a_campaign(sandbox):
+    made = sandbox.create(
+        status="active", schedule_type="scheduled", schedule_rrule="FREQ=DAILY;BYHOUR=6;BYMINUTE=0;BYSECOND=0"
+    )
+    preview = ask(sandbox, "campaign", uuid=made["uuid"])
+    assert (preview["run"], preview["preview_dt"]) == ("preview", "2026-03-03T06:00:00+00:00")
+    assert len(preview["messages"]) == STAFF
+    for _ in range(3):
+        assert requests.post(f"{sandbox.url}/_sandbox/page/next", timeout=10).status_code == 200
+    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    days = [(run["started_dt"][:10], run["sent"], run["state"]) for run in view["runs"]]
+    assert days == [
+        ("2026-03-05", 0, "sending"),
+        ("2026-03-04", STAFF, "done"),
+        ("2026-03-03", STAFF, "done"),
+    ]
+    assert (view["run"], view["messages"]) == (view["runs"][0]["uuid"], [])
+    earlier = ask(sandbox, "campaign", uuid=made["uuid"], run=view["runs"][2]["uuid"])
+    assert earlier["messages"][0]["sent_dt"].startswith("2026-03-03T06:00:00")
+    assert ask(sandbox, "campaign", uuid=made["uuid"], run="preview")["run"] == "preview"
+    assert sandbox.clock.now().isoformat() == "2026-03-05T06:00:00+00:00"
+
+
+def test_a_preview_sends_nothing(sandbox):
+    rule = {"field": "first_name", "condition": "eq", "value": "Nobody", "operator": "AND"}
+    query = json.dumps({"segmentation": [{"operator": "OR", "rules": [rule]}]})
+    made = sandbox.create(status="draft", template="For {first_name}")
+    fitting = sandbox.create(status="draft", query_type="segmentation", query=query)
+    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    assert (view["run"], view["total"], len(view["messages"])) == ("preview", STAFF, STAFF)
+    assert view["shown"]["text"] == [f"For {view['shown']['contact'].split()[0]}"]
+    assert ask(sandbox, "campaign", uuid=fitting["uuid"])["messages"] == []
+    assert sandbox.messages() == sandbox.executions() == []
+    assert ask(sandbox)["messages"] == 0
+
+
+def test_what_a_deleted_campaign_sent_is_still_there(api, sandbox):
+    made = api.post(name="Gone").json()["uuid"]
+    sandbox.clock.advance(60)
+    api.call("DELETE", f"/{made}")
+    view = ask(sandbox)
+    assert (view["counts"]["all"], view["counts"]["deleted"], view["messages"]) == (0, 1, STAFF)
+    assert names(view) == []
+    assert names(ask(sandbox, status="deleted")) == ["Gone"]
+    shown = ask(sandbox, "campaign", uuid=made)
+    assert (shown["row"]["status"], shown["found"], shown["can_preview"]) == ("deleted", STAFF, False)
+    assert ask(sandbox, "campaign", uuid=made, run="preview")["run"] == shown["run"]
+
+
+def test_several_services(sandbox):
+    other = sandbox.add_service()
+    sandbox.create(name="First")
+    made = sandbox.create(name="There", service_uuid=other)
+    sandbox.create(name="Last")
+    assert names(ask(sandbox)) == ["Last", "There", "First"]
+    assert ask(sandbox, "campaign", uuid=made["uuid"])["service_uuid"] == other
+
+
+def test_to_the_next_execution_if_there_is_one(sandbox):
+    reply = requests.post(f"{sandbox.url}/_sandbox/page/next", timeout=10)
+    assert reply.status_code == 400
+    assert "No campaign" in reply.json()["message"]
