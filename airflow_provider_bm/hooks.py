@@ -108,23 +108,23 @@ class BMHook(BaseHook):
             page_size=page_size,
         )
 
-    def get_campaign(self, campaign_uuid: str, *, fields: str | Sequence[str] = ()) -> Campaign:
+    def get_campaign(self, uuid: str, *, fields: str | Sequence[str] = ()) -> Campaign:
         """Return one campaign (API 3.3).
 
         :param fields: optional parts: ``tasks``, ``messages``
         :raises BMNotFoundError: there is none
         """
-        return self.client.get_campaign(campaign_uuid, fields=fields)
+        return self.client.get_campaign(uuid, fields=fields)
 
-    def create_campaign(self, campaign: CampaignCreate | Mapping[str, Any]) -> Campaign:
-        """Create a campaign (API 3.1, 4.2). It is sent once and never repeated.
+    def create_campaign(self, mapping: CampaignCreate | Mapping[str, Any]) -> Campaign:
+        """Create a campaign (API 3.1, 4.2): once, or not at all.
 
-        :param campaign: the campaign's fields, with the conveniences of
+        :param mapping: the campaign's fields, with the conveniences of
             :class:`~airflow_provider_bm.campaigns.CampaignCreate`
         :raises BMPayloadError: it is not valid; nothing was sent
         :raises BMOutcomeUnknownError: it was sent, and may exist
         """
-        return self.client.create_campaign(campaign)
+        return self.client.create_campaign(mapping)
 
     def clone_campaign(
         self,
@@ -145,7 +145,7 @@ class BMHook(BaseHook):
         return self.client.clone_campaign(clone_uuid, template_vars=template_vars, **overrides)
 
     def update_campaign(
-        self, campaign_uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
+        self, uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
     ) -> Campaign:
         """Change a campaign: read, merge, write the whole (API 3.4, 4.3).
 
@@ -154,23 +154,23 @@ class BMHook(BaseHook):
         :raises BMCampaignStateError: the change could send the campaign a second time
         :raises BMOutcomeUnknownError: it was activated, or not
         """
-        return self.client.update_campaign(campaign_uuid, changes, replace=replace)
+        return self.client.update_campaign(uuid, changes, replace=replace)
 
-    def set_campaign_status(self, campaign_uuid: str, status: str) -> Campaign:
+    def set_campaign_status(self, uuid: str, status: str) -> Campaign:
         """Start, resume or stop a campaign; no call if it is so already (API 3.5, 4.5).
 
         :param status: ``active`` or ``stopped``
         :raises BMCampaignStateError: it has finished
         :raises BMOutcomeUnknownError: it was started, or not
         """
-        return self.client.set_campaign_status(campaign_uuid, status)
+        return self.client.set_campaign_status(uuid, status)
 
-    def delete_campaign(self, campaign_uuid: str, *, missing_ok: bool = False) -> None:
+    def delete_campaign(self, uuid: str, *, missing_ok: bool = False) -> None:
         """Delete a campaign (API 3.6).
 
         :param missing_ok: it is no error if there is none
         """
-        self.client.delete_campaign(campaign_uuid, missing_ok=missing_ok)
+        self.client.delete_campaign(uuid, missing_ok=missing_ok)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try token, reachability and service in turn, and say which one failed."""

@@ -63,10 +63,10 @@ def marked(name: str, key: str) -> str:
 def in_flight(client: BMClient) -> timedelta:
     """How long after it was sent a request may still be carried out.
 
-    The client gives up after its two time-outs, if it did not replay it a little later; a gateway may hand
-    the request on for as long again.
+    The client gives up after its two time-outs; a gateway may hand the request on for as long again. It may
+    have been sent a little later, after refusals: of the request, and then of its token.
     """
-    return timedelta(seconds=2 * sum(client.settings.timeouts) + client.settings.latest_replay)
+    return timedelta(seconds=2 * (sum(client.settings.timeouts) + client.settings.latest_replay))
 
 
 @dataclass(kw_only=True)

@@ -125,22 +125,23 @@ class CampaignReader:
 
         :return: what was found, and why that is forbidden, if it is
         """
-        wanted, found = set(chunk), {}
+        wanted = set(chunk)
+        found: dict[str, Campaign] = {}
         try:
-            rows = self._client.list_campaigns(
+            pages = self._client.list_pages(
                 filters={"in(uuid)": list(chunk)},
                 fields=fields,
                 page_size=len(chunk),
                 broken=lambda _, error: log.warning("A row of a list is left out: %s", error),
             )
-            for campaign in rows:
-                if campaign["uuid"] not in wanted:
+            for page in pages:
+                found.update((one["uuid"], one) for one in page.campaigns if one["uuid"] in wanted)
+                others = next((one["uuid"] for one in page.campaigns if one["uuid"] not in wanted), None)
+                if others or (page.total or 0) > len(wanted):
                     # No further page: that would be the whole service, page by page.
-                    self._give_up(
-                        f"it does not know the filter in(uuid): it sent campaign {campaign['uuid']}", fields
-                    )
+                    sent = f"campaign {others}" if others else f"a list of {page.total} campaigns"
+                    self._give_up(f"it does not know the filter in(uuid): it sent {sent}", fields)
                     break
-                found[campaign["uuid"]] = campaign
                 if len(found) == len(wanted):
                     break
         except BMBadRequestError as error:

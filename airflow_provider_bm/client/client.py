@@ -20,6 +20,7 @@ from airflow_provider_bm.campaigns import (
     writable,
 )
 from airflow_provider_bm.client.assumptions import PAGE_SIZE, UNKNOWN_OUTCOME_STATUSES
+from airflow_provider_bm.client.pages import all_pages, campaigns_of, of_status
 from airflow_provider_bm.client.query import Filters, fields_param, list_params
 from airflow_provider_bm.client.replies import Campaign, Page, Reply, campaign_of, data_of, page_of
 from airflow_provider_bm.client.settings import BMSettings
@@ -41,15 +42,13 @@ from airflow_provider_bm.exceptions import (
 
 log = logging.getLogger(__name__)
 
-#: Pages of a list in a row that bring nothing new, where there should be more: then it has no end.
-_MOST_PAGES_IN_VAIN = 3
-
 
 class BMClient:
     """The Campaign API of one BM account (service).
 
     All that is asked for is checked before the first request. Reading, deleting and stopping are repeated
-    for a bounded time if they fail in passing; whatever can make messages go out is sent once.
+    for a bounded time if they fail in passing; whatever can make messages go out is repeated only if it was
+    certainly not carried out (429, no connection).
     Threads may share a client.
 
     :param settings: where the API is, and who calls it
@@ -115,6 +114,33 @@ class BMClient:
     ) -> Iterator[Campaign]:
         """Yield campaigns, page by page, each once (3.2).
 
+        Parameters and errors as for :meth:`list_pages`.
+        """
+        return campaigns_of(
+            self.list_pages(
+                sending_type=sending_type,
+                status=status,
+                filters=filters,
+                fields=fields,
+                sort=sort,
+                page_size=page_size,
+                broken=broken,
+            )
+        )
+
+    def list_pages(
+        self,
+        *,
+        sending_type: str | Sequence[str] | None = None,
+        status: str | Sequence[str] | None = None,
+        filters: Filters | None = None,
+        fields: str | Sequence[str] = (),
+        sort: str | Sequence[str] = (),
+        page_size: int = PAGE_SIZE,
+        broken: Callable[[Any, BMResponseError], None] | None = None,
+    ) -> Iterator[Page]:
+        """Yield the pages of a list (3.2), each with what was on none before it.
+
         :param sending_type: only these channels
         :param status: only these statuses
         :param filters: ``{"startswith(name)": "Storm"}``, or pairs; see the URL Filtering Guidelines
@@ -132,67 +158,36 @@ class BMClient:
             raise BMPayloadError(
                 [Problem("page_size", page_size, "must be a whole number from 1")], "request"
             )
-        found = self._pages(self._path(), query, page_size, broken)
-        return found if status is None or isinstance(status, str) else _of_status(found, status)
+        path = self._path()
 
-    def _pages(
-        self,
-        path: str,
-        query: Params,
-        page_size: int,
-        broken: Callable[[Any, BMResponseError], None] | None,
-    ) -> Iterator[Campaign]:
-        number, nothing_new = 1, 0
-        seen: set[str] = set()
+        def fetch(number: int, size: int) -> Page:
+            params = [*query, ("page_number", str(number)), ("page_size", str(size))]
+            return self._transport.repeat(
+                lambda: page_of(self._call("GET", path, params), self._transport.scrub, broken)
+            )
 
-        def fetch() -> Page:
-            params = [*query, ("page_number", str(number)), ("page_size", str(page_size))]
-            return page_of(self._call("GET", path, params), self._transport.scrub, broken)
+        pages = all_pages(fetch, page_size, f"GET {path}")
+        return pages if status is None or isinstance(status, str) else of_status(pages, status)
 
-        while True:
-            page = self._transport.repeat(fetch)
-            if page.campaigns and page.number != number:
-                raise BMResponseError(f"GET {path} was asked for page {number} and gave page {page.number}")
-            if not page.campaigns and number < page.total_pages:
-                raise BMResponseError(f"GET {path} gave nothing on page {number} of {page.total_pages}")
-            before = len(seen)
-            for campaign in page.campaigns:
-                # A campaign that is made or deleted meanwhile shifts the rest by a row.
-                if campaign["uuid"] not in seen:
-                    seen.add(campaign["uuid"])
-                    yield campaign
-            if number >= page.total_pages:
-                return
-            nothing_new = 0 if len(seen) > before else nothing_new + 1
-            if nothing_new >= _MOST_PAGES_IN_VAIN:
-                raise BMResponseError(
-                    f"GET {path} gave nothing new on {nothing_new} pages in a row, up to page {number} of "
-                    f"{page.total_pages}: it does not seem to know page_number"
-                )
-            number += 1
-            # Page 2 of 50 is not page 2 of 100: go on with the size that the server really uses.
-            page_size = page.per_page or page_size
-
-    def get_campaign(self, campaign_uuid: str, *, fields: str | Sequence[str] = ()) -> Campaign:
+    def get_campaign(self, uuid: str, *, fields: str | Sequence[str] = ()) -> Campaign:
         """Return a campaign (3.3).
 
         :param fields: optional parts: ``tasks``, ``messages``
         :raises BMNotFoundError: there is none
         """
-        uuid = campaign_id(campaign_uuid)
+        uuid = campaign_id(uuid)
         path, params = self._path(uuid), fields_param(fields)
         return self._transport.repeat(
             lambda: campaign_of(self._call("GET", path, params), uuid, self._transport.scrub)
         )
 
-    def create_campaign(self, campaign: CampaignCreate | Mapping[str, Any]) -> Campaign:
-        """Create a campaign (3.1, 4.2). Sent once, never repeated.
+    def create_campaign(self, mapping: CampaignCreate | Mapping[str, Any]) -> Campaign:
+        """Create a campaign (3.1, 4.2): once, or not at all.
 
         :raises BMPayloadError: it is not valid; nothing was sent
         :raises BMOutcomeUnknownError: it was sent, and may exist
         """
-        if not isinstance(campaign, CampaignCreate):
-            campaign = CampaignCreate.from_mapping(campaign)
+        campaign = mapping if isinstance(mapping, CampaignCreate) else CampaignCreate.from_mapping(mapping)
         return self._post(campaign.to_payload())
 
     def clone_campaign(
@@ -202,7 +197,7 @@ class BMClient:
         template_vars: Mapping[str, Any] | None = None,
         **overrides: Any,
     ) -> Campaign:
-        """Clone a campaign (1.4, 3.1, 4.2). Sent once, never repeated.
+        """Clone a campaign (1.4, 3.1, 4.2): once, or not at all.
 
         :param clone_uuid: the campaign to clone; or, with no other argument, a :class:`.CampaignClone`
         :param template_vars: values of the variables in its content, by raw name
@@ -225,7 +220,7 @@ class BMClient:
         return self._post(clone_uuid.to_payload())
 
     def update_campaign(
-        self, campaign_uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
+        self, uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
     ) -> Campaign:
         """Change a campaign: read it, merge the changes, write the whole (3.4, 4.3).
 
@@ -238,7 +233,7 @@ class BMClient:
         :raises BMCampaignStateError: the change could send the campaign a second time
         :raises BMOutcomeUnknownError: it was activated, or not
         """
-        uuid = campaign_id(campaign_uuid)
+        uuid = campaign_id(uuid)
         if not isinstance(changes, CampaignUpdate):
             changes = CampaignUpdate.from_mapping(changes)
         payload = changes.to_payload()
@@ -255,7 +250,7 @@ class BMClient:
             _refuse_second_run(current, payload)
         return self._put(path, uuid, payload)
 
-    def set_campaign_status(self, campaign_uuid: str, status: str) -> Campaign:
+    def set_campaign_status(self, uuid: str, status: str) -> Campaign:
         """Start, resume or stop a campaign, if it is not so already (3.5, 4.5).
 
         A draft is activated by PUT, since PATCH is for active and stopped.
@@ -264,11 +259,11 @@ class BMClient:
         :raises BMCampaignStateError: it has finished
         :raises BMOutcomeUnknownError: it was started, or not
         """
-        uuid = campaign_id(campaign_uuid)
+        uuid = campaign_id(uuid)
         body = CampaignStatus(status=status).to_payload()
         path = self._path(uuid)
         if self.settings.draft_only and status != "stopped":
-            raise BMDraftOnlyError(f"The connection is draft_only: campaign {uuid} was not activated.")
+            raise _stays_draft(uuid)
         current = self.get_campaign(uuid)
         if current["status"] == status:
             log.info("Campaign %s is %s already", uuid, status)
@@ -280,33 +275,29 @@ class BMClient:
                 current,
             )
         if status == "stopped":
-            return self._transport.repeat(
-                lambda: campaign_of(self._call("PATCH", path, body=body), uuid, self._transport.scrub)
-            )
+            return self._write_again("PATCH", path, body, uuid)
         if current["status"] == "draft":
             return self.activate_draft(current)
         return self._once("PATCH", path, body, f"campaign {uuid} may be active", uuid, current.get("name"))
 
     def activate_draft(self, draft: Campaign) -> Campaign:
-        """Start a draft by writing it back as active (3.4). Sent once, never repeated.
+        """Start a draft by writing it back as active (3.4): once, or not at all.
 
         :param draft: as it was just read
         :raises BMOutcomeUnknownError: it was started, or not
         """
         if self.settings.draft_only:
-            raise BMDraftOnlyError(
-                f"The connection is draft_only: campaign {draft['uuid']} was not activated."
-            )
+            raise _stays_draft(draft["uuid"])
         payload = check_complete(_merge(draft, {"status": "active"}))
         return self._put(self._path(draft["uuid"]), draft["uuid"], payload)
 
-    def delete_campaign(self, campaign_uuid: str, *, missing_ok: bool = False) -> None:
+    def delete_campaign(self, uuid: str, *, missing_ok: bool = False) -> None:
         """Delete a campaign (3.6).
 
         :param missing_ok: it is no error if there is none
         :raises BMNotFoundError: there is none, and it was not this call that deleted it
         """
-        uuid = campaign_id(campaign_uuid)
+        uuid = campaign_id(uuid)
         path = self._path(uuid)
         maybe_deleted = missing_ok
 
@@ -353,9 +344,7 @@ class BMClient:
             return self._once(
                 "PUT", path, payload, f"campaign {uuid} may be active", uuid, payload.get("name")
             )
-        return self._transport.repeat(
-            lambda: campaign_of(self._call("PUT", path, body=payload), uuid, self._transport.scrub)
-        )
+        return self._write_again("PUT", path, payload, uuid)
 
     def _once(
         self,
@@ -366,18 +355,53 @@ class BMClient:
         uuid: str | None = None,
         name: Any = None,
     ) -> Campaign:
-        """Make a call that can send messages: one time, and say so if nobody knows how it ended."""
+        """Make a call that can send messages: carried out once, or an error that says nobody knows."""
         try:
-            return campaign_of(self._call(method, path, body=body), uuid, self._transport.scrub)
+            reply = self._transport.repeat_refused(lambda: self._write(method, path, body))
         except BMError as error:
             if not _outcome_unknown(error):
                 raise
-            raise BMOutcomeUnknownError(
-                f"It is not known whether {method} {path} was carried out: {what}. Look for it in the BM "
-                f"console before you repeat this, or it may be sent twice. ({error})",
-                name=name,
-                status=getattr(error, "status", None),
-            ) from error
+            failure = error
+        else:
+            try:
+                return self._written(reply, uuid, body.get("status"))
+            except BMError as error:
+                failure = error
+        raise BMOutcomeUnknownError(
+            f"It is not known whether {method} {path} was carried out: {what}. Look for it in the BM "
+            f"console before you repeat this, or it may be sent twice. ({failure})",
+            name=name,
+            status=getattr(failure, "status", None),
+        ) from failure
+
+    def _write(self, method: str, path: str, body: Mapping[str, Any]) -> Reply:
+        reply = self._call(method, path, body=body)
+        data_of(reply, self._transport.scrub)
+        return reply
+
+    def _written(self, reply: Reply, uuid: str | None, status: Any) -> Campaign:
+        """The campaign that was written; read anew, if the reply does not hold it.
+
+        Of what a PUT or PATCH is answered with, there is just a code in the documentation (3.4, 3.5).
+        """
+        data = data_of(reply, self._transport.scrub)
+        holds_none = data is None or (isinstance(data, dict) and "uuid" not in data)
+        if uuid is None or not holds_none:
+            return campaign_of(reply, uuid, self._transport.scrub)
+        campaign = self.get_campaign(uuid)
+        if campaign["status"] not in (status, "finished"):
+            raise BMResponseError(
+                f"{reply.call} was answered with HTTP {reply.status} and no campaign, and campaign {uuid} is "
+                f"{campaign['status']} instead of {status}",
+                reply.status,
+            )
+        return campaign
+
+    def _write_again(self, method: str, path: str, body: Mapping[str, Any], uuid: str) -> Campaign:
+        """Make a call that writes and may be repeated."""
+        return self._transport.repeat(
+            lambda: self._written(self._write(method, path, body), uuid, body.get("status"))
+        )
 
     def _as_draft(self, payload: dict[str, Any], campaign: str) -> dict[str, Any]:
         if payload.get("status") != "draft":
@@ -389,6 +413,12 @@ class BMClient:
         return {**payload, "status": "draft"}
 
 
+def _stays_draft(uuid: str) -> BMDraftOnlyError:
+    refusal = f"The connection is draft_only: campaign {uuid} was not activated."
+    log.warning(refusal)
+    return BMDraftOnlyError(refusal)
+
+
 def _outcome_unknown(error: BMError) -> bool:
     """Whether a request that ended so may have been carried out."""
     if error.of_token:
@@ -396,17 +426,6 @@ def _outcome_unknown(error: BMError) -> bool:
     if isinstance(error, BMAPIError):
         return error.status in UNKNOWN_OUTCOME_STATUSES
     return isinstance(error, (BMTransportError, BMResponseError)) and not isinstance(error, BMConnectError)
-
-
-def _of_status(campaigns: Iterator[Campaign], statuses: Sequence[str]) -> Iterator[Campaign]:
-    """See that a server knows the filter by several statuses, whose form is only assumed."""
-    for campaign in campaigns:
-        if campaign["status"] not in statuses:
-            raise BMResponseError(
-                f"The server was asked for campaigns that are {' or '.join(statuses)}, and gave "
-                f"{campaign['uuid']}, which is {campaign['status']}: it does not know the filter."
-            )
-        yield campaign
 
 
 def _merge(current: Campaign, changes: dict[str, Any]) -> dict[str, Any]:

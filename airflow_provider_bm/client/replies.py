@@ -47,6 +47,8 @@ class Page(NamedTuple):
     number: int
     per_page: int
     total_pages: int
+    #: Campaigns on all pages together; None if the server does not say.
+    total: int | None
 
 
 def data_of(reply: Reply, scrub: Callable[[str], str] = str) -> Any:
@@ -147,7 +149,7 @@ def page_of(
             if broken is None:
                 raise
             broken(row, error)
-    return Page(campaigns, number, per_page, pages)
+    return Page(campaigns, number, per_page, pages, _count(held.get("total")))
 
 
 def clock_ahead(date: str | None, now: datetime | None = None) -> timedelta | None:

@@ -49,7 +49,8 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return wait if asked is None else asked + wait * 0.2
 
 
-def _passes(error: BaseException) -> bool:
+def passes(error: BaseException) -> bool:
+    """Whether an error may be gone a little later."""
     if isinstance(error, BMError) and error.of_token:
         return False  # the token was asked for again and again already
     if isinstance(error, BMAPIError):
@@ -68,15 +69,24 @@ def _tell(state: tenacity.RetryCallState) -> None:
     )
 
 
-def repeat(call: Callable[[], T], sleep: Callable[[float], None]) -> T:
-    """Make a call that is safe to repeat, until it succeeds, fails for good, or time is up.
+def repeat(
+    call: Callable[[], T],
+    sleep: Callable[[float], None],
+    *,
+    after: Callable[[BaseException], bool] = passes,
+    longest: float | None = None,
+) -> T:
+    """Make a call, until it succeeds, fails for good, or time is up.
 
+    :param after: the errors after which it is safe to repeat it
+    :param longest: seconds after which no further try is begun
     :raises BMError: the last one. At once, if the server asks for a longer wait than there is time.
     """
+    longest = LONGEST_TIME if longest is None else longest
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_passes),
+        retry=tenacity.retry_if_exception(after),
         wait=_wait,
-        stop=tenacity.stop_after_attempt(MOST_TRIES) | tenacity.stop_before_delay(LONGEST_TIME),
+        stop=tenacity.stop_after_attempt(MOST_TRIES) | tenacity.stop_before_delay(longest),
         sleep=sleep,
         before_sleep=_tell,
         reraise=True,

@@ -10,7 +10,8 @@ DEFAULT_TIMEOUT = 30.0
 #: A connection that takes longer than this is not going to be made.
 LONGEST_CONNECT_TIMEOUT = 10.0
 
-#: A call that writes is not replayed later than this after a 401: others may count on its being over.
+#: A call that writes is not replayed later than this after a 401, nor sent again later than this after the
+#: first time: others may count on its being over.
 LATEST_REPLAY = 5.0
 
 
@@ -46,7 +47,7 @@ class BMSettings:
 
     @property
     def latest_replay(self) -> float:
-        """Seconds after a 401 within which a call that writes is sent again."""
+        """Seconds after a refusal (401, 429, no connection) within which a call that writes is sent again."""
         return min(LATEST_REPLAY, self.timeout)
 
     @property

@@ -20,11 +20,17 @@ from urllib3.exceptions import (
 )
 
 from airflow_provider_bm.client.replies import Reply, clock_ahead, token_of
-from airflow_provider_bm.client.retry import repeat
+from airflow_provider_bm.client.retry import passes, repeat
 from airflow_provider_bm.client.session import BMSession, user_agent
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.client.token import Token, TokenCache, token_cache
-from airflow_provider_bm.exceptions import BMConnectError, BMError, BMTimeoutError, BMTransportError
+from airflow_provider_bm.exceptions import (
+    BMConnectError,
+    BMError,
+    BMRateLimitError,
+    BMTimeoutError,
+    BMTransportError,
+)
 
 T = TypeVar("T")
 _WRONG_URL = (
@@ -82,6 +88,30 @@ class Transport:
     def repeat(self, call: Callable[[], T]) -> T:
         """Make a call that is safe to repeat; see :func:`.retry.repeat`."""
         return repeat(call, self._sleep)
+
+    def repeat_refused(self, call: Callable[[], T]) -> T:
+        """Make a call that must not be carried out twice; again, if it was certainly not carried out.
+
+        The last request leaves soon after the first: whoever looks for what a lost one has made counts from
+        then.
+        """
+        longest = self.settings.latest_replay
+        latest = time.monotonic() + longest
+        refused: BMError | None = None
+
+        def attempt() -> T:
+            nonlocal refused
+            if refused is not None:
+                self.token()
+                if time.monotonic() > latest:
+                    raise refused
+            try:
+                return call()
+            except BMError as error:
+                refused = error
+                raise
+
+        return repeat(attempt, self._sleep, after=_was_refused, longest=longest)
 
     def exchange(
         self, method: str, path: str, *, params: Params = (), body: Mapping[str, Any] | None = None
@@ -156,6 +186,11 @@ class Transport:
         if isinstance(error, requests.Timeout):
             return BMTimeoutError(f"{call}: no reply within {self.settings.timeout:g} s ({why})")
         return BMTransportError(f"{call}: the connection broke before the reply was complete ({why})")
+
+
+def _was_refused(error: BaseException) -> bool:
+    """Whether a call was not carried out, and a later one may be."""
+    return isinstance(error, (BMConnectError, BMRateLimitError)) and passes(error)
 
 
 def _impossible(error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.client.settings import LATEST_REPLAY
 from airflow_provider_bm.exceptions import (
     BMBadRequestError,
     BMConflictError,
@@ -31,7 +32,7 @@ APPLIED = {
     "gateway time-out": {"status": 504, "apply": True},
     "HTML": {"html": True, "apply": True},
     "HTML with 200": {"html": True, "status": 200, "apply": True},
-    "wrong shape": {"body": {"data": []}},
+    "wrong shape": {"body": []},
     "redirect": {"status": 303, "headers": {"Location": "/elsewhere"}, "apply": True},
 }
 NOT_APPLIED = {"dropped": {"drop": True}, "unavailable": {"status": 503}}
@@ -77,12 +78,20 @@ def test_a_started_campaign_is_sent_once_at_the_most(sandbox, hasty, payload, fa
 
 
 @pytest.mark.parametrize("status", KNOWN)
-def test_a_refused_create_sends_nothing(sandbox, client, payload, status):
-    sandbox.fault("POST", "campaigns", status=status)
+def test_a_refused_create_sends_nothing(sandbox, client, waits, payload, status):
+    sandbox.fault("POST", "campaigns", status=status, times=None)
     with pytest.raises(KNOWN[status]) as caught:
         client.create_campaign(payload)
     assert caught.value.status == status
-    assert (len(sandbox.requests("POST", "campaigns")), sent(sandbox)) == (1, 0)
+    assert (len(sandbox.requests("POST", "campaigns")), sent(sandbox)) == (len(waits) + 1, 0)
+    assert (len(waits) > 0) is (status == 429)
+
+
+def test_too_many_creates_at_once_are_each_sent_once(sandbox, client, waits, payload):
+    sandbox.fault("POST", "campaigns", times=2, status=429)
+    client.create_campaign(payload)
+    assert [one["status"] for one in sandbox.requests("POST", "campaigns")] == [429, 429, 201]
+    assert sent(sandbox) == STAFF
 
 
 def test_a_revoked_token_sends_once(sandbox, client, payload):
@@ -107,7 +116,8 @@ def test_nobody_there(sandbox, client, waits, payload):
     sandbox.stop()
     with pytest.raises(BMConnectError, match=f"no connection to 127.0.0.1:{sandbox.port}.*refused"):
         client.create_campaign(payload)
-    assert waits == []
+    assert all(wait <= LATEST_REPLAY for wait in waits)
+    waits.clear()
     with pytest.raises(BMConnectError):
         list(client.list_campaigns())
     assert len(waits) == 4

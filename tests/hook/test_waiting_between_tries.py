@@ -11,12 +11,15 @@ import pytest
 import tenacity
 
 from airflow_provider_bm import hooks
-from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.client import BMClient, transport
 from airflow_provider_bm.client.retry import retry_after
+from airflow_provider_bm.client.settings import LATEST_REPLAY
+from airflow_provider_bm.client.transport import Transport
 from airflow_provider_bm.exceptions import BMRateLimitError, BMServerError, BMTimeoutError
 from tests.hook.edge import CALLS, GIVEN, LIST, NO_REPLY, ONE, TOKEN_URL, UUID, campaign, page
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ONCE = [name for name, call in CALLS.items() if call.once]
 
 
 class FakeTime:
@@ -75,15 +78,57 @@ def test_a_longer_wait_than_there_is_time_gives_up_at_once(hook, edge, waits, na
     assert waits == []
 
 
-@pytest.mark.parametrize("name", [name for name, call in CALLS.items() if call.once])
-def test_what_can_send_does_not_wait(hook, edge, waits, name):
+@pytest.mark.parametrize("name", ONCE)
+@pytest.mark.parametrize(("asked", "tries"), [("1", 2), ("6", 1)])
+def test_what_can_send_does_not_wait_long(hook, edge, waits, name, asked, tries):
+    """Whoever looks for what a lost request has made counts from the first."""
     call = CALLS[name]
-    call.prepare(edge, limited("1"), call.ok)
-    with pytest.raises(BMRateLimitError) as caught:
+    call.prepare(edge, limited(asked), call.ok)
+    if tries == 1:
+        with pytest.raises(BMRateLimitError) as caught:
+            call.do(hook)
+        assert caught.value.retry_after == 6
+        assert waits == []
+    else:
         call.do(hook)
-    assert caught.value.retry_after == 1
-    assert len(edge.sent(call.method)) == 1
-    assert waits == []
+        assert 1 <= waits[0] <= 1.2
+    assert len(edge.sent(call.method)) == tries
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_can_send_leaves_soon_or_not_at_all(hook, edge, clock, name):
+    call = CALLS[name]
+    left = []
+
+    def refuse(_, context):
+        left.append(clock.now)
+        context.status_code = 429
+        return {}
+
+    call.prepare(edge, {"json": refuse})
+    started = clock.now
+    with pytest.raises(BMRateLimitError):
+        call.do(hook)
+    assert len(left) > 2
+    assert left[-1] - started <= LATEST_REPLAY
+
+
+def test_a_token_that_comes_late_is_too_late(hook, edge, clock, monkeypatch):
+    call = CALLS["create"]
+    call.prepare(edge, {"status_code": 429}, call.ok)
+    list_answers = iter([0, 0, 60])
+    token = Transport.token
+
+    def slow(self, *rejected):
+        clock.sleep(next(list_answers, 0))
+        return token(self, *rejected)
+
+    monkeypatch.setattr(Transport, "token", slow)
+    monkeypatch.setattr(transport, "time", clock)
+    hook.client.have_token()
+    with pytest.raises(BMRateLimitError):
+        call.do(hook)
+    assert len(edge.sent("POST")) == 1
 
 
 def test_all_waits_together_are_bounded(hook, edge, clock):

@@ -102,7 +102,7 @@ def test_without_deduplicate_it_is_up_to_a_person(sandbox, task, kind, how):
 @KINDS
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422, 429])
 def test_refused_is_not_unknown(sandbox, task, kind, status):
-    sandbox.fault(method="POST", path="/campaigns", status=status)
+    sandbox.fault(method="POST", path="/campaigns", status=status, headers={"Retry-After": "60"})
     with pytest.raises(Exception, match=f"HTTP {status}"):
         execute(task, kind)
     assert [each["method"] for each in sandbox.requests()] == ["POST", "POST"]  # token, and once

@@ -48,6 +48,14 @@ def test_a_server_that_ignores_the_filter_is_asked_so_once(frozen, wire):
     assert len(wire.singles) > 2 * 12
 
 
+def test_it_is_noticed_even_if_what_was_asked_for_comes_first(frozen, wire):
+    frozen.ignore_filters = True
+    uuids = active(frozen, 5)
+    finished(frozen, 20)
+    assert states(finish_after(frozen, wire, 3, uuids)) == ["done"] * 5
+    assert len(wire.lists) == 1
+
+
 def test_a_server_that_refuses_the_filter_is_asked_so_once(frozen, wire):
     frozen.fault(method="GET", path=LISTS, times=None, status=400)
     uuids = active(frozen, 5)
