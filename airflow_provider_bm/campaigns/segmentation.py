@@ -113,7 +113,7 @@ class SegmentationGroup:
 
     def unchecked(self) -> dict[str, Any]:
         """Give what :meth:`to_dict` would, without a check."""
-        return {"operator": self.operator, "rules": [rule.unchecked() for rule in self.rules]}
+        return {"operator": self.operator, "rules": [_unchecked(rule) for rule in self.rules]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,10 +213,15 @@ class SegmentationQuery:
 
     def unchecked(self) -> dict[str, Any]:
         """Give what :meth:`to_dict` would, without a check."""
-        return {"segmentation": [group.unchecked() for group in self.segmentation]}
+        return {"segmentation": [_unchecked(group) for group in self.segmentation]}
 
     def _with(self, group: SegmentationGroup) -> Self:
         return replace(self, segmentation=(*self.segmentation, group))
+
+
+def _unchecked(part: Any) -> Any:
+    # What else somebody has put there, a dict of the API's form, say, is checked with the rest.
+    return part.unchecked() if isinstance(part, SegmentationRule | SegmentationGroup) else part
 
 
 def _all_of(

@@ -20,7 +20,7 @@ class BMCloneCampaignOperator(SubmitOperator):
     The usual way to send from a DAG: people write and approve a draft in the BM console, the DAG clones it
     with today's values. All fields but ``clone_uuid`` can be left out; the source's are used then.
     Returns the clone's UUID; the whole response is under the XCom key ``campaign``. Everything is checked
-    before the first request; the request is sent once, and later tries look for its campaign first.
+    before the first request; the request is carried out once, and later tries look for its campaign first.
 
     .. code-block:: python
 

@@ -18,7 +18,8 @@ class BMCreateCampaignOperator(SubmitOperator):
     """Creates a campaign, and so sends its messages unless it is a draft (API 3.1, 4.2).
 
     Returns the campaign's UUID; the whole response is under the XCom key ``campaign``. Everything is
-    checked before the first request; the request is sent once, and later tries look for its campaign first.
+    checked before the first request; the request is carried out once, and later tries look for its campaign
+    first.
 
     .. code-block:: python
 

@@ -42,6 +42,6 @@ class BMDeleteCampaignOperator(BMOperator):
 
     def call_api(self, context: Context) -> None:
         """Delete it."""
-        missing_ok = self.missing_ok or context["ti"].try_number > 1
-        self.hook.delete_campaign(self.campaign_uuid, missing_ok=missing_ok)
+        tried_before = "ti" in context and context["ti"].try_number > 1
+        self.hook.delete_campaign(self.campaign_uuid, missing_ok=self.missing_ok or tried_before)
         self.log.info("Campaign %s is deleted", self.campaign_uuid)

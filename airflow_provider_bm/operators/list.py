@@ -33,8 +33,8 @@ class BMListCampaignsOperator(BMOperator):
     :param fields: optional parts of each campaign: ``tasks``, ``messages`` (templated). XCom keeps what is
         returned: with ``messages``, phone numbers and texts.
     :param sort: columns, ``-created_dt`` for descending (templated)
-    :param limit: campaigns to return at the most; None: all. Airflow maps over 1024 of them at the most
-        (``core.max_map_length``).
+    :param limit: campaigns to return at the most; None: all (templated). Airflow maps over 1024 of them at
+        the most (``core.max_map_length``).
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: a filter is not valid, or was refused
@@ -46,6 +46,7 @@ class BMListCampaignsOperator(BMOperator):
         "filters",
         "fields",
         "sort",
+        "limit",
         *CONNECTION_FIELDS,
     )
 
@@ -57,7 +58,7 @@ class BMListCampaignsOperator(BMOperator):
         filters: Filters | None = None,
         fields: str | Sequence[str] = (),
         sort: str | Sequence[str] = (),
-        limit: int | None = 1000,
+        limit: int | str | None = 1000,
         bm_conn_id: str = "bm_default",
         service_uuid: str | None = None,
         **kwargs: Any,
@@ -74,7 +75,8 @@ class BMListCampaignsOperator(BMOperator):
 
     def call_api(self, context: Context) -> list[dict[str, Any]]:
         """Read them."""
-        limit = self.limit
+        # What is rendered is text.
+        limit = int(self.limit) if isinstance(self.limit, str) and self.limit.isdecimal() else self.limit
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
             from airflow_provider_bm.exceptions import BMPayloadError, Problem
 

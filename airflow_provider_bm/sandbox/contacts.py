@@ -23,8 +23,14 @@ NAMESPACE: Final = uuid.UUID("c0ffee00-b0b0-4000-8000-5a2db0c50000")
 DEFAULT_SERVICE: Final = str(uuid.uuid5(NAMESPACE, "service"))
 REGIONS: Final = ("north", "south", "east", "west")
 STAFF: Final = 40
+EXAMPLE: Final = 3
 LIST_NAMES: Final = ("customers", "staff", *(f"region-{region}" for region in REGIONS))
-RECIPIENT_LISTS: Final = {name: str(uuid.uuid5(NAMESPACE, f"list-{name}")) for name in LIST_NAMES}
+#: The list that the API's documentation has in its examples, which work here as they stand there.
+EXAMPLE_LIST: Final = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
+RECIPIENT_LISTS: Final = {
+    **{name: str(uuid.uuid5(NAMESPACE, f"list-{name}")) for name in LIST_NAMES},
+    "example": EXAMPLE_LIST,
+}
 
 
 def _words(text: str, separator: str | None = None) -> tuple[str, ...]:
@@ -139,6 +145,7 @@ def recipient_lists() -> dict[str, tuple[Contact, ...]]:
     members = {
         "customers": tuple(contact for number, contact in enumerate(everybody) if number % 4),
         "staff": everybody[:STAFF],
+        "example": everybody[:EXAMPLE],
     }
     for region in REGIONS:
         members[f"region-{region}"] = tuple(c for c in everybody if c.get("region") == region)

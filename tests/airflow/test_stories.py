@@ -48,7 +48,7 @@ def test_every_class_in_one_dag(sandbox, run_dag):
         )
         wait = BMCampaignSensor(task_id="wait", campaign_uuid=clone.output, poke_interval=0.3, timeout=30)
         read = BMGetCampaignOperator(task_id="read", campaign_uuid=clone.output, fields="messages")
-        drafts = BMListCampaignsOperator(task_id="drafts", status="draft")
+        drafts = BMListCampaignsOperator(task_id="drafts", status="draft", limit="{{ 1 + 1 }}")
         start = BMCampaignStatusOperator(task_id="start", campaign_uuid=draft.output, status="active")
         stop = BMCampaignStatusOperator(task_id="stop", campaign_uuid=draft.output, status="stopped")
         delete = BMDeleteCampaignOperator(task_id="delete", campaign_uuid=draft.output)

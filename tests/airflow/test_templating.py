@@ -25,7 +25,7 @@ QUERY = {
 #: Arguments that are not data: how to wait and what to do, not what to send.
 NOT_DATA = {
     *("wait_for_completion", "deferrable", "poke_interval", "timeout", "stop_on_kill", "deduplicate"),
-    *("staged", "replace", "missing_ok", "limit", "args", "kwargs", "self"),
+    *("staged", "replace", "missing_ok", "args", "kwargs", "self"),
 }
 
 

@@ -244,6 +244,14 @@ def test_what_is_built_is_checked() -> None:
     assert list(problems_of(lambda: audience(query=wrong))) == list(problems_of(wrong.to_json))
 
 
+def test_parts_may_be_of_the_api_s_form_and_are_checked() -> None:
+    rule = {"field": "city", "condition": "eq", "value": "Bern", "operator": "AND"}
+    built = SegmentationQuery.where(city="Bern")
+    assert SegmentationQuery(segmentation=({"operator": "OR", "rules": [rule]},)).to_dict() == built.to_dict()
+    assert SegmentationGroup(rules=(rule,)).to_dict() == built.segmentation[0].to_dict()
+    assert list(problems_of(SegmentationGroup(rules=("city",)).to_dict)) == ["group.rules[0]"]
+
+
 def test_groups_and_rules_stand_alone_too() -> None:
     group = SegmentationGroup(rules=(SegmentationRule("city", "in", ("Bern",)),))
     assert SegmentationGroup.from_dict(group.to_dict()) == group

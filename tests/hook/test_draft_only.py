@@ -62,11 +62,13 @@ def test_what_is_a_draft_anyway_is_not_logged(draft_hook, edge, caplog):
     assert caplog.records == []
 
 
-def test_activating_is_refused_before_any_request(draft_hook, edge):
+def test_activating_is_refused_before_any_request_and_logged(draft_hook, edge, caplog):
     with pytest.raises(BMDraftOnlyError, match=f"draft_only.*{UUID} was not activated") as caught:
         draft_hook.set_campaign_status(UUID, "active")
     assert caught.value.permanent
     assert edge.mock.call_count == 0
+    (record,) = (one for one in caplog.records if one.levelno == logging.WARNING)
+    assert record.getMessage() == str(caught.value)
 
 
 def test_what_sends_nothing_works(draft_hook, edge):

@@ -19,7 +19,7 @@ def test_a_list(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     mine = handle.add_recipient_list("mine", [ADA, BOB])
     assert handle.recipient_lists["mine"] == mine
-    assert len(handle.recipient_lists) == 7
+    assert len(handle.recipient_lists) == 8
     reply = api.post(recipient_lists=mine)
     assert reply.status_code == 201, reply.text
     sandbox.clock.advance(10)
@@ -34,6 +34,16 @@ def test_its_uuid_is_the_same_for_everybody(sandbox):
     # That of the real BM does, too: then a DAG needs no change.
     real = "CF9EEB30-c1af-11ee-8073-bf4d6e8c1618"
     assert sandbox.add_recipient_list(real, [ADA]) == real.lower()
+
+
+def test_the_list_of_the_documentation_is_there_and_may_be_another(api, sandbox):
+    """Its examples can be tried as they stand there."""
+    example = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
+    api.post(recipient_lists=example)
+    sandbox.add_recipient_list(example, [ADA])
+    api.post(recipient_lists=example)
+    sandbox.clock.advance(10)
+    assert [one["contacts"] for one in sandbox.executions()] == [3, 1]
 
 
 def test_channels_and_segmentation(api, sandbox):

@@ -97,7 +97,7 @@ def _query(**rule):
             {"sending_type": "viber", "template": '{"a":' + "[" * 50_000}, "template", "JSON", id="deep"
         ),
         ({"recipient_lists": "customers"}, "recipient_lists", "is not a UUID"),
-        ({"recipient_lists": "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"}, "recipient_lists", "there is no"),
+        ({"recipient_lists": "cf9eeb30-c1af-11ee-8073-bf4d6e8c1619"}, "recipient_lists", "there is no"),
         ({"query_type": "segmentation"}, "query", "is required"),
         ({"query_type": "segmentation", "query": "{"}, "query", "not JSON"),
         ({"query_type": "segmentation", "query": "[" * 100_000}, "query", "not JSON"),
