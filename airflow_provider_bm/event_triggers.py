@@ -172,11 +172,14 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         from airflow_provider_bm.campaigns.progress import describe
 
         log.info("Watching %s: an event for each %s", self._subject(), self.event)
-        waiting: deque[tuple[Look, Sequence[Sight]]] = deque()
+        # What could not be noted yet: of the first look that comes here all, since what was news in those
+        # before it somebody else has seen; of later ones what is news, since there may be thousands of looks.
+        waiting: deque[tuple[datetime, Sequence[Sight]]] = deque()
         first = True
         async for look in looks:
-            # What was seen before the first look that comes here, somebody else has seen.
-            waiting.append((look, look.sights if first else look.news))
+            sights = look.sights if first else look.news
+            if sights or not waiting:
+                waiting.append((look.at, sights))
             first = False
             try:
                 while waiting:

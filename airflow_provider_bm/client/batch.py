@@ -165,7 +165,7 @@ class CampaignReader:
             campaign = self._client.get_campaign(uuid, fields=fields)
         except (BMAPIError, BMResponseError) as error:
             self._failed.add(uuid)
-            if _of_the_server(error):
+            if _of_the_server(error) and not isinstance(error, BMResponseError):
                 raise
             return error
         except BMError:

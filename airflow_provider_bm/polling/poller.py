@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeVar
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMError, BMRateLimitError
-from airflow_provider_bm.polling.rounds import Ended, News, Rounds, Stop
+from airflow_provider_bm.polling.rounds import Ended, News, Outcome, Rounds, Stop
 from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.waiting import TOLERATED_FAILURES
 
@@ -105,16 +105,15 @@ class Poller:
             await self._pause()
             for_all = self._failures > 0 or time.monotonic() >= self._next_for_all()
             watchers = self._due(for_all=for_all)
-            error: Exception | None
             try:
-                unread, error = await self._round(watchers)
+                outcome = await self._round(watchers)
             except Exception as unforeseen:
                 log.exception("A round of looks at %d campaigns has failed", len(watchers))
-                unread, error = watchers, unforeseen
+                outcome = Outcome(error=unforeseen)
                 self._tell([(watcher, unforeseen) for watcher in watchers])
             # If some were read, the server is there: others may fail for ever, and must not slow them down.
-            in_vain = len(unread) == len(watchers)
-            self._failures = 0 if error is None else self._failures + 1 if in_vain else 1
+            in_vain, error = outcome.in_vain, outcome.error or outcome.trouble
+            self._failures = self._failures + 1 if in_vain else int(outcome.error is not None)
             # A rate limit is for all; else it may be the affair of one campaign.
             asked = getattr(error, "retry_after", None) if in_vain or _is_rate_limit(error) else None
             self._asked_to_wait = min(asked or 0.0, _LONGEST_RETRY_AFTER)
@@ -171,11 +170,8 @@ class Poller:
 
         return [watcher for watcher in self._watchers if is_due(watcher)]
 
-    async def _round(self, watchers: list[Watcher]) -> tuple[list[Watcher], Exception | None]:
-        """Look once for each of them, and tell all whom it concerns how it ended.
-
-        :return: those for whom nothing could be read, and why
-        """
+    async def _round(self, watchers: list[Watcher]) -> Outcome:
+        """Look once for each of them, and tell all whom it concerns how it ended."""
         try:
             rounds = await self._connected(again=self._failures > 0)
         except Exception as error:
@@ -185,17 +181,20 @@ class Poller:
             else:
                 # Airflow's API server, say, is being restarted: whoever waits has looked before.
                 log.warning("The connection could not be read; trying again", exc_info=True)
-            return watchers, error
-        unread, failure = await self._in_thread(rounds.look, watchers)
-        if failure is not None and failure.permanent:
+            return Outcome(error=error)
+        outcome = await self._in_thread(rounds.look, watchers)
+        if isinstance(outcome.error, BMError) and outcome.error.permanent:
             # A new secret, say, is in the connection already.
             changed = await self._connected(again=True)
             if changed is not rounds:
-                unread, failure = await self._in_thread(changed.look, unread)
-        if failure is not None:
-            concerned = list(self._watchers) if failure.permanent else unread
-            await self._in_thread(rounds.fail, concerned, failure)
-        return unread, failure
+                answered = outcome.answered
+                outcome = await self._in_thread(changed.look, outcome.unread)
+                outcome.answered |= answered
+        if isinstance(outcome.error, BMError):
+            for_all = outcome.error.permanent and not outcome.answered
+            concerned = dict.fromkeys(self._watchers, outcome.error) if for_all else outcome.unread
+            await self._in_thread(rounds.fail, concerned)
+        return outcome
 
     async def _connected(self, *, again: bool) -> Rounds:
         """The client to look with; of a connection that was read not too long ago.

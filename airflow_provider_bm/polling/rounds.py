@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,6 +58,27 @@ class Stop:
         self.check()
 
 
+@dataclass
+class Outcome:
+    """How a round went.
+
+    :ivar unread: those for whom nothing could be read, each with the reason
+    :ivar error: what has ended the round, or else one of the reasons
+    :ivar answered: whether the server said anything of a campaign or a list
+    :ivar trouble: an error of the server's that single campaigns or lists met
+    """
+
+    unread: dict[Watcher, BMError] = field(default_factory=dict)
+    error: Exception | None = None
+    answered: bool = False
+    trouble: BMError | None = None
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether the server seems to be down, for all that it said."""
+        return not self.answered and (self.error or self.trouble) is not None
+
+
 class Rounds:
     """Looks for watchers through one client. Belongs to one thread.
 
@@ -70,33 +92,44 @@ class Rounds:
         self._tell = tell
         self._asked_at = datetime.now(UTC)
         self._failed: set[Question] = set()
+        self._outcome = Outcome()
 
-    def look(self, watchers: Iterable[Watcher]) -> tuple[list[Watcher], BMError | None]:
-        """Look once for each watcher.
-
-        :return: those for whom nothing could be read, and why
-        """
+    def look(self, watchers: Iterable[Watcher]) -> Outcome:
+        """Look once for each watcher."""
         self._asked_at = datetime.now(UTC)
+        self._outcome = outcome = Outcome()
         # Last looks first; then who was answered least recently: nobody is starved if a round ends early.
         unread = dict.fromkeys(sorted(watchers, key=lambda one: (not one.overdue(), one.answered_at)))
         groups: dict[Question, list[Watcher]] = defaultdict(list)
         for watcher in unread:
             groups[watcher.listing, watcher.fields].append(watcher)
         try:
-            # What has ended a round comes last in the next.
-            for question in sorted(groups, key=self._failed.__contains__):
-                self._look_for_group(question, groups[question], unread)
-        except BMError as error:
-            return list(unread), error
+            # What has failed comes last in the next round.
+            for number, question in enumerate(sorted(groups, key=self._failed.__contains__)):
+                try:
+                    self._look_for_group(question, groups[question], unread)
+                except BMError as error:
+                    outcome.error = error
+                    if number == 0 and isinstance(error, BMRateLimitError):
+                        # There may be more of it than the limit ever allows.
+                        self._failed.add(question)
+                    # What others have asked may be allowed.
+                    ends = error.of_token or not error.permanent
+                    left = list(unread) if ends else [one for one in groups[question] if one in unread]
+                    outcome.unread.update(dict.fromkeys(left, error))
+                    if ends:
+                        break
+                    for watcher in left:
+                        del unread[watcher]
         except Ended:
-            return [], None
+            return Outcome()
         finally:
             self._failed &= groups.keys()
-        return [], None
+        return outcome
 
-    def fail(self, watchers: Iterable[Watcher], error: BMError) -> None:
+    def fail(self, watchers: Mapping[Watcher, BMError]) -> None:
         """Tell watchers why nothing could be read."""
-        self._hand_out((watcher, error) for watcher in watchers)
+        self._hand_out(watchers.items())
 
     def _look_for_group(self, question: Question, group: list[Watcher], unread: dict[Watcher, None]) -> None:
         listing, fields = question
@@ -131,6 +164,8 @@ class Rounds:
             for uuid in watcher.wanted():
                 watchers[uuid].append(watcher)
         for found in self._reader.read(watchers, fields):
+            for one in found.values():
+                self._weigh(one)
             read = [(watcher, {uuid: one}) for uuid, one in found.items() for watcher in watchers[uuid]]
             for watcher, _ in read:
                 unread.pop(watcher, None)
@@ -150,8 +185,10 @@ class Rounds:
             for watcher in group:
                 unread.pop(watcher, None)
             self._failed.add((listing, listing.fields))
-            self.fail(group, error)
+            self._weigh(error)
+            self.fail(dict.fromkeys(group, error))
             return
+        self._outcome.answered = True
         wanted: set[str] = set().union(*(watcher.wanted() for watcher in group))
         try:
             for some in self._reader.read(sorted(wanted - set(found)), listing.fields):
@@ -166,6 +203,12 @@ class Rounds:
         self._asked_at = datetime.now(UTC)
         if failure is not None:
             raise failure
+
+    def _weigh(self, answer: Any) -> None:
+        if isinstance(answer, BMError) and not answer.permanent:
+            self._outcome.trouble = answer
+        else:
+            self._outcome.answered = True
 
     def _hand_out(self, read: Iterable[tuple[Watcher, Found]]) -> None:
         news: News = []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
 
+from airflow_provider_bm.polling.events import Look
 from tests.events.triggerer import HOUR, Notes, hourly, last, story
 
 
@@ -154,6 +156,21 @@ def test_several_assets_with_the_same_watcher(sandbox, caplog):
         assert await triggerer.take() == [("execution", uuid, last(sandbox, uuid))]
         assert "Give one another poke_interval" in caplog.text
 
+    story(tell, sandbox)
+
+
+def test_looks_do_not_pile_up_while_nothing_can_be_noted(sandbox, caplog):
+    notes = Notes()
+    notes.broken = True
+
+    async def tell(triggerer):
+        triggerer.start(notes)
+        await triggerer.until(lambda: "the API server is away" in caplog.text)
+        await triggerer.rounds(8)
+        gc.collect()
+        assert len([one for one in gc.get_objects() if isinstance(one, Look)]) <= 3
+
+    hourly(sandbox)
     story(tell, sandbox)
 
 

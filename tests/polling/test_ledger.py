@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from airflow_provider_bm.polling import ledger as module
-from airflow_provider_bm.polling.events import Look, Sight
+from airflow_provider_bm.polling.events import Sight
 from airflow_provider_bm.polling.ledger import Ledger
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
-ONE, OTHER = (f"{letter}1111111-c1af-11ee-8073-bf4d6e8c1618" for letter in "ab")
+HOUR = timedelta(hours=1)
+ONE, OTHER, BESIDE = (f"{start}111111-c1af-11ee-8073-bf4d6e8c1618" for start in ("a1", "b1", "a2"))
 
 
 class Notes(dict[str, Any]):
@@ -66,8 +67,7 @@ class Watching:
         """What is told of a look."""
 
         async def news() -> list[str]:
-            look = Look(at=at, sights=sights, news=sights)
-            return [sight.uuid async for sight in self.ledger.news(look, sights)]
+            return [sight.uuid async for sight in self.ledger.news(at, sights)]
 
         return asyncio.run(news())
 
@@ -185,6 +185,56 @@ def test_two_copies_of_a_watcher():
     second = Watching(notes=first.notes)
     assert first.look(seen(at=NOON + MINUTE)) == [ONE]
     assert second.look(seen(at=NOON + MINUTE)) == []
+
+
+def test_a_copy_that_has_no_news_leaves_the_others_notes_alone():
+    """It keeps them in pieces, of which one holds many campaigns."""
+    first = Watching()
+    first.look(seen(), seen(BESIDE))
+    second = Watching(notes=first.notes)
+    assert first.look(seen(at=NOON + MINUTE)) == [ONE]
+    # Its own answer is a moment older, but another campaign has ended, or is new.
+    assert second.look(seen(BESIDE, status="finished")) == []
+    assert second.look(seen(at=NOON + MINUTE)) == []
+    second.restart()
+    assert second.look(seen(at=NOON + MINUTE)) == []
+
+
+def test_a_copy_that_tidies_leaves_the_others_notes_alone(monkeypatch):
+    monkeypatch.setattr(module, "_TIDY_AFTER", timedelta(0))
+    first = Watching()
+    first.look(seen(), seen(BESIDE))
+    assert first.look(seen(BESIDE, at=NOON + MINUTE, status="finished")) == [BESIDE]
+    second = Watching(notes=first.notes)
+    assert first.look(seen(at=NOON + 2 * MINUTE)) == [ONE]
+    assert second.look(at=NOON + 2 * DAY) == []
+    second.restart()
+    assert second.look(seen(at=NOON + 2 * MINUTE), at=NOON + 2 * DAY) == []
+
+
+@pytest.mark.parametrize("before", [NOON - HOUR, None])
+def test_what_cannot_be_read_at_first_is_told_later(again, before):
+    """After two days without a triggerer, while another campaign is tidied away."""
+    watching = Watching()
+    watching.look(seen(at=before), seen(OTHER, at=NOON - HOUR))
+    watching.restart()
+    back = NOON + 2 * DAY
+    assert watching.look(seen(OTHER, at=NOON + 6 * HOUR, status="finished"), at=back) == [OTHER]
+    again(watching)
+    assert watching.look(seen(at=NOON + 3 * HOUR), at=back + MINUTE) == [ONE]
+
+
+def test_who_is_started_once_more_is_followed_after_a_restart():
+    """It has left a list of active ones, say, while no triggerer ran."""
+    watching = Watching("end")
+    watching.look(seen())
+    assert watching.look(seen(at=NOON + MINUTE, status="finished")) == [ONE]
+    watching.restart()
+    assert watching.ledger.open_campaigns() == set()
+    assert watching.look(seen(at=NOON + MINUTE)) == []
+    watching.restart()
+    assert watching.ledger.open_campaigns() == {ONE}
+    assert watching.look(seen(at=NOON + HOUR, status="finished")) == [ONE]
 
 
 def test_a_watcher_with_another_question_has_notes_of_its_own():

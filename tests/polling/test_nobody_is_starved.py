@@ -12,6 +12,7 @@ from airflow_provider_bm.client import batch, retry
 from airflow_provider_bm.client.listing import Listing
 from airflow_provider_bm.polling import poller
 from airflow_provider_bm.polling.events import CampaignEvents
+from airflow_provider_bm.sandbox import listing as listing_module
 from tests.polling.waits import (
     INTERVAL,
     LISTS,
@@ -66,6 +67,31 @@ def test_a_rate_limit_that_is_shorter_than_a_round(frozen, monkeypatch, alter):
         return await done_in_time(frozen, start(*(waiting(uuid, poke_interval=0.2) for uuid in uuids)))
 
     assert asyncio.run(main()) == ["done"] * 50
+
+
+def test_a_list_that_is_longer_than_a_rate_limit_allows(frozen, monkeypatch, alter, observe):
+    monkeypatch.setattr(retry, "MOST_TRIES", 1)
+    monkeypatch.setattr(listing_module, "MAX_PAGE_SIZE", 2)
+    window = {"since": 0.0, "count": 0}
+
+    def limit(sent, reply):
+        if sent.method == "GET":
+            if sent.at - window["since"] >= 0.15:
+                window.update(since=sent.at, count=0)
+            window["count"] += 1
+            if window["count"] > 5:
+                reply.status_code = 429
+
+    alter(limit)
+    uuids = active(frozen, 30)
+
+    async def main():
+        with observe(CampaignEvents(interval=0.2, listing=Listing.of())):
+            await asyncio.sleep(0.5)
+            tasks = start(*(waiting(uuid, poke_interval=0.2) for uuid in uuids[:2]))
+            return await done_in_time(frozen, tasks)
+
+    assert asyncio.run(main()) == ["done"] * 2
 
 
 def test_those_who_ask_for_more_fields(frozen, wire):

@@ -36,6 +36,42 @@ def one_then_the_others(sandbox, bad, good):
     return asyncio.run(main())
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    "effect", [{"status": 403}, {"status": 302, "headers": {"Location": "/elsewhere"}}], ids=["403", "302"]
+)
+def test_what_is_forbidden_to_some_who_ask_for_more(frozen, alter, effect, count):
+    """For good, in lists and alone, but only with the messages."""
+
+    def refuse(sent, reply):
+        if "fields" in sent.query:
+            reply.status_code = effect["status"]
+            reply.headers.update(effect.get("headers", {}))
+
+    alter(refuse)
+    bad, good = active(frozen, count), active(frozen, 3)
+
+    async def main():
+        others = start(*map(waiting, good))
+        events = await asyncio.gather(*start(*(waiting(uuid, fields=["messages"]) for uuid in bad)))
+        await asyncio.sleep(0.15)
+        assert not any(task.done() for task in others)
+        frozen.clock.advance(60)
+        return events, await asyncio.gather(*others)
+
+    events, others = asyncio.run(main())
+    assert states(events) == ["error"] * count
+    assert states(others) == ["done"] * 3
+
+
+def test_one_that_is_redirected_among_those_that_are_read_alone(frozen):
+    frozen.fault(method="GET", path=LISTS, times=None, status=400)
+    bad, *good = active(frozen, 5)
+    frozen.fault(method="GET", path=bad, times=None, status=302, headers={"Location": "/elsewhere"})
+    event, others = one_then_the_others(frozen, bad, good)
+    assert states([event, *others]) == ["error", *["done"] * 4]
+
+
 def test_it_does_not_exist(frozen):
     bad, *good = active(frozen, 5)
     frozen.fault(method="GET", path=bad, times=None, status=404)

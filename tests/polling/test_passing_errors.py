@@ -11,7 +11,9 @@ import pytest
 
 from airflow_provider_bm import waiting as waiting_module
 from airflow_provider_bm.client import retry
+from airflow_provider_bm.client.listing import Listing
 from airflow_provider_bm.polling import poller, service
+from airflow_provider_bm.polling.events import CampaignEvents
 from airflow_provider_bm.waiting import TOLERATED_FAILURES
 from tests.polling.waits import (
     INTERVAL,
@@ -134,6 +136,36 @@ def test_the_pauses_grow(frozen, wire):
         gap >= least
         for gap, least in zip(gaps, [INTERVAL, 2 * INTERVAL, 4 * INTERVAL, 8 * INTERVAL], strict=True)
     )
+
+
+@pytest.mark.parametrize("effect", [{"status": 500}, {"status": 200, "html": True}, {"status": 503}])
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_the_pauses_grow_however_it_is_down(frozen, wire, count, effect):
+    """Also if that might be the affair of each campaign."""
+    uuids = active(frozen, count)
+    frozen.fault(method="GET", times=None, **effect)
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        async with asyncio.timeout(20):
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(main())
+    rounds = [gap for gap in wire.gaps() if gap >= INTERVAL]
+    assert len(rounds) == TOLERATED_FAILURES
+    assert rounds[-1] >= INTERVAL * 2 ** (TOLERATED_FAILURES - 1)
+
+
+@pytest.mark.parametrize("effect", [{"status": 500}, {"status": 200, "html": True}])
+def test_the_pauses_grow_for_lists(frozen, wire, observe, effect):
+    frozen.fault(method="GET", times=None, **effect)
+
+    async def main():
+        with observe(CampaignEvents(interval=INTERVAL, listing=Listing.of())):
+            await until(lambda: len(wire.lists) > 4 * TRIES)
+
+    asyncio.run(main())
+    assert [gap >= INTERVAL * 2**number for number, gap in enumerate(wire.gaps(TRIES))] == [True] * 4
 
 
 def test_one_that_never_gets_well_slows_nobody_down(frozen, wire, monkeypatch):
