@@ -110,12 +110,21 @@ class BMOutcomeUnknownError(BMError):
     Permanent on purpose: whoever repeats it blindly may send a campaign twice. The cause is in
     ``__cause__``.
 
+    :ivar what: what is not known, and why, without the advice of the message
     :ivar name: name of the campaign that may exist or may have been activated
     :ivar status: HTTP status of the reply, if there was one
     """
 
-    def __init__(self, message: str, *, name: str | None = None, status: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        what: str,
+        *,
+        advice: str = "Look for it in the BM console before you repeat this, or it may be sent twice.",
+        name: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(f"{what}. {advice}")
+        self.what = what
         self.name = name
         self.status = status
 

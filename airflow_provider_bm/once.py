@@ -76,12 +76,14 @@ class OneCampaign:
     :param client: the API
     :param name: the campaign's name, with the key
     :param tried_before: whether an earlier try may have sent a request
+    :param run_before: whether it may be the same try that is run again, long after: one look is enough
     :param store: Airflow's ``task_state_store``; None before 3.3
     """
 
     client: BMClient
     name: str
     tried_before: bool
+    run_before: bool = False
     store: StateStore | None = None
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -103,7 +105,7 @@ class OneCampaign:
             try:
                 found = post()
             except BMOutcomeUnknownError as error:
-                log.warning("%s", error)
+                log.warning("%s", error.what)
                 until = started + in_flight(self.client)
                 found = self._find("a request whose outcome is unknown", started, until)
                 if found is None:
@@ -124,9 +126,9 @@ class OneCampaign:
             # The name that was sent: a template may have made another one of it since.
             name = str(record.get("name") or self.name)
             return self._find("an earlier try", intent, intent + in_flight(self.client), name)
-        if not self.tried_before:
+        if not self.tried_before and not self.run_before:
             return None
-        if self.store is not None:
+        if self.store is not None or not self.tried_before:
             # An intent would have been recorded, so nothing is in flight: one look, in case that a person
             # has deleted the record, or that it has expired.
             return self._find("an earlier try", None, self.now())
@@ -137,7 +139,8 @@ class OneCampaign:
     ) -> Campaign | None:
         """Look for the campaign until then; at least once."""
         pause, name = _FIRST_PAUSE, name or self.name
-        log.info("Looking for campaign %r, which %s may have made", name, what)
+        patience = max(0.0, (until - self.now()).total_seconds())
+        log.info("Looking for campaign %r, which %s may have made, for up to %.0f s", name, what, patience)
         while True:
             matches = campaigns_named(self.client, name, since)
             if len(matches) > 1:
@@ -217,8 +220,7 @@ def adopt(campaign: Campaign, payload: Mapping[str, Any]) -> None:
     if campaign["status"] == "stopped" and payload.get("status") == "active":
         raise BMCampaignStateError(
             f"Campaign {campaign['uuid']} {campaign.get('name')!r} exists already, and was stopped. Resume "
-            "it in the BM console and clear the task, or see the docs, One campaign per task instance, for "
-            "how to send anew.",
+            "it in the BM console and clear the task; to send anew instead, start a new DAG run.",
             campaign,
         )
     log.warning(

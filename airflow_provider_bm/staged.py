@@ -102,7 +102,7 @@ class StagedCampaign:
             self._mine = post_draft()["uuid"]
         except BMOutcomeUnknownError as error:
             # It sends nothing. If it was made it will be found, as somebody else's.
-            log.warning("%s", error)
+            log.warning("%s", error.what)
             self.sleep(self.settle)
             if not campaigns_named(self.client, self.name):
                 raise
@@ -119,8 +119,8 @@ class StagedCampaign:
         # The last thing before the PUT: once the lease is over another attempt may send its own.
         if self.clock() - self._since[uuid] > self._lease / 2:
             raise BMOutcomeUnknownError(
-                f"Draft {uuid} {self.name!r} was not activated, since that took too long; the next try "
-                "goes on with it.",
+                f"Draft {uuid} {self.name!r} was not activated, since that took too long",
+                advice="The next try goes on with it.",
                 name=self.name,
             )
         try:

@@ -368,8 +368,7 @@ class BMClient:
             except BMError as error:
                 failure = error
         raise BMOutcomeUnknownError(
-            f"It is not known whether {method} {path} was carried out: {what}. Look for it in the BM "
-            f"console before you repeat this, or it may be sent twice. ({failure})",
+            f"It is not known whether {method} {path} was carried out: {what} ({failure})",
             name=name,
             status=getattr(failure, "status", None),
         ) from failure

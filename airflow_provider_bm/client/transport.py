@@ -182,7 +182,8 @@ class Transport:
             )
         if _never_left(error):
             host = urlsplit(call.partition(" ")[2]).netloc
-            return BMConnectError(f"{call}: no connection to {host} ({why})")
+            way = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
+            return BMConnectError(f"{call}: no connection to {host}{way} ({why})")
         if isinstance(error, requests.Timeout):
             return BMTimeoutError(f"{call}: no reply within {self.settings.timeout:g} s ({why})")
         return BMTransportError(f"{call}: the connection broke before the reply was complete ({why})")

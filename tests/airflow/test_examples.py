@@ -112,9 +112,9 @@ def test_parses_without_a_connection(
     assert "bm" in dag.tags
 
 
-def test_all_examples_are_tested_here():
-    here = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
-    assert [path.stem for path in EXAMPLES.glob("*.py") if f'"{path.stem}.py"' not in here] == []
+def test_all_examples_are_tested():
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [path.stem for path in EXAMPLES.glob("*.py") if f'"{path.stem}.py"' not in tests] == []
 
 
 # weather_alert

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -112,6 +112,41 @@ def test_a_first_try_makes_no_extra_request(sandbox, task, tmp_path):
     execute(task, "create")
     execute(task, "clone", store=FileStore(tmp_path / "state", lambda _: None))
     assert [each["method"] for each in sandbox.requests(path="/campaigns")] == ["POST", "POST"]
+
+
+def test_doubts_are_told_before_it_costs_money(sandbox, task, caplog):
+    arguments = {**task["create"], "template": "Hello {firstname}", "schedule_rrule": "2026-01-01 00:00:00"}
+    sandbox.clock.set(datetime(2025, 1, 1, tzinfo=UTC))  # its own time: for it, that is in the future
+    run("create", {**arguments, "status": "draft"}, TaskInstance("draft", 1, lambda _: None), None)
+    assert "{firstname}" not in caplog.text
+    run("create", arguments, TaskInstance("run", 1, lambda _: None), None)
+    assert "did you mean {first_name}?" in caplog.text
+    assert "2026-01-01 00:00:00 UTC is in the past" in caplog.text
+    run(
+        "clone", {**task["clone"], "template_vars": {"tmp": "-3"}}, TaskInstance("c", 1, lambda _: None), None
+    )
+    assert "did you mean {tmp}?" in caplog.text
+
+
+def test_what_does_not_end_in_time_is_told(sandbox, task, caplog):
+    arguments = {**task["create"], "schedule_rrule": "FREQ=DAILY", "wait_for_completion": True}
+    with pytest.raises(AirflowException):
+        run("create", {**arguments, "timeout": 0.1}, TaskInstance("run", 1, lambda _: None), None)
+    assert "'FREQ=DAILY' has no end" in caplog.text
+
+
+def test_airflow_tasks_test_looks_once(sandbox, task, assert_sent_once):
+    """Before Airflow 3 it runs any task instance as its first try, also one that has sent."""
+    ti = TaskInstance("run", 1, lambda _: None)
+    uuid = run("create", task["create"], ti, None)
+    ti.test_mode = True
+    assert run("create", task["create"], ti, None) == uuid
+    assert_sent_once("run")
+    other = TaskInstance("other run", 1, lambda _: None)
+    other.test_mode = True
+    seen = len(sandbox.requests())
+    assert run("create", task["create"], other, None) != uuid
+    assert [each["method"] for each in sandbox.requests()[seen:]] == ["GET", "POST"]
 
 
 def test_with_the_store_a_retry_makes_one_get(sandbox, task, tmp_path):

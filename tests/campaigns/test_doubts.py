@@ -1,0 +1,65 @@
+"""What is allowed, but hardly meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_bm.campaigns.doubts import doubts_about, doubts_about_time, doubts_about_waiting
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "doubtful"),
+    [
+        ("Hello {first_name}", None, []),
+        ("Hello {firstname}, {city}", None, ["{firstname}, which", "mean {first_name}?"]),
+        ("{temp} and {wind}", {"temp": "-3"}, ["{wind}, which"]),
+        ("{temp}", {"tmp": "-3"}, ["{temp}, which", "mean {tmp}?"]),
+        ('{"subject": "Hello {nickname}", "body": {}}', None, ["{nickname}, which"]),
+        ("{ spaced }, {}, and no more {", None, []),
+        ("{xyz} {xyz}", None, ["{xyz}, which"]),
+        (None, None, []),
+    ],
+)
+def test_variables_that_have_no_value(template, values, doubtful):
+    found = list(doubts_about({"template": template}, values))
+    assert len(found) == bool(doubtful)
+    assert all(piece in found[0] for piece in doubtful)
+
+
+@pytest.mark.parametrize(
+    ("kind", "moment", "doubtful"),
+    [
+        ("once", "2026-03-02 12:00:00", True),
+        ("once", "2026-03-02 12:00:01", False),
+        ("scheduled", "FREQ=DAILY", False),
+        ("now", None, False),
+        (None, None, False),
+    ],
+)
+def test_a_time_in_the_past(kind, moment, doubtful):
+    campaign = {"schedule_type": kind, "schedule_rrule": moment}
+    assert [moment in one for one in doubts_about_time(campaign, NOW)] == [True] * doubtful
+
+
+@pytest.mark.parametrize(
+    ("kind", "moment", "says"),
+    [
+        ("once", "2026-03-09 12:00:00", None),
+        ("once", "2026-03-09 12:00:01", "2026-03-09 12:00:01"),
+        ("once", "tomorrow", None),
+        ("scheduled", "FREQ=DAILY", "has no end"),
+        ("scheduled", "FREQ=DAILY;COUNT=3", None),
+        ("scheduled", "DTSTART:20260302T000000Z\nRRULE:FREQ=DAILY;UNTIL=20260305T000000Z", None),
+        ("now", None, None),
+    ],
+)
+def test_an_end_that_will_not_come_in_time(kind, moment, says):
+    campaign = {"schedule_type": kind, "schedule_rrule": moment}
+    found = list(doubts_about_waiting(campaign, WEEK, NOW))
+    assert len(found) == bool(says)
+    assert all(says in one for one in found)
