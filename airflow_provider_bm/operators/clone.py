@@ -45,8 +45,8 @@ class BMCloneCampaignOperator(SubmitOperator):
     :param status: ``active`` (send) or ``draft`` (templated)
     :param schedule_type: ``now``, ``once`` or ``scheduled``; None: as ``schedule_rrule`` says, else the
         source's (templated)
-    :param schedule_rrule: when: an aware datetime, a text with offset such as ``{{ data_interval_end }}``,
-        ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
+    :param schedule_rrule: when: an aware datetime, a text with offset such as
+        ``{{ data_interval_end.add(hours=1) }}``, ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
     :param query_type: ``all`` or ``segmentation`` (templated)
     :param query: segmentation: a :class:`~airflow_provider_bm.campaigns.SegmentationQuery`, a dict, a JSON
         string, or the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)

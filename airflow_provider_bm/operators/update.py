@@ -31,8 +31,8 @@ class BMUpdateCampaignOperator(BMOperator):
     :param recipient_lists: UUIDs of the lists to message: a list, or a comma separated string (templated)
     :param status: ``draft``, ``active`` (sends a draft), ``stopped`` or ``finished`` (templated)
     :param schedule_type: ``now``, ``once`` or ``scheduled`` (templated)
-    :param schedule_rrule: when: an aware datetime, a text with offset such as ``{{ data_interval_end }}``,
-        ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
+    :param schedule_rrule: when: an aware datetime, a text with offset such as
+        ``{{ data_interval_end.add(hours=1) }}``, ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
     :param query_type: ``all`` or ``segmentation`` (templated)
     :param query: segmentation: a :class:`~airflow_provider_bm.campaigns.SegmentationQuery`, a dict, a JSON
         string, or the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)
