@@ -168,8 +168,10 @@ class Ledger:
         """What to note of a campaign from now on, and whether there is something to tell."""
         if sight.gone:
             # Or it just seems so: should it come back, nothing is told twice.
-            note = replace(seen, state="gone") if seen is not None and seen.state in _FOLLOWED else seen
-            return None if note is None else self._worth(note), False
+            if seen is None:
+                return None, False
+            states: dict[str, State] = {"open": "gone", "again": "ended"}
+            return self._worth(replace(seen, state=states.get(seen.state, seen.state))), False
         moved = self._is_new(sight.executed_at, seen)
         executed_at = sight.executed_at if moved or seen is None else seen.executed_at
         if self.event == "execution":

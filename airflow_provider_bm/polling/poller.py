@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMError, BMRateLimitError
+from airflow_provider_bm.polling.back_off import pause_after
 from airflow_provider_bm.polling.rounds import Ended, News, Outcome, Rounds, Stop
 from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.waiting import TOLERATED_FAILURES
@@ -26,12 +27,8 @@ T = TypeVar("T")
 
 #: A round comes up to this much later than the interval says, so that many pollers do not ask at once.
 _JITTER = 0.1
-#: After failed rounds the pause doubles, up to this many seconds (or the interval, if that is longer).
-_LONGEST_BACK_OFF = 300.0
 #: A server that asks for a longer wait is asked again after this many seconds: some watch for ever.
 _LONGEST_RETRY_AFTER = 3600.0
-#: More doublings than any interval needs to get there; a power of a number that grows for ever is no float.
-_MOST_DOUBLINGS = 60
 #: Watchers whose deadline passes within so many seconds share a last look.
 _LAST_LOOKS = 5.0
 #: Seconds after which the Airflow connection is looked at again: a person may have changed it.
@@ -112,8 +109,8 @@ class Poller:
                 outcome = Outcome(error=unforeseen)
                 self._tell([(watcher, unforeseen) for watcher in watchers])
             # If some were read, the server is there: others may fail for ever, and must not slow them down.
-            in_vain, error = outcome.in_vain, outcome.error or outcome.trouble
-            self._failures = self._failures + 1 if in_vain else int(outcome.error is not None)
+            error, in_vain = outcome.error, outcome.in_vain
+            self._failures = 0 if error is None else self._failures + 1 if in_vain else 1
             # A rate limit is for all; else it may be the affair of one campaign.
             asked = getattr(error, "retry_after", None) if in_vain or _is_rate_limit(error) else None
             self._asked_to_wait = min(asked or 0.0, _LONGEST_RETRY_AFTER)
@@ -137,16 +134,14 @@ class Poller:
 
     def _next(self) -> float:
         """When the next round is due."""
-        self._shortest = min((watcher.interval for watcher in self._watchers), default=math.inf)
+        self._shortest = min((watcher.pause for watcher in self._watchers), default=math.inf)
         self._earliest = min(
             (watcher.deadline for watcher in self._watchers if watcher.deadline is not None), default=_NEVER
         )
         interval = self._interval
         if self._failures:
             # Nobody's deadline makes it faster.
-            doubled = interval * 2.0 ** min(self._failures - 1, _MOST_DOUBLINGS)
-            back_off = min(doubled, max(interval, _LONGEST_BACK_OFF))
-            return self._looked_at + max(back_off, self._asked_to_wait)
+            return self._looked_at + max(pause_after(self._failures, interval), self._asked_to_wait)
         together = min(_LAST_LOOKS, interval)
         last_looks = time.monotonic() + (self._earliest - datetime.now(UTC)).total_seconds() + together
         return max(self._looked_at + together, min(self._next_for_all(), last_looks))
@@ -183,17 +178,18 @@ class Poller:
                 log.warning("The connection could not be read; trying again", exc_info=True)
             return Outcome(error=error)
         outcome = await self._in_thread(rounds.look, watchers)
-        if isinstance(outcome.error, BMError) and outcome.error.permanent:
+        if outcome.permanent is not None:
             # A new secret, say, is in the connection already.
             changed = await self._connected(again=True)
             if changed is not rounds:
                 answered = outcome.answered
                 outcome = await self._in_thread(changed.look, outcome.unread)
                 outcome.answered |= answered
-        if isinstance(outcome.error, BMError):
-            for_all = outcome.error.permanent and not outcome.answered
-            concerned = dict.fromkeys(self._watchers, outcome.error) if for_all else outcome.unread
-            await self._in_thread(rounds.fail, concerned)
+        if isinstance(outcome.error, BMError) and outcome.error.permanent and not outcome.answered:
+            # Whose turn it was not will not fare better.
+            outcome.unread = dict.fromkeys(self._watchers, outcome.error) | outcome.unread
+        if outcome.unread:
+            await self._in_thread(rounds.fail, outcome.unread)
         return outcome
 
     async def _connected(self, *, again: bool) -> Rounds:
@@ -255,7 +251,7 @@ def _due_at(watcher: Watcher, stretch: float) -> float:
     :param stretch: how much longer than its interval it may take
     """
     last = watcher.joined_at if watcher.looked_at is None else watcher.looked_at
-    return last + watcher.interval * stretch
+    return last + watcher.pause * stretch
 
 
 def _is_rate_limit(error: Exception | None) -> bool:

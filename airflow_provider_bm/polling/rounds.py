@@ -63,20 +63,23 @@ class Outcome:
     """How a round went.
 
     :ivar unread: those for whom nothing could be read, each with the reason
-    :ivar error: what has ended the round, or else one of the reasons
+    :ivar error: what concerns more than one campaign or list, and so may concern all
     :ivar answered: whether the server said anything of a campaign or a list
-    :ivar trouble: an error of the server's that single campaigns or lists met
     """
 
     unread: dict[Watcher, BMError] = field(default_factory=dict)
     error: Exception | None = None
     answered: bool = False
-    trouble: BMError | None = None
 
     @property
     def in_vain(self) -> bool:
-        """Whether the server seems to be down, for all that it said."""
-        return not self.answered and (self.error or self.trouble) is not None
+        """Whether the server seems to be down."""
+        return self.error is not None and not self.answered
+
+    @property
+    def permanent(self) -> BMError | None:
+        """One of the reasons that will not pass, if there is any."""
+        return next((error for error in self.unread.values() if error.permanent), None)
 
 
 class Rounds:
@@ -164,11 +167,18 @@ class Rounds:
             for uuid in watcher.wanted():
                 watchers[uuid].append(watcher)
         for found in self._reader.read(watchers, fields):
-            for one in found.values():
-                self._weigh(one)
-            read = [(watcher, {uuid: one}) for uuid, one in found.items() for watcher in watchers[uuid]]
-            for watcher, _ in read:
-                unread.pop(watcher, None)
+            read = []
+            for uuid, one in found.items():
+                refusal = one if isinstance(one, BMError) and not isinstance(one, BMNotFoundError) else None
+                self._outcome.answered |= refusal is None or refusal.permanent
+                for watcher in watchers[uuid]:
+                    unread.pop(watcher, None)
+                    watcher.looked(failed=refusal is not None)
+                    if refusal is not None and refusal.permanent:
+                        # Unless the connection leads elsewhere by now.
+                        self._outcome.unread[watcher] = refusal
+                    else:
+                        read.append((watcher, {uuid: one}))
             self._hand_out(read)
             self._asked_at = datetime.now(UTC)
 
@@ -184,8 +194,8 @@ class Rounds:
             # The others go on.
             for watcher in group:
                 unread.pop(watcher, None)
+                watcher.looked(failed=True)
             self._failed.add((listing, listing.fields))
-            self._weigh(error)
             self.fail(dict.fromkeys(group, error))
             return
         self._outcome.answered = True
@@ -199,16 +209,11 @@ class Rounds:
             found.update(dict.fromkeys(wanted - set(found), error))
         for watcher in group:
             unread.pop(watcher, None)
+            watcher.looked(failed=False)
         self._hand_out((watcher, found) for watcher in group)
         self._asked_at = datetime.now(UTC)
         if failure is not None:
             raise failure
-
-    def _weigh(self, answer: Any) -> None:
-        if isinstance(answer, BMError) and not answer.permanent:
-            self._outcome.trouble = answer
-        else:
-            self._outcome.answered = True
 
     def _hand_out(self, read: Iterable[tuple[Watcher, Found]]) -> None:
         news: News = []

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.exceptions import BMError
+from airflow_provider_bm.polling.back_off import pause_after
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client.listing import Listing
@@ -51,6 +52,9 @@ class Watcher(ABC):
         self.asked_there_at: datetime
         #: When a look has brought an answer; before the first, when it joined.
         self.answered_at = self.joined_at
+        self._failures = 0
+        #: Seconds between two looks: more than the interval, while only its own looks fail.
+        self.pause = self.interval
 
     @abstractmethod
     def wanted(self) -> frozenset[str]:
@@ -67,6 +71,15 @@ class Watcher(ABC):
     @abstractmethod
     def tell(self, news: Any) -> None:
         """Take what :meth:`take` returned or raised; called on the event loop."""
+
+    def looked(self, *, failed: bool) -> None:
+        """Note how a look of its own went.
+
+        :param failed: for a reason that may be its own, be it that it passes or not
+        """
+        if failed or self._failures:
+            self._failures = self._failures + 1 if failed else 0
+            self.pause = pause_after(self._failures, self.interval)
 
     def leave(self) -> None:
         """Be looked for no longer."""

@@ -143,6 +143,17 @@ def test_a_campaign_that_seemed_to_be_gone(again, event):
         assert watching.look(seen(at=NOON + MINUTE, status=status)) == []
 
 
+def test_one_that_was_started_once_more_and_seemed_to_be_gone(again):
+    watching = Watching("end")
+    watching.look(seen())
+    ended = seen(at=NOON + MINUTE, status="finished")
+    assert watching.look(ended) == [ONE]
+    assert watching.look(seen(at=NOON + MINUTE)) == []
+    assert watching.look(gone()) == []
+    again(watching)
+    assert watching.look(ended) == []
+
+
 def test_a_campaign_that_seemed_to_be_gone_can_still_end(again):
     watching = Watching("end")
     watching.look(seen(at=NOON + MINUTE))

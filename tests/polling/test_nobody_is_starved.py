@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_bm.client import batch, retry
 from airflow_provider_bm.client.listing import Listing
-from airflow_provider_bm.polling import poller
+from airflow_provider_bm.polling import back_off
 from airflow_provider_bm.polling.events import CampaignEvents
 from airflow_provider_bm.sandbox import listing as listing_module
 from tests.polling.waits import (
@@ -29,7 +29,7 @@ from tests.polling.waits import (
 
 @pytest.fixture(autouse=True)
 def _no_back_off(monkeypatch):
-    monkeypatch.setattr(poller, "_LONGEST_BACK_OFF", 0.0)
+    monkeypatch.setattr(back_off, "LONGEST", 0.0)
 
 
 def always_fails(sandbox, *uuids):

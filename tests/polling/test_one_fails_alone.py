@@ -127,7 +127,7 @@ def test_it_always_fails_and_so_does_each_list_with_it(frozen, wire, status, mon
     frozen.fault(method="GET", path=LISTS, times=None, status=status)
     bad, *good = active(frozen, 5)
     frozen.fault(method="GET", path=bad, times=None, status=status)
-    monkeypatch.setattr("airflow_provider_bm.polling.poller._LONGEST_BACK_OFF", 0.1)
+    monkeypatch.setattr("airflow_provider_bm.polling.back_off.LONGEST", 0.1)
     event, others = one_then_the_others(frozen, bad, good)
     assert (event["state"], event["permanent"]) == ("error", False)
     assert f"HTTP {status}" in event["reason"]

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_bm import waiting as waiting_module
 from airflow_provider_bm.client import retry
 from airflow_provider_bm.client.listing import Listing
-from airflow_provider_bm.polling import poller, service
+from airflow_provider_bm.polling import back_off, poller, service
 from airflow_provider_bm.polling.events import CampaignEvents
 from airflow_provider_bm.waiting import TOLERATED_FAILURES
 from tests.polling.waits import (
@@ -36,7 +36,7 @@ NAME = contextvars.ContextVar("name", default="nobody")
 
 @pytest.fixture
 def no_growth(monkeypatch):
-    monkeypatch.setattr(poller, "_LONGEST_BACK_OFF", 0.0)
+    monkeypatch.setattr(back_off, "LONGEST", 0.0)
 
 
 @pytest.fixture
@@ -181,6 +181,39 @@ def test_one_that_never_gets_well_slows_nobody_down(frozen, wire, monkeypatch):
         await end(*tasks)
 
     asyncio.run(main())
+
+
+def test_nor_do_its_own_failures_put_off_anybodys_last_look(frozen, wire, monkeypatch):
+    """It is alone in most of its rounds, and they fail all."""
+    monkeypatch.setattr(waiting_module, "TOLERATED_FAILURES", 1000)
+    bad, good = active(frozen, 2)
+    frozen.fault(method="GET", path=bad, times=None, status=500)
+    frozen.fault(method="GET", path=LISTS, times=None, status=400)
+
+    async def main():
+        deadline = (datetime.now(UTC) + timedelta(seconds=1.2)).isoformat()
+        tasks = start(waiting(bad), waiting(good, poke_interval=60, deadline=deadline))
+        await until(lambda: len([one for one in wire.looks if bad in one.uuids]) >= 4 * TRIES)
+        frozen.clock.advance(60)
+        event = await asyncio.wait_for(tasks[1], 10)
+        await end(tasks[0])
+        return event
+
+    assert states([asyncio.run(main())]) == ["done"]
+
+
+def test_a_failure_of_its_own_does_not_put_off_the_last_look(frozen):
+    (uuid,) = active(frozen, 1)
+    frozen.fault(method="GET", path=uuid, times=TRIES, status=500)
+
+    async def main():
+        deadline = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+        (task,) = start(waiting(uuid, poke_interval=0.8, deadline=deadline))
+        await asyncio.sleep(0.9)
+        frozen.clock.advance(60)
+        return await asyncio.wait_for(task, 10)
+
+    assert states([asyncio.run(main())]) == ["done"]
 
 
 def test_nobody_makes_the_pauses_shorter(frozen, wire, monkeypatch):

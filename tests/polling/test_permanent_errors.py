@@ -134,6 +134,39 @@ def test_a_secret_is_rotated(frozen, monkeypatch, wire, leak_guard, count):
     assert {one.thread.name for one in wire} == {wire[0].thread.name}
 
 
+def test_a_single_campaign_may_be_elsewhere_by_now(frozen, monkeypatch, wire):
+    """Its errors are its own; but a permanent one may be of a connection that is mended already."""
+    (uuid,) = active(frozen, 1)
+
+    async def main():
+        tasks = start(waiting(uuid))
+        await until(lambda: len(wire.looks) >= 2)
+        connect(monkeypatch, frozen, extra={"timeout": 7})
+        frozen.fault(method="GET", times=1, status=302, headers={"Location": "https://new.example/"})
+        await until(lambda: len(wire.looks) >= 6)
+        frozen.clock.advance(60)
+        return await asyncio.gather(*tasks)
+
+    assert states(asyncio.run(main())) == ["done"]
+
+
+def test_a_permanent_error_of_some_and_a_passing_one_of_others(frozen, monkeypatch, wire):
+    """The connection is read again, whichever comes last."""
+    one, two = active(frozen, 2)
+
+    async def main():
+        tasks = start(waiting(one, poke_interval=0.3), waiting(two, fields=["messages"], poke_interval=0.3))
+        await until(lambda: len(wire.looks) >= 2)
+        connect(monkeypatch, frozen, extra={"timeout": 7})
+        frozen.fault(method="GET", path=one, times=2, status=401)  # and once more with a fresh token
+        frozen.fault(method="GET", path=two, times=2, status=429)
+        await until(lambda: len(wire.looks) >= 8)
+        frozen.clock.advance(60)
+        return await asyncio.gather(*tasks)
+
+    assert states(asyncio.run(main())) == ["done"] * 2
+
+
 def test_a_connection_that_leads_elsewhere_is_followed_in_time(frozen, monkeypatch, wire):
     """Without any error of the old one."""
     monkeypatch.setattr(poller, "_CONNECTION_AGE", 0.0)
