@@ -20,6 +20,7 @@ from airflow_provider_bm.exceptions import (
     BMNotFoundError,
     BMOutcomeUnknownError,
     BMResponseError,
+    BMTransportError,
     shorten,
 )
 
@@ -35,6 +36,8 @@ CLOCK_SKEW = timedelta(minutes=10)
 #: Campaigns looked through at the most, if the server does not filter by name.
 MOST_CAMPAIGNS = 2_000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
+#: Times that an intent is kept, if Airflow takes so long for it that the request would leave much later.
+_MOST_INTENTS = 3
 
 Campaign = dict[str, Any]
 
@@ -64,9 +67,9 @@ def in_flight(client: BMClient) -> timedelta:
     """How long after it was sent a request may still be carried out.
 
     The client gives up after its two time-outs; a gateway may hand the request on for as long again. It may
-    have been sent a little later, after refusals: of the request, and then of its token.
+    have been sent a little later: after the intent was kept, after refusals, and after one of its token.
     """
-    return timedelta(seconds=2 * (sum(client.settings.timeouts) + client.settings.latest_replay))
+    return timedelta(seconds=2 * sum(client.settings.timeouts) + 3 * client.settings.latest_replay)
 
 
 @dataclass(kw_only=True)
@@ -98,10 +101,7 @@ class OneCampaign:
         """
         found = self._earlier()
         if found is None:
-            # Before the intent, from which it is counted how long the request can be in flight.
-            self.client.have_token()
-            started = self.now()
-            self._keep({"intent_dt": started.isoformat(), "name": self.name})
+            started = self._intend()
             try:
                 found = post()
             except BMOutcomeUnknownError as error:
@@ -115,6 +115,19 @@ class OneCampaign:
             adopt(found, payload)
         self._keep({"name": self.name, "uuid": found["uuid"]})
         return found
+
+    def _intend(self) -> datetime:
+        """Keep the time from which a request can be in flight; it leaves soon after."""
+        for _ in range(_MOST_INTENTS):
+            self.client.have_token()
+            started = self.now()
+            self._keep({"intent_dt": started.isoformat(), "name": self.name})
+            if (self.now() - started).total_seconds() <= self.client.settings.latest_replay:
+                return started
+        raise BMTransportError(
+            "Airflow took too long to keep in its state store that a campaign is going to be made; nothing "
+            "was sent."
+        )
 
     def _earlier(self) -> Campaign | None:
         found = recorded(self.client, self.store)

@@ -1,4 +1,4 @@
-"""What is allowed, but hardly meant: told in the log before it costs money."""
+"""What is allowed, but hardly meant: told in the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from airflow_provider_bm.campaigns.vocabulary import CONTACT_FIELDS, ONCE_FORMAT
 
-_VARIABLE = re.compile(r"\{([^{}\s\"]+)\}")
+_VARIABLE = re.compile(r"\{([^{}\s\":;]+)\}")
+_TEXTS = ("template", "webpush_title", "webpush_body")
 _ENDS = re.compile(r"[;:\s](COUNT|UNTIL)=", re.IGNORECASE)
 
 
@@ -23,12 +24,13 @@ def doubts_about(
     :param template_vars: values of the variables in its template, by raw name
     """
     known = {*CONTACT_FIELDS, *(template_vars or ())}
-    for name in dict.fromkeys(_VARIABLE.findall(str(campaign.get("template") or ""))):
+    texts = " ".join(str(campaign.get(field) or "") for field in _TEXTS)
+    for name in dict.fromkeys(_VARIABLE.findall(texts)):
         if name not in known:
             close = get_close_matches(name, known, 1)
             hint = f" (did you mean {{{close[0]}}}?)" if close else ""
             yield (
-                f"The template has {{{name}}}, which is no documented contact field, and has no value "
+                f"The text has {{{name}}}, which is no documented contact field, and has no value "
                 f"in template_vars{hint}: people may get it as it stands"
             )
 

@@ -75,6 +75,7 @@ class BMSession(requests.Session):
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._settings.timeouts
         self._check()
+        sent_at = time.monotonic()
         response = super().send(request, **kwargs)
         authorization = request.headers.get("Authorization")
         if response.status_code != 401 or not authorization or origin(request.url) != self._origin:
@@ -84,17 +85,16 @@ class BMSession(requests.Session):
         # A 401 was not carried out, so any method can be replayed, once.
         log.info("The BM token was refused; getting a new one and repeating the call once")
         response.close()
-        refused_at = time.monotonic()
         again = request.copy()
         again.headers["Authorization"] = f"Bearer {self._token(authorization.removeprefix('Bearer '))}"
-        if time.monotonic() - refused_at > self._settings.latest_replay and request.method not in (
+        if time.monotonic() - sent_at > self._settings.latest_replay and request.method not in (
             "GET",
             "DELETE",
         ):
             # Whoever looks for what a lost request has made counts from when it was first sent.
             raise BMConnectError(
                 f"{request.method} {urlsplit(request.url).path!s}: the token was refused, and a new one took "
-                "too long to come; the request was not sent again."
+                "too long to get; the request was not sent again."
             )
         self._check()
         return super().send(again, **kwargs)

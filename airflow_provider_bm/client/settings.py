@@ -10,8 +10,8 @@ DEFAULT_TIMEOUT = 30.0
 #: A connection that takes longer than this is not going to be made.
 LONGEST_CONNECT_TIMEOUT = 10.0
 
-#: A call that writes is not replayed later than this after a 401, nor sent again later than this after the
-#: first time: others may count on its being over.
+#: A call that writes is not replayed with a new token (401), nor sent again (429, no connection), later than
+#: this after the first time: others may count on its being over.
 LATEST_REPLAY = 5.0
 
 
@@ -47,7 +47,7 @@ class BMSettings:
 
     @property
     def latest_replay(self) -> float:
-        """Seconds after a refusal (401, 429, no connection) within which a call that writes is sent again."""
+        """Seconds within which a call that writes and was refused (401, 429) is sent again."""
         return min(LATEST_REPLAY, self.timeout)
 
     @property

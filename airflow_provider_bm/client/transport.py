@@ -95,6 +95,7 @@ class Transport:
         The last request leaves soon after the first: whoever looks for what a lost one has made counts from
         then.
         """
+        self.token()
         longest = self.settings.latest_replay
         latest = time.monotonic() + longest
         refused: BMError | None = None

@@ -56,31 +56,17 @@ class SubmitOperator(BMOperator):
 
     def submit(self, context: Context) -> dict[str, Any]:
         """Make the campaign; with ``deduplicate``, one for all tries of the task instance."""
-        from airflow_provider_bm.campaigns.doubts import doubts_about, doubts_about_time
-
-        self._check()
-        payload, send = self.post()
-        own_template, template_vars = "template" in payload, payload.get("template_vars")
-        _tell(doubts_about_time(payload, datetime.now(UTC)))
-        if own_template and payload["status"] == "active":
-            _tell(doubts_about(payload, template_vars))
-        campaign = self._make(context, payload, send)
-        if not own_template and campaign["status"] == "active":
-            _tell(doubts_about(campaign, template_vars))
-        return campaign
-
-    def _make(
-        self, context: Context, payload: dict[str, Any], send: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
         from airflow_provider_bm.exceptions import BMOutcomeUnknownError
         from airflow_provider_bm.once import OneCampaign, marked, task_key
         from airflow_provider_bm.staged import StagedCampaign
 
+        self._check()
+        payload, send = self.post()
         ti = context["ti"]
         if not self.deduplicate:
             if ti.try_number > 1:
                 self.log.warning("deduplicate=False: an earlier try may have sent this campaign already")
-            return send()
+            return _sent(payload, send)
         key = task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
         marks = {"name": marked(payload.get("name") or f"{ti.dag_id}.{ti.task_id}", key)}
         payload, send = self.post(**marks)
@@ -100,7 +86,7 @@ class SubmitOperator(BMOperator):
                 store=store,
             )
         try:
-            return one.submit(send, payload)
+            return one.submit(lambda: _sent(payload, send), payload)
         except BMOutcomeUnknownError as error:
             # The next try looks before it sends, so Airflow may go on with it.
             raise AirflowException(
@@ -206,6 +192,20 @@ class SubmitOperator(BMOperator):
                 self._waiting = waiting
 
         in_time(end)
+
+
+def _sent(payload: dict[str, Any], send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Send, and say what is doubtful; of a clone's template, which only the reply tells, afterwards."""
+    from airflow_provider_bm.campaigns.doubts import doubts_about, doubts_about_time
+
+    is_active, template_vars = payload.get("status") == "active", payload.get("template_vars")
+    _tell(doubts_about_time(payload, datetime.now(UTC)))
+    if is_active:
+        _tell(doubts_about(payload, template_vars))
+    campaign = send()
+    if is_active and "template" not in payload:
+        _tell(doubts_about(campaign, template_vars))
+    return campaign
 
 
 def _tell(doubts: Iterable[str]) -> None:

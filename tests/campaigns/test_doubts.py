@@ -21,6 +21,7 @@ WEEK = timedelta(days=7)
         ("{temp}", {"tmp": "-3"}, ["{temp}, which", "mean {tmp}?"]),
         ('{"subject": "Hello {nickname}", "body": {}}', None, ["{nickname}, which"]),
         ("{ spaced }, {}, and no more {", None, []),
+        ('{"html": "<style>p{color:red}</style>"}', None, []),
         ("{xyz} {xyz}", None, ["{xyz}, which"]),
         (None, None, []),
     ],
@@ -29,6 +30,11 @@ def test_variables_that_have_no_value(template, values, doubtful):
     found = list(doubts_about({"template": template}, values))
     assert len(found) == bool(doubtful)
     assert all(piece in found[0] for piece in doubtful)
+
+
+def test_all_texts_are_looked_at():
+    campaign = {"template": "{a}", "webpush_title": "{b}", "webpush_body": "{c}", "name": "{d}"}
+    assert len(list(doubts_about(campaign))) == 3
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ import pytest
 import tenacity
 
 from airflow_provider_bm import hooks
-from airflow_provider_bm.client import BMClient, transport
+from airflow_provider_bm.client import BMClient, session, transport
 from airflow_provider_bm.client.retry import retry_after
 from airflow_provider_bm.client.settings import LATEST_REPLAY
 from airflow_provider_bm.client.transport import Transport
-from airflow_provider_bm.exceptions import BMRateLimitError, BMServerError, BMTimeoutError
+from airflow_provider_bm.exceptions import BMConnectError, BMRateLimitError, BMServerError, BMTimeoutError
 from tests.hook.edge import CALLS, GIVEN, LIST, NO_REPLY, ONE, TOKEN_URL, UUID, campaign, page
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -116,11 +116,11 @@ def test_what_can_send_leaves_soon_or_not_at_all(hook, edge, clock, name):
 def test_a_token_that_comes_late_is_too_late(hook, edge, clock, monkeypatch):
     call = CALLS["create"]
     call.prepare(edge, {"status_code": 429}, call.ok)
-    list_answers = iter([0, 0, 60])
+    takes = iter([0, 0, 0, 60])  # by itself, before the call, as it leaves, and before it leaves again
     token = Transport.token
 
     def slow(self, *rejected):
-        clock.sleep(next(list_answers, 0))
+        clock.sleep(next(takes, 0))
         return token(self, *rejected)
 
     monkeypatch.setattr(Transport, "token", slow)
@@ -129,6 +129,27 @@ def test_a_token_that_comes_late_is_too_late(hook, edge, clock, monkeypatch):
     with pytest.raises(BMRateLimitError):
         call.do(hook)
     assert len(edge.sent("POST")) == 1
+
+
+@pytest.mark.parametrize(("seconds", "tries"), [(4, 2), (6, 1)])
+def test_a_401_that_comes_late_is_too_late(hook, edge, clock, monkeypatch, seconds, tries):
+    """Nobody who looks for what it has made counts on its leaving then."""
+    call = CALLS["create"]
+
+    def refuse(_, context):
+        clock.sleep(seconds)
+        context.status_code = 401
+        return {}
+
+    call.prepare(edge, {"json": refuse}, call.ok)
+    monkeypatch.setattr(transport, "time", clock)
+    monkeypatch.setattr(session, "time", clock)
+    if tries == 2:
+        call.do(hook)
+    else:
+        with pytest.raises(BMConnectError, match="was not sent again"):
+            call.do(hook)
+    assert len(edge.sent("POST")) == tries
 
 
 def test_all_waits_together_are_bounded(hook, edge, clock):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_bm import once
 from airflow_provider_bm.client import retry
-from airflow_provider_bm.exceptions import BMConnectError, BMResponseError
+from airflow_provider_bm.exceptions import BMConnectError, BMResponseError, BMTransportError
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.once import STATE_KEY
 from airflow_provider_bm.operators import BMUpdateCampaignOperator
@@ -112,6 +113,37 @@ def test_a_first_try_makes_no_extra_request(sandbox, task, tmp_path):
     execute(task, "create")
     execute(task, "clone", store=FileStore(tmp_path / "state", lambda _: None))
     assert [each["method"] for each in sandbox.requests(path="/campaigns")] == ["POST", "POST"]
+
+
+class SlowStore(FileStore):
+    """Airflow repeats each call of it, while its API server is away."""
+
+    waits, intents = (), 0
+
+    def set(self, key, value):
+        super().set(key, value)
+        self.intents += "intent_dt" in value
+        self.waits, wait = self.waits[1:], (*self.waits, 0)[0]
+        time.sleep(wait)
+
+
+@pytest.mark.parametrize("waits", [(), (0.5,), (0.5, 0.5)])
+def test_what_is_in_flight_is_counted_from_just_before_it_leaves(sandbox, task, tmp_path, waits):
+    store = SlowStore(tmp_path / "state", lambda _: None)
+    store.waits = waits
+    sandbox.fault(method="POST", path="/campaigns", drop=True)
+    with pytest.raises(AirflowException, match="not known whether"):
+        execute(task, "create", store=store)
+    assert len(posts(sandbox)) == 1
+    assert store.intents == len(waits) + 1
+
+
+def test_nothing_is_sent_if_an_intent_cannot_be_kept_in_time(sandbox, task, tmp_path):
+    store = SlowStore(tmp_path / "state", lambda _: None)
+    store.waits = (0.5,) * 3
+    with pytest.raises(BMTransportError, match="nothing was sent"):
+        execute(task, "create", store=store)
+    assert posts(sandbox) == []
 
 
 def test_doubts_are_told_before_it_costs_money(sandbox, task, caplog):
