@@ -58,7 +58,7 @@ class CountingSandbox(Sandbox):
         if hidden:
             self.fault(method="GET", path=f"campaigns/(?!{ended})", status=404, times=None)
         with self.store.lock:
-            token = self.store.clients.issue_token(self.client_id, self.client_secret, 3600)
+            token = self.store.clients.issue_token(self.client_id, self.client_secret, 4 * EXECUTION_SECONDS)
         return {"uuids": uuids, "ended": ended, "token": token}
 
     def tally(self, forget: bool = False, round_ended: bool = False) -> dict[str, Any]:
