@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_bm.client.client import BMClient
 from airflow_provider_bm.client.listing import Listing
-from airflow_provider_bm.client.query import fields_param
+from airflow_provider_bm.client.query import fields_param, list_params
 from airflow_provider_bm.client.replies import Campaign
 from airflow_provider_bm.exceptions import (
     BMAPIError,
@@ -129,8 +129,7 @@ class CampaignReader:
         found: dict[str, Campaign] = {}
         try:
             pages = self._client.list_pages(
-                filters={"in(uuid)": list(chunk)},
-                fields=fields,
+                list_params(filters={"in(uuid)": list(chunk)}, fields=fields),
                 page_size=len(chunk),
                 broken=lambda _, error: log.warning("A row of a list is left out: %s", error),
             )

@@ -114,33 +114,6 @@ class BMClient:
     ) -> Iterator[Campaign]:
         """Yield campaigns, page by page, each once (3.2).
 
-        Parameters and errors as for :meth:`list_pages`.
-        """
-        return campaigns_of(
-            self.list_pages(
-                sending_type=sending_type,
-                status=status,
-                filters=filters,
-                fields=fields,
-                sort=sort,
-                page_size=page_size,
-                broken=broken,
-            )
-        )
-
-    def list_pages(
-        self,
-        *,
-        sending_type: str | Sequence[str] | None = None,
-        status: str | Sequence[str] | None = None,
-        filters: Filters | None = None,
-        fields: str | Sequence[str] = (),
-        sort: str | Sequence[str] = (),
-        page_size: int = PAGE_SIZE,
-        broken: Callable[[Any, BMResponseError], None] | None = None,
-    ) -> Iterator[Page]:
-        """Yield the pages of a list (3.2), each with what was on none before it.
-
         :param sending_type: only these channels
         :param status: only these statuses
         :param filters: ``{"startswith(name)": "Storm"}``, or pairs; see the URL Filtering Guidelines
@@ -154,6 +127,23 @@ class BMClient:
         query = list_params(
             sending_type=sending_type, status=status, filters=filters, fields=fields, sort=sort
         )
+        pages = self.list_pages(query, page_size=page_size, broken=broken)
+        return campaigns_of(pages if status is None or isinstance(status, str) else of_status(pages, status))
+
+    def list_pages(
+        self,
+        query: Params,
+        *,
+        page_size: int = PAGE_SIZE,
+        broken: Callable[[Any, BMResponseError], None] | None = None,
+    ) -> Iterator[Page]:
+        """Yield the pages of a list (3.2), each with what was on none before it.
+
+        :param query: what to ask for, as :func:`.list_params` makes it
+        :param page_size: rows to ask for in a request; the server may give fewer
+        :param broken: called with each row that is no campaign, and why; None: that is an error
+        :raises BMPayloadError: ``page_size`` is no whole number from 1; raised by the call itself
+        """
         if isinstance(page_size, bool) or not isinstance(page_size, int) or page_size < 1:
             raise BMPayloadError(
                 [Problem("page_size", page_size, "must be a whole number from 1")], "request"
@@ -166,8 +156,7 @@ class BMClient:
                 lambda: page_of(self._call("GET", path, params), self._transport.scrub, broken)
             )
 
-        pages = all_pages(fetch, page_size, f"GET {path}")
-        return pages if status is None or isinstance(status, str) else of_status(pages, status)
+        return all_pages(fetch, page_size, f"GET {path}")
 
     def get_campaign(self, uuid: str, *, fields: str | Sequence[str] = ()) -> Campaign:
         """Return a campaign (3.3).

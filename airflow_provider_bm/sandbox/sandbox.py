@@ -59,6 +59,7 @@ class Sandbox(Connectable):
     """
 
     _clock_type: type[Clock] = Clock
+    _store_type: type[Store] = Store
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class Sandbox(Connectable):
         self.clock = self._clock_type(start, 1.0 if speed is None else speed)
         self._kept = None if state is None else StateFile(state)
         try:
-            self.store = Store(
+            self.store = self._store_type(
                 self.clock, client_id, client_secret, DEFAULTS | settings, state=self._kept, settings=settings
             )
             if not self.loopback:

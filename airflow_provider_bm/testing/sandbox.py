@@ -12,6 +12,7 @@ from airflow_provider_bm.sandbox.clock import rfc3339
 from airflow_provider_bm.sandbox.execution import Campaign
 from airflow_provider_bm.sandbox.messages import Reply, Request
 from airflow_provider_bm.sandbox.sandbox import RUNNING
+from airflow_provider_bm.sandbox.store import Store
 
 from .clock import WaitingClock
 from .explaining import (
@@ -30,6 +31,23 @@ _KEY = re.compile(r" \[[0-9a-f]{10}\]$")
 Message = dict[str, Any]
 
 
+class KeepingStore(Store):
+    """A store that keeps what was deleted: whoever reads the story of a test wants to know.
+
+    :ivar deleted: deleted campaigns
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """Start empty."""
+        super().__init__(*arguments, **options)
+        self.deleted: list[Campaign] = []
+
+    def delete(self, campaign: Campaign) -> None:
+        """Delete a campaign."""
+        super().delete(campaign)
+        self.deleted.append(campaign)
+
+
 class BMTestSandbox(Sandbox):
     """A :class:`.Sandbox` with assertions.
 
@@ -43,27 +61,20 @@ class BMTestSandbox(Sandbox):
     """
 
     _clock_type = WaitingClock
+    _store_type = KeepingStore
     clock: WaitingClock
+    store: KeepingStore
 
     def __init__(self, **arguments: Any) -> None:
         """Make it; nothing is bound before :meth:`start`."""
         super().__init__(**arguments)
         self.runs: list[str] = []
-        self._deleted: list[Campaign] = []
-        delete = self.store.delete
-
-        def delete_and_keep(campaign: Campaign) -> None:
-            delete(campaign)
-            self._deleted.append(campaign)
-
-        # The store forgets them, and whoever reads the story of a test does not.
-        self.store.delete = delete_and_keep  # type: ignore[method-assign]
 
     def reset(self) -> None:
         """Make everything as with a new sandbox."""
         super().reset()
         self.runs.clear()
-        self._deleted.clear()
+        self.store.deleted.clear()
 
     def add_service(self, service_uuid: str | None = None) -> str:
         """Add a service which the connections of ``bm_connection`` may use, and give its UUID."""
@@ -160,7 +171,7 @@ class BMTestSandbox(Sandbox):
         with self.store.lock:
             now = self.store.settle()
             campaigns = [one for service in self.store.services for one in self.store.campaigns(service)]
-            campaigns = sorted([*campaigns, *self._deleted], key=lambda one: one.age)
+            campaigns = sorted([*campaigns, *self.store.deleted], key=lambda one: one.age)
             explained = [explain_campaign(self.store, one, now, to) for one in campaigns]
         state = "it stands still" if self.clock.frozen else f"speed {self.clock.speed:g}"
         if self.clock.waiting:
