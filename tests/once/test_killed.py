@@ -43,7 +43,8 @@ def test_killed_at_any_boundary(task, start, assert_sent_once, tmp_path, kind, m
     def kwargs(run_id):
         return {"run_id": run_id, "store": str(tmp_path / run_id) if stored else None}
 
-    dry = finish(start, kind, arguments, 1, **kwargs("dry"))
+    # Nothing waits for this time-out, and no reply is late on a slow machine.
+    dry = finish(start, kind, arguments, 1, timeout=8, **kwargs("dry"))
     assert_sent_once("dry")
     assert "POST all: out" in dry.labels
     assert stored == ("state: after" in dry.labels)
@@ -51,7 +52,7 @@ def test_killed_at_any_boundary(task, start, assert_sent_once, tmp_path, kind, m
 
     def story(number):
         run_id = f"killed at {number}"
-        first = start(kind, arguments, die_at=number, **kwargs(run_id))
+        first = start(kind, arguments, die_at=number, timeout=8, **kwargs(run_id))
         first.until(None)
         # How often a waiting try looks is a matter of time.
         if mode == "no_wait":
@@ -68,7 +69,7 @@ def test_two_attempts_alive_at_once(task, start, assert_sent_once):
     One of each two mirrored pairs is enough: a staged attempt does not care which try it is.
     """
     kind, arguments = "clone", {**task["clone"], "staged": True}
-    dry = finish(start, kind, arguments, 1, run_id="dry")
+    dry = finish(start, kind, arguments, 1, run_id="dry", timeout=8)
 
     def story(pair):
         i, j = pair
@@ -95,7 +96,7 @@ def test_an_attempt_that_sleeps_longer_than_its_lease(task, start, assert_sent_o
     But for one gap, which the docs name: asleep when it has looked at its clock, before its PUT is out.
     """
     arguments = {**task["create"], "staged": True}
-    dry = finish(start, "create", arguments, 1, run_id="dry")
+    dry = finish(start, "create", arguments, 1, run_id="dry", timeout=8)
     gap = dry.labels.index("PUT one: before")
 
     def story(number):

@@ -216,6 +216,7 @@ def test_a_draft_is_not_taken_for_a_campaign_that_was_sent(sandbox, task, monkey
 
 
 def test_a_stopped_one_is_not_taken_for_done(sandbox, task):
+    sandbox.clock.freeze()
     uuid = execute(task, "create")
     BMHook().set_campaign_status(uuid, "stopped")
     with pytest.raises(AirflowFailException, match="exists already, and was stopped"):

@@ -5,7 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from tests.polling.waits import LISTS, active, end, event_of, finished, poller_threads, start, states, waiting
+from tests.polling.waits import (
+    LISTS,
+    active,
+    end,
+    event_of,
+    finished,
+    poller_threads,
+    start,
+    states,
+    until,
+    waiting,
+)
 
 
 def test_a_slow_server_does_not_hold_it_up(sandbox, wire):
@@ -39,7 +50,7 @@ def test_one_thread_for_however_many(frozen, wire):
 
     async def main():
         tasks = start(*map(waiting, uuids))
-        await asyncio.sleep(0.3)
+        await until(lambda: len(wire.looks) >= 6)
         running = poller_threads()
         frozen.clock.advance(60)
         await asyncio.gather(*tasks)
@@ -55,7 +66,7 @@ def test_two_event_loops_do_not_disturb_each_other(frozen, wire):
     def other():
         async def main():
             task = asyncio.create_task(event_of(waiting(uuids[0])))
-            await asyncio.sleep(0.25)
+            await until(lambda: len({one.thread for one in wire}) == 2)
             await end(task)
 
         asyncio.run(main())

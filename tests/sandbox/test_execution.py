@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import timedelta
 
 import pytest
 
 from airflow_provider_bm.sandbox import SandboxClient
+from tests.support.work import little_work
 
 NOON = "2026-03-02T12:00:00+00:00"
 
@@ -148,9 +148,9 @@ def test_a_rule_that_was_stopped_for_too_long_needs_a_new_start(api, sandbox):
     uuid = api.post(**EVERY_SECOND).json()["uuid"]
     sandbox.stop_campaign(uuid)
     sandbox.clock.advance(365 * 86_400)
-    started = time.process_time()
-    assert list(api.problems(api.call("PATCH", f"/{uuid}", json={"status": "active"}))) == ["status"]
-    assert time.process_time() - started < 3
+    api.session.close()  # so that a thread of the server's begins, whose work is counted
+    with little_work():
+        assert list(api.problems(api.call("PATCH", f"/{uuid}", json={"status": "active"}))) == ["status"]
     assert api.call("PUT", f"/{uuid}", json=api.payload(**EVERY_SECOND)).json()["status"] == "active"
 
 

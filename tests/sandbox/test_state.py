@@ -21,6 +21,7 @@ import requests
 
 from airflow_provider_bm.sandbox import Sandbox, SandboxClient
 from tests.sandbox.conftest import Api
+from tests.support.work import little_work
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -206,9 +207,8 @@ def test_a_campaign_that_would_catch_up_for_ever_is_stopped(file, caplog):
         db.execute(query, (time.time() - year,))
     for _ in range(2):
         with sandbox_on(file) as sandbox:
-            started = time.process_time()
-            states = {campaign["name"]: campaign["status"] for campaign in sandbox.campaigns()}
-            assert time.process_time() - started < 5
+            with little_work():
+                states = {campaign["name"]: campaign["status"] for campaign in sandbox.campaigns()}
             assert states == {"often": "stopped", "daily": "active"}
             assert len(sandbox.executions()) == 10_001 + 366
     assert "is stopped: too many executions were due at once" in caplog.text

@@ -78,11 +78,12 @@ def test_time_begins_with_the_first_call(bm_sandbox, bm_run_dag):
 
 def test_no_try_waits_for_the_next_one(bm_sandbox, bm_run_dag):
     bm_sandbox.fault("POST", "campaigns", status=503)
+    delay = timedelta(minutes=5)
     with dag_of("tries") as dag:
-        send(retries=1, retry_delay=timedelta(minutes=5))
+        send(retries=1, retry_delay=delay)
     began = time.monotonic()
     bm_run_dag(dag)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < delay.total_seconds()
     bm_sandbox.assert_sent(count=40)
     assert "POST campaigns status=503: 1 hit of 2 that matched" in bm_sandbox.story()
 
@@ -145,12 +146,12 @@ def test_that_fails_as_its_trigger_broke(bm_run_dag):
 def test_that_fails_as_it_takes_too_long(bm_sandbox, bm_run_dag, arguments):
     draft = bm_sandbox.create(name="A draft", status="draft")
     with dag_of("endless") as dag:
-        BMCampaignSensor(task_id="wait", campaign_uuid=draft["uuid"], poke_interval=30, **arguments)
+        BMCampaignSensor(task_id="wait", campaign_uuid=draft["uuid"], poke_interval=300, **arguments)
     began = time.monotonic()
     try:
         bm_run_dag(dag, timeout=2)
     finally:
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 300
 
 
 def test_within_a_loop(bm_run_dag):
