@@ -33,7 +33,7 @@ class Api:
         return self
 
     def call(self, method: str, path: str = "", **kwargs: Any) -> requests.Response:
-        return self.session.request(method, self.url + path, timeout=10, **kwargs)
+        return self.session.request(method, self.url + path, timeout=60, **kwargs)
 
     def payload(self, **changes: Any) -> dict[str, Any]:
         fields = {

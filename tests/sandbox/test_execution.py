@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -346,6 +346,7 @@ def test_the_outcome_does_not_depend_on_who_looks(api, sandbox):
     def story(step):
         sandbox.reset()
         sandbox.clock.freeze()
+        sandbox.clock.set(datetime.fromisoformat(NOON))
         rule = "FREQ=SECONDLY;INTERVAL=7;COUNT=5"  # executions overlap
         api.login().post(schedule_type="scheduled", schedule_rrule=rule)
         for _ in range(0, 60, step):
