@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import creating, goals, machine, parsing, plot, serving, tables, waiting
+from tests.benchmarks import creating, goals, machine, parsing, plot, serving, starting, tables, waiting
 from tests.benchmarks.child import SERVING, Child
 from tools.airflow_env import ROOT
 
@@ -21,11 +21,14 @@ RESULTS = ROOT / ".airflow" / "bench.json"
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 #: Processes that want to run, on average of a minute, above which the results are worth little.
 BUSY = 0.5
-PARTS = ("serving", "creating", "parsing", "waiting")
+PARTS = ("starting", "serving", "creating", "parsing", "waiting")
 
 
 def measure(parts: list[str], *, quick: bool) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
+    if "starting" in parts:
+        say("The sandbox's start ...")
+        found["starting"] = starting.run(starting.QUICK_RUNS if quick else starting.RUNS)
     with tempfile.TemporaryDirectory(prefix="bm-bench-", ignore_cleanup_errors=True) as made:
         folder = Path(made)
         with Child("tests.benchmarks.sandbox", core=SERVING, log=folder / "sandbox.log") as sandbox:
@@ -51,7 +54,7 @@ def report(found: dict[str, list[Any]], about: dict[str, str], command: str) -> 
     """What was measured, in pieces of Markdown."""
     reached = [
         goal
-        for part in ("waiting", "parsing", "serving")
+        for part in ("waiting", "parsing", "serving", "starting")
         if part in found
         for goal in getattr(goals, f"of_{part}")(found[part])
     ]
@@ -85,6 +88,7 @@ _TITLES = {
     "parsing": "Parsing",
     "creating": "Creating",
     "serving": "The sandbox",
+    "starting": "The sandbox's start",
 }
 
 
@@ -98,6 +102,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; only printed")
     options = parser.parse_args()
     began = time.monotonic()
+    # As where it is installed: else each process would compile this package anew, and no other.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if (load := os.getloadavg()[0]) > BUSY:
         say(f"The machine is busy (load {load:.1f}): times and lags will be longer than they should be.")
     found = measure(options.only or list(PARTS), quick=options.quick)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tests.benchmarks.parsing import EMPTY, OPERATORS, Parsed
 from tests.benchmarks.serving import Served
+from tests.benchmarks.starting import COMMAND, Started
 from tests.benchmarks.waiting import Waited
 from tests.benchmarks.ways import OURS
 
@@ -58,3 +59,8 @@ def of_serving(found: Sequence[Served]) -> list[Goal]:
         Goal(f"sandbox, {one.name}", "500 a second", f"{one.rate:,.0f} a second", one.rate >= 500)
         for one in found
     ]
+
+
+def of_starting(found: Sequence[Started]) -> list[Goal]:
+    (seconds,) = (one.seconds for one in found if one.name == COMMAND)
+    return [Goal("sandbox, from the command to an answer", "under 1 s", f"{seconds:.2f} s", seconds < 1)]

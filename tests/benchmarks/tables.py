@@ -9,6 +9,7 @@ from tests.benchmarks.creating import Created
 from tests.benchmarks.goals import Goal
 from tests.benchmarks.parsing import BARE_SENSORS, EMPTY, OPERATORS, SENSORS, Parsed
 from tests.benchmarks.serving import Served
+from tests.benchmarks.starting import Started
 from tests.benchmarks.waiting import Waited
 from tests.benchmarks.ways import OURS, WAYS
 
@@ -117,6 +118,11 @@ def creating(found: Sequence[Created]) -> str:
 def serving(found: Sequence[Served]) -> str:
     rows = [(one.name, f"{one.rate:,.0f}", f"{1000 * one.cpu:.2f}") for one in found]
     return table(("Sandbox", "Requests a second", "its CPU, ms each"), rows)
+
+
+def starting(found: Sequence[Started]) -> str:
+    rows = [(one.name, f"{one.seconds:.3f}", f"{one.seconds / found[0].seconds:.2f}") for one in found]
+    return table(("Started", "s", "ratio"), rows)
 
 
 def goals(found: Sequence[Goal]) -> str:
