@@ -176,6 +176,8 @@ def test_weather_alert_on_a_day_without_data(staged, run_dag, tmp_path, monkeypa
 
 
 def test_life_cycle(sandbox, run_dag_file, looks):
+    sandbox.clock.freeze()
+    looks.meanwhile = lambda: sandbox.clock.advance(60)
     run = run_dag_file(EXAMPLES / "life_cycle.py", "life_cycle", expect="success")
 
     text = "Hello {first_name}, the canteen opens at noon today."
