@@ -195,8 +195,9 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         """The notes of earlier times, as soon as they can be read."""
         from airflow_provider_bm.polling.ledger import Ledger, Memory
 
-        # Not the service: the asset is of one, whether it is named here or not.
-        question = json.dumps([self.campaign_uuid, self.listing.filters])
+        # An asset may have watchers on several services.
+        where = self.service_uuid or self.bm_conn_id
+        question = json.dumps([where, self.campaign_uuid, self.listing.filters])
         name = hashlib.sha256(question.encode()).hexdigest()[:10]
         store: Store | None = getattr(self, "asset_state_store", None)
         while True:

@@ -36,6 +36,9 @@ _MOST_SHORT_ANSWERS = 2
 _GIVEN_UP_FOR = 3600.0
 #: Single looks in a row that fail before the server is taken to be down.
 _MOST_FAILURES = 3
+#: Single looks that are forbidden, after a list that is, before all of them are taken to be: a list may be
+#: forbidden for one campaign in it.
+_MOST_REFUSED = 2
 #: Failed campaigns that are remembered, before those that nobody asks for any more are forgotten.
 _MOST_REMEMBERED = 1000
 #: What the page adds to a URL.
@@ -76,22 +79,29 @@ class CampaignReader:
         failures = 0
         for chunk in self._chunks(uuids, fields):
             together = len(chunk) > 1 and time.monotonic() >= self._lists_again_at.get(fields, 0.0)
-            found, refusal = self._ask(chunk, fields) if together else ({}, None)
+            found, forbidden = self._ask(chunk, fields) if together else ({}, False)
             if found:
                 failures = 0
                 self._failed.difference_update(found)
                 yield found
             missing, alone = [uuid for uuid in chunk if uuid not in found], 0
+            refused: dict[str, BMError] = {}
             for uuid in missing:
                 one = self._get(uuid, fields)
-                if isinstance(one, BMError):
-                    failures = 0 if one.permanent else failures + 1
-                    forbidden = refusal is not None and isinstance(one, BMForbiddenError)
-                    if failures >= _MOST_FAILURES or forbidden:
+                failures = failures + 1 if isinstance(one, BMError) and not one.permanent else 0
+                if isinstance(one, BMError) and failures >= _MOST_FAILURES:
+                    raise one
+                forbidden = forbidden and isinstance(one, BMForbiddenError)
+                if forbidden and isinstance(one, BMError):
+                    refused[uuid] = one
+                    if len(refused) >= _MOST_REFUSED:
                         raise one
+                    continue
                 alone += isinstance(one, dict)
-                refusal = None
-                yield {uuid: one}
+                yield {**refused, uuid: one}
+                refused = {}
+            if refused:
+                yield refused
             if together:
                 self._judge(len(found), alone, fields)
 
@@ -120,10 +130,10 @@ class CampaignReader:
         for start in range(0, len(uuids), size):
             yield uuids[start : start + size]
 
-    def _ask(self, chunk: Sequence[str], fields: Fields) -> tuple[dict[str, Campaign], BMError | None]:
+    def _ask(self, chunk: Sequence[str], fields: Fields) -> tuple[dict[str, Campaign], bool]:
         """Campaigns of one list; fewer than asked for, if the server does not do as it should.
 
-        :return: what was found, and why that is forbidden, if it is
+        :return: what was found, and whether the list is forbidden
         """
         wanted = set(chunk)
         found: dict[str, Campaign] = {}
@@ -143,21 +153,23 @@ class CampaignReader:
                     break
                 if len(found) == len(wanted):
                     break
-        except BMBadRequestError as error:
-            self._give_up(str(error), fields)
-        except BMNotFoundError as error:
-            # A list is not documented to say so (3.2), and it says nothing of any campaign.
-            what = f"There is no list of campaigns; is the Service UUID right? ({error})"
-            raise BMResponseError(what, error.status, permanent=True) from error
-        except BMForbiddenError as error:
-            # Perhaps of lists only.
-            self._give_up(str(error), fields, _GIVEN_UP_FOR)
-            return found, error
+        except (BMBadRequestError, BMNotFoundError, BMForbiddenError) as error:
+            if error.of_token:
+                # It says nothing of lists.
+                raise
+            if isinstance(error, BMNotFoundError):
+                # A list is not documented to say so (3.2), and it says nothing of any campaign.
+                what = f"There is no list of campaigns; is the Service UUID right? ({error})"
+                raise BMResponseError(what, error.status, permanent=True) from error
+            # Forbidden are perhaps lists only.
+            forbidden = isinstance(error, BMForbiddenError)
+            self._give_up(str(error), fields, _GIVEN_UP_FOR if forbidden else math.inf)
+            return found, forbidden
         except (BMServerError, BMResponseError, BMTimeoutError) as error:
             if _of_the_server(error) and not _too_much(error):
                 raise
             log.warning("A list of %d campaigns failed; reading them one by one: %s", len(chunk), error)
-        return found, None
+        return found, False
 
     def _get(self, uuid: str, fields: Fields) -> Campaign | BMError:
         try:

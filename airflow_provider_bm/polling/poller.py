@@ -8,6 +8,7 @@ import logging
 import math
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,9 +17,9 @@ from typing import Any, NoReturn, TypeVar
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
-from airflow_provider_bm.exceptions import BMError, BMRateLimitError
+from airflow_provider_bm.exceptions import BMError, BMForbiddenError, BMRateLimitError
 from airflow_provider_bm.polling.back_off import pause_after
-from airflow_provider_bm.polling.rounds import Ended, News, Outcome, Rounds, Stop
+from airflow_provider_bm.polling.rounds import Ended, News, Outcome, Rounds, Stop, question_of
 from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.waiting import TOLERATED_FAILURES
 
@@ -31,6 +32,8 @@ _JITTER = 0.1
 _LONGEST_RETRY_AFTER = 3600.0
 #: Watchers whose deadline passes within so many seconds share a last look.
 _LAST_LOOKS = 5.0
+#: A server that is down is spared for so many seconds at the most, if somebody's deadline passes meanwhile.
+_LONGEST_SPARED = 60.0
 #: Seconds after which the Airflow connection is looked at again: a person may have changed it.
 _CONNECTION_AGE = 600.0
 #: Seconds that Airflow may take to hand it out.
@@ -61,9 +64,13 @@ class Poller:
         self._loop = asyncio.get_running_loop()
         self._watchers: dict[Watcher, None] = {}
         self._rounds: Rounds | None = None
-        self._read_at, self._read_in_vain = 0.0, 0
+        self._read_at = 0.0
+        #: When the connection could not be read: as many times in a row as are put up with, and once more.
+        self._read_in_vain: deque[float] = deque(maxlen=TOLERATED_FAILURES + 1)
         self._shortest, self._earliest = math.inf, _NEVER
         self._failures = 0
+        #: Whether nobody was answered in the last round.
+        self._in_vain = False
         self._asked_to_wait = 0.0
         self._jitter = _draw()
         # Whoever joins has just looked. A round of last looks does not put off the next one for all.
@@ -100,8 +107,12 @@ class Poller:
     async def _run(self) -> None:
         while True:
             await self._pause()
-            for_all = self._failures > 0 or time.monotonic() >= self._next_for_all()
+            for_all = time.monotonic() >= self._next_for_all()
             watchers = self._due(for_all=for_all)
+            if not watchers:
+                # Who was due has left. It says nothing of the server.
+                self._looked_at = time.monotonic()
+                continue
             try:
                 outcome = await self._round(watchers)
             except Exception as unforeseen:
@@ -109,10 +120,10 @@ class Poller:
                 outcome = Outcome(error=unforeseen)
                 self._tell([(watcher, unforeseen) for watcher in watchers])
             # If some were read, the server is there: others may fail for ever, and must not slow them down.
-            error, in_vain = outcome.error, outcome.in_vain
-            self._failures = 0 if error is None else self._failures + 1 if in_vain else 1
+            error, self._in_vain = outcome.error, outcome.in_vain
+            self._failures = 0 if error is None else self._failures + 1 if self._in_vain else 1
             # A rate limit is for all; else it may be the affair of one campaign.
-            asked = getattr(error, "retry_after", None) if in_vain or _is_rate_limit(error) else None
+            asked = getattr(error, "retry_after", None) if self._in_vain or _is_rate_limit(error) else None
             self._asked_to_wait = min(asked or 0.0, _LONGEST_RETRY_AFTER)
             self._looked_at = time.monotonic()
             if for_all:
@@ -139,14 +150,15 @@ class Poller:
             (watcher.deadline for watcher in self._watchers if watcher.deadline is not None), default=_NEVER
         )
         interval = self._interval
-        if self._failures:
-            # Nobody's deadline makes it faster.
-            return self._looked_at + max(pause_after(self._failures, interval), self._asked_to_wait)
         together = min(_LAST_LOOKS, interval)
         last_looks = time.monotonic() + (self._earliest - datetime.now(UTC)).total_seconds() + together
-        return max(self._looked_at + together, min(self._next_for_all(), last_looks))
+        spared = min(pause_after(self._failures, interval), _LONGEST_SPARED) if self._in_vain else together
+        earliest = self._looked_at + max(spared, self._asked_to_wait)
+        return max(earliest, min(self._next_for_all(), last_looks))
 
     def _next_for_all(self) -> float:
+        if self._failures:
+            return self._all_looked_at + pause_after(self._failures, self._interval)
         # Who was left out, since others looked more often, is not late once these have left.
         due = min((_due_at(watcher, self._jitter) for watcher in self._watchers), default=math.inf)
         return min(self._all_looked_at + self._interval, max(due, self._all_looked_at + self._kept))
@@ -170,10 +182,9 @@ class Poller:
         try:
             rounds = await self._connected(again=self._failures > 0)
         except Exception as error:
-            self._read_in_vain += 1
-            if isinstance(error, BMError) or self._read_in_vain > TOLERATED_FAILURES:
-                self._tell([(watcher, error) for watcher in self._watchers])
-            else:
+            told = [(watcher, error) for watcher in self._watchers if self._is_final(error, watcher)]
+            self._tell(told)
+            if len(told) < len(self._watchers):
                 # Airflow's API server, say, is being restarted: whoever waits has looked before.
                 log.warning("The connection could not be read; trying again", exc_info=True)
             return Outcome(error=error)
@@ -186,11 +197,21 @@ class Poller:
                 outcome = await self._in_thread(changed.look, outcome.unread)
                 outcome.answered |= answered
         if isinstance(outcome.error, BMError) and outcome.error.permanent and not outcome.answered:
-            # Whose turn it was not will not fare better.
-            outcome.unread = dict.fromkeys(self._watchers, outcome.error) | outcome.unread
+            # Whose turn it was not will not fare better; but others may be allowed what these are not.
+            asked = {question_of(watcher) for watcher in outcome.unread}
+            is_for_all = outcome.error.of_token or not isinstance(outcome.error, BMForbiddenError)
+            others = [one for one in self._watchers if is_for_all or question_of(one) in asked]
+            outcome.unread = dict.fromkeys(others, outcome.error) | outcome.unread
         if outcome.unread:
             await self._in_thread(rounds.fail, outcome.unread)
         return outcome
+
+    def _is_final(self, error: Exception, watcher: Watcher) -> bool:
+        """Whether a watcher has to be told that the connection could not be read."""
+        if isinstance(error, BMError):
+            return True
+        in_vain = self._read_in_vain
+        return len(in_vain) == in_vain.maxlen and watcher.joined_at <= in_vain[0]
 
     async def _connected(self, *, again: bool) -> Rounds:
         """The client to look with; of a connection that was read not too long ago.
@@ -204,10 +225,12 @@ class Poller:
                 settings = await self._settings()
         except Exception:
             if self._rounds is None:
+                self._read_in_vain.append(time.monotonic())
                 raise
             log.warning("The connection could not be read again; going on with what it was", exc_info=True)
             return self._rounds
-        self._read_at, self._read_in_vain = time.monotonic(), 0
+        self._read_at = time.monotonic()
+        self._read_in_vain.clear()
         if self._rounds is None:
             there = self._known_as(settings.service_uuid)
             if there is not self:

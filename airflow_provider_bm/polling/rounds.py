@@ -105,7 +105,7 @@ class Rounds:
         unread = dict.fromkeys(sorted(watchers, key=lambda one: (not one.overdue(), one.answered_at)))
         groups: dict[Question, list[Watcher]] = defaultdict(list)
         for watcher in unread:
-            groups[watcher.listing, watcher.fields].append(watcher)
+            groups[question_of(watcher)].append(watcher)
         try:
             # What has failed comes last in the next round.
             for number, question in enumerate(sorted(groups, key=self._failed.__contains__)):
@@ -183,11 +183,12 @@ class Rounds:
             self._asked_at = datetime.now(UTC)
 
     def _look_by_list(self, listing: Listing, group: list[Watcher], unread: dict[Watcher, None]) -> None:
-        found: dict[str, Any] = {}
+        listed: dict[str, Any] = {}
+        followed: dict[str, Any] = {}
         failure = None
         try:
             for some in self._reader.find(listing):
-                found.update(some)
+                listed.update(some)
         except (BMAPIError, BMResponseError) as error:
             if not _is_of_the_list(error):
                 raise
@@ -201,16 +202,20 @@ class Rounds:
         self._outcome.answered = True
         wanted: set[str] = set().union(*(watcher.wanted() for watcher in group))
         try:
-            for some in self._reader.read(sorted(wanted - set(found)), listing.fields):
-                found.update(some)
+            for some in self._reader.read(sorted(wanted - set(listed)), listing.fields):
+                followed.update(some)
         except BMError as error:
             # What the list has shown is true all the same.
             failure = error
-            found.update(dict.fromkeys(wanted - set(found), error))
+            followed = dict.fromkeys(wanted - set(listed), error) | followed
         for watcher in group:
             unread.pop(watcher, None)
             watcher.looked(failed=False)
-        self._hand_out((watcher, found) for watcher in group)
+        # Each what it follows itself: that others do says nothing of what it asked for.
+        self._hand_out(
+            (watcher, listed | {uuid: followed[uuid] for uuid in watcher.wanted() & followed.keys()})
+            for watcher in group
+        )
         self._asked_at = datetime.now(UTC)
         if failure is not None:
             raise failure
@@ -230,6 +235,11 @@ class Rounds:
                 news.append((watcher, told))
         if news:
             self._tell(news)
+
+
+def question_of(watcher: Watcher) -> Question:
+    """What a watcher has in common with those whose campaigns can be read together with its own."""
+    return watcher.listing, watcher.fields
 
 
 def _is_of_the_list(error: BMError) -> bool:

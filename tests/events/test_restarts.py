@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.polling.events import Look, Sight
 from airflow_provider_bm.triggers import BMCampaignEventTrigger
 from tests.events.triggerer import HOUR, Notes, hourly, last, story
@@ -200,5 +201,31 @@ def test_executions_while_nothing_could_be_noted_from_the_start(sandbox, caplog)
         assert await triggerer.take() == []
         notes.broken = False
         assert await triggerer.take() == [first, ("execution", uuid, last(sandbox, uuid))]
+
+    story(tell, sandbox)
+
+
+def test_watchers_of_several_services_on_one_asset_have_notes_of_their_own(sandbox):
+    other = sandbox.add_service()
+    sandbox.add_client(sandbox.client_id, sandbox.client_secret, [sandbox.service_uuid, other])
+    storms, notes = {"startswith(name)": "Storm"}, Notes()
+    here, _ = hourly(sandbox, name="Storm here"), hourly(sandbox, name="Storm there", service_uuid=other)
+
+    async def tell(triggerer):
+        triggerer.start(notes, filters=storms, service_uuid=sandbox.service_uuid)
+        await triggerer.rounds()
+        sandbox.clock.advance(HOUR)
+        assert [uuid for _, uuid, _ in await triggerer.take()] == [here]
+        # What it sees first is not news, whatever the other one has begun with.
+        triggerer.start(notes, filters=storms, service_uuid=other)
+        assert await triggerer.take() == []
+        await triggerer.rounds(6)
+        await triggerer.end()
+        # It is not there in the other service; here it is followed, though it has left the list.
+        await asyncio.to_thread(BMHook().update_campaign, here, {"name": "Calm"})
+        triggerer.start(notes, filters=storms, service_uuid=sandbox.service_uuid)
+        await triggerer.rounds()
+        sandbox.clock.advance(HOUR)
+        assert [uuid for _, uuid, _ in await triggerer.take()] == [here]
 
     story(tell, sandbox)

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_bm.client import batch
 from airflow_provider_bm.exceptions import BMPayloadError
+from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.triggers import BMCampaignEventTrigger
 from tests.events.triggerer import HOUR, INTERVAL, Notes, hourly, last, story
 from tests.support.harness import load_dag
@@ -256,3 +257,20 @@ def test_the_example(sandbox, monkeypatch):
     event = SimpleNamespace(extra={"payload": {"campaign": sandbox.campaigns()[0]}})
     carry_on = dag.get_task("carry_on").python_callable
     assert carry_on(triggering_asset_events={asset.name: [event]}) == [uuid]
+
+
+def test_a_list_does_not_hear_of_what_only_another_follows(sandbox):
+    """They share the list, but not what has left it."""
+    uuid, storms = hourly(sandbox, name="Storm 1"), {"startswith(name)": "Storm"}
+
+    async def tell(triggerer):
+        triggerer.start(event="end", filters=storms)
+        await triggerer.rounds()
+        await asyncio.to_thread(BMHook().update_campaign, uuid, {"name": "Calm"})
+        await triggerer.rounds()
+        triggerer.start(event="execution", filters=storms)
+        await triggerer.rounds()
+        sandbox.clock.advance(HOUR)
+        assert await triggerer.take() == []
+
+    story(tell, sandbox)

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from airflow_provider_bm import triggers
+from airflow_provider_bm import waiting as waiting_module
 from airflow_provider_bm.polling import poller, watcher
 from tests.polling.waits import INTERVAL, LISTS, active, end, events_of, start, states, until, waiting
 
@@ -261,3 +262,63 @@ def test_a_failing_last_look_is_a_time_out(frozen):
     events = events_of(*(waiting(uuid, poke_interval=3600, deadline=after(0.1)) for uuid in uuids))
     assert states(events) == ["timeout"] * 2
     assert all("It was never seen" in event["reason"] for event in events)
+
+
+@pytest.mark.parametrize("spare", [0.2, 60.0])
+def test_a_last_look_after_one_that_failed(frozen, wire, monkeypatch, spare):
+    """Of long pauses it need not wait for the end; of such as a server that is down is owed, it does."""
+    monkeypatch.setattr(triggers, "GRACE", timedelta(seconds=0.8))
+    monkeypatch.setattr(poller, "_LONGEST_SPARED", spare)
+    (uuid,) = active(frozen, 1)
+    frozen.fault(method="GET", path=uuid, times=2, status=503)
+
+    async def main():
+        (task,) = start(waiting(uuid, poke_interval=1.5, deadline=after(2.0)))
+        await until(lambda: len(wire.looks) >= 2)
+        frozen.clock.advance(60)
+        return await task
+
+    event = asyncio.run(main())
+    assert event["state"] == ("done" if spare < 1 else "timeout")
+    assert all(gap >= min(spare, 1.5) for gap in wire.gaps(2))
+
+
+def test_last_looks_at_a_server_that_is_down_do_not_look_for_all(frozen, wire, monkeypatch):
+    monkeypatch.setattr(poller, "_LONGEST_SPARED", 0.2)
+    steady, *others = active(frozen, 4)
+    frozen.fault(method="GET", path="/campaigns", times=None, status=503)
+
+    async def main():
+        tasks = start(
+            waiting(steady, poke_interval=1.0),
+            *(
+                waiting(uuid, deadline=after(1.4 + 0.3 * number), poke_interval=1.0)
+                for number, uuid in enumerate(others)
+            ),
+        )
+        await until(lambda: all(task.done() for task in tasks[1:]))
+        await end(*tasks)
+
+    asyncio.run(main())
+    assert len(wire.looks) > 4
+    assert min(wire.gaps(2)) >= 0.2
+    assert len(looks_at(wire, steady)) <= 4
+
+
+def test_one_that_always_fails_does_not_put_off_last_looks(frozen, monkeypatch):
+    """The server is there, it answers others."""
+    monkeypatch.setattr(waiting_module, "TOLERATED_FAILURES", 1000)
+    monkeypatch.setattr(triggers, "GRACE", timedelta(seconds=0.6))
+    bad, good = active(frozen, 2)
+    frozen.fault(method="GET", path=bad, times=None, status=504)
+    frozen.fault(method="GET", path=LISTS, times=None, status=400)
+
+    async def main():
+        tasks = start(waiting(bad, poke_interval=1.5), waiting(good, poke_interval=1.5, deadline=after(3.6)))
+        await until(lambda: [one for one in frozen.requests("GET") if good in one["path"]])
+        frozen.clock.advance(60)
+        event = await tasks[1]
+        await end(tasks[0])
+        return event
+
+    assert asyncio.run(main())["state"] == "done"

@@ -64,6 +64,50 @@ def test_what_is_forbidden_to_some_who_ask_for_more(frozen, alter, effect, count
     assert states(others) == ["done"] * 3
 
 
+def test_what_is_forbidden_to_some_is_not_to_whose_turn_it_is_not(frozen, alter, wire):
+    def refuse(sent, reply):
+        if "fields" in sent.query:
+            reply.status_code = 403
+
+    alter(refuse)
+    patient, *bad = active(frozen, 3)
+
+    async def main():
+        (other,) = start(waiting(patient, poke_interval=1000))
+        events = await asyncio.gather(*start(*(waiting(uuid, fields=["messages"]) for uuid in bad)))
+        await asyncio.sleep(0.15)
+        assert not other.done()
+        await end(other)
+        return events
+
+    assert states(asyncio.run(main())) == ["error"] * 2
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_a_list_is_forbidden_since_one_of_its_campaigns_is(frozen, alter, place):
+    """Whether it is the first that is then asked for by itself, or the last."""
+    uuids = active(frozen, 4)
+
+    def refuse(sent, reply):
+        if uuids[place] in sent.uuids:
+            reply.status_code = 403
+
+    alter(refuse)
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        bad = tasks.pop(place)
+        event = await asyncio.wait_for(bad, 10)
+        await asyncio.sleep(0.15)
+        assert not any(task.done() for task in tasks)
+        frozen.clock.advance(60)
+        return event, await asyncio.gather(*tasks)
+
+    event, others = asyncio.run(main())
+    assert (event["state"], event["permanent"]) == ("error", True)
+    assert states(others) == ["done"] * 3
+
+
 def test_one_that_is_redirected_among_those_that_are_read_alone(frozen):
     frozen.fault(method="GET", path=LISTS, times=None, status=400)
     bad, *good = active(frozen, 5)
@@ -134,6 +178,22 @@ def test_it_always_fails_and_so_does_each_list_with_it(frozen, wire, status, mon
     assert states(others) == ["done"] * 4
     tries = [one for one in wire.singles if bad in one.uuids]
     assert len(tries) == 2 * (TOLERATED_FAILURES + 1)
+
+
+def test_those_between_whom_others_are_read_do_not_fail_in_a_row(frozen, caplog):
+    frozen.fault(method="GET", path=LISTS, times=None, status=400)
+    uuids = active(frozen, 10)
+    for number in (1, 3, 5):
+        frozen.fault(method="GET", path=uuids[number], times=None, status=500)
+
+    async def main():
+        tasks = start(*map(waiting, uuids))
+        await until(lambda: "1 in a row" in caplog.text and uuids[5] in caplog.text)
+        await end(*tasks)
+
+    asyncio.run(main())
+    told = [record.getMessage() for record in caplog.records if "in a row" in record.getMessage()]
+    assert not [line for line in told if not any(uuids[number] in line for number in (1, 3, 5))]
 
 
 @pytest.mark.parametrize("bad_ones", [1, 2, 3, 4, 7])

@@ -202,14 +202,14 @@ def test_nor_do_its_own_failures_put_off_anybodys_last_look(frozen, wire, monkey
     assert states([asyncio.run(main())]) == ["done"]
 
 
-def test_a_failure_of_its_own_does_not_put_off_the_last_look(frozen):
+def test_a_failure_of_its_own_does_not_put_off_the_last_look(frozen, wire):
     (uuid,) = active(frozen, 1)
     frozen.fault(method="GET", path=uuid, times=TRIES, status=500)
 
     async def main():
         deadline = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
-        (task,) = start(waiting(uuid, poke_interval=0.8, deadline=deadline))
-        await asyncio.sleep(0.9)
+        (task,) = start(waiting(uuid, poke_interval=0.6, deadline=deadline))
+        await until(lambda: len(wire.looks) >= TRIES)
         frozen.clock.advance(60)
         return await asyncio.wait_for(task, 10)
 
@@ -279,6 +279,28 @@ def test_a_connection_that_cannot_be_read_at_once(frozen, monkeypatch):
 
     monkeypatch.setattr(service, "get_async_connection", restarting)
     assert states(events_of(*map(waiting, uuids))) == ["done"] * 2
+
+
+def test_whoever_joins_later_puts_up_with_as_much(frozen, no_growth, monkeypatch, observe):
+    """An event watcher, which never gives up, keeps the poller alive meanwhile."""
+    uuids, reads = active(frozen, 2), []
+
+    async def away(conn_id):
+        reads.append(conn_id)
+        raise ConnectionError("the secrets backend is away")
+
+    monkeypatch.setattr(service, "get_async_connection", away)
+
+    async def main():
+        with observe(CampaignEvents(interval=INTERVAL, campaign_uuid=uuids[0])):
+            await until(lambda: len(reads) > TOLERATED_FAILURES)
+            before = len(reads)
+            (task,) = start(waiting(uuids[1]))
+            with pytest.raises(ConnectionError):
+                await task
+            return len(reads) - before
+
+    assert asyncio.run(main()) > TOLERATED_FAILURES
 
 
 def test_a_connection_that_is_not_handed_out(frozen, monkeypatch):
