@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from airflow_provider_bm.campaigns.vocabulary import CONTACT_FIELDS, JSON_TEMPLATE_SENDING_TYPES
 
 _VARIABLE = re.compile(r"\{([^{}\s\"]+)\}")
-_WEBPUSH_FIELDS = ("webpush_title", "webpush_body", "webpush_target_url", "webpush_icon", "webpush_image")
+WEBPUSH_FIELDS = ("webpush_title", "webpush_body", "webpush_target_url", "webpush_icon", "webpush_image")
 
 
 def fill(text: str, values: Mapping[str, str], *, as_json: bool = False, sign: str = "") -> str:
@@ -33,7 +33,7 @@ def fill(text: str, values: Mapping[str, str], *, as_json: bool = False, sign: s
 def fill_campaign(fields: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
     """Fill template variables into the content of a campaign (4.2, ``template_vars``)."""
     filled = dict(fields)
-    for name in ("template", *_WEBPUSH_FIELDS):
+    for name in ("template", *WEBPUSH_FIELDS):
         if name in filled:
             filled[name] = fill(filled[name], values, as_json=_is_json(name, fields))
     return filled
@@ -51,7 +51,7 @@ def render_message(
     as_json = _is_json("template", fields)
     message = {"text": fill(fields["template"], values, as_json=as_json, sign=sign)}
     if fields["sending_type"] == "webpush":
-        message |= {n: fill(fields[n], values, sign=sign) for n in _WEBPUSH_FIELDS if n in fields}
+        message |= {n: fill(fields[n], values, sign=sign) for n in WEBPUSH_FIELDS if n in fields}
     return message
 
 

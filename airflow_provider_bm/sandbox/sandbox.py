@@ -22,6 +22,7 @@ from .given import header_text, number, truth
 from .hiding import MAX_TEXT, Hiding
 from .journal import Entry, Journal, error_of
 from .messages import Reply, Request
+from .reading import texts
 from .search import search
 from .server import Server, log
 from .spans import Span
@@ -211,7 +212,8 @@ class Sandbox(Connectable):
 
         :param to: the address: mobile, email, or for webpush the contact's UUID.
         :param channel: the ``sending_type``.
-        :param text: a piece of the text.
+        :param text: a piece of the text as it is sent, or of what is read: of a text in the JSON, or of a
+            webpush field.
         :param since: only those sent at this time or later; aware, or text in RFC 3339.
         :param until: only those sent before this time.
         """
@@ -225,7 +227,7 @@ class Sandbox(Connectable):
                 for run in runs
                 for message in run.messages(now)
                 if all(value in (None, message[name]) for name, value in exact.items())
-                and (text is None or text in message["text"])
+                and (text is None or any(text in one for one in texts(message)))
                 and span.holds(message["sent_dt"])
             ]
         return sorted(sent, key=lambda message: str(message["sent_dt"]))

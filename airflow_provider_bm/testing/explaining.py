@@ -10,6 +10,7 @@ from typing import Any, Final
 from airflow_provider_bm.sandbox.clock import rfc3339
 from airflow_provider_bm.sandbox.contacts import Contact
 from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.reading import parts, texts
 from airflow_provider_bm.sandbox.rendering import address_of
 from airflow_provider_bm.sandbox.store import Store
 
@@ -62,15 +63,29 @@ def _ahead(moment: datetime, now: datetime) -> str:
     return f"{rfc3339(moment)}, which bm_sandbox.clock.advance({seconds}) reaches"
 
 
-def show_messages(messages: Sequence[Mapping[str, Any]], heading: str) -> Iterator[str]:
-    """Lines about messages: the first ones, if they are many."""
+def show_messages(
+    messages: Sequence[Mapping[str, Any]], heading: str, text: str | None = None
+) -> Iterator[str]:
+    """Lines about messages, as they are read: the first ones, if they are many.
+
+    :param text: what was looked for; shown too where it is in a part that is not shown otherwise
+    """
     if not messages:
         yield "Nothing was sent at all."
         return
     yield f"{heading} ({len(messages)}):"
     for one in messages[:MOST_LINES]:
-        yield f"  {one['channel']} to {one['to']}: {_short(one['text'])!r} ({one['campaign_name']})"
+        read = ", ".join(repr(_short(part)) for part in _read(one, text))
+        yield f"  {one['channel']} to {one['to']}: {read} ({one['campaign_name']})"
     yield from _rest(len(messages))
+
+
+def _read(message: Mapping[str, Any], text: str | None) -> list[str]:
+    title, read, _, _ = parts(message)
+    shown = [part for part in (title, *read) if part] or [message["text"]]
+    if text is not None and not any(text in part for part in shown):
+        shown += [part for part in texts(message) if text in part][-1:]
+    return shown
 
 
 def show_campaigns(explained: Sequence[str]) -> Iterator[str]:

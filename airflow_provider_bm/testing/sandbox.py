@@ -106,7 +106,7 @@ class BMTestSandbox(Sandbox):
         """Fail unless such messages were sent, and say what was sent instead, or why nothing was.
 
         :param to: the address
-        :param text: a piece of the text
+        :param text: a piece of the text, as it is sent or as it is read
         :param channel: the ``sending_type``
         :param count: how many there must be; one or more by default
         :returns: the messages
@@ -121,7 +121,8 @@ class BMTestSandbox(Sandbox):
         number = {None: "a message", 0: "no message", 1: "one message"}.get(count, f"{count} messages")
         problem = f"expected {number}{_described(wanted)}, found {len(found)}"
         heading = "Found" if found else "Sent instead"
-        raise AssertionError(self._explained(problem, found or self._nearest(to, campaign), heading, to))
+        shown = found or self._nearest(to, campaign)
+        raise AssertionError(self._explained(problem, shown, heading, to, text))
 
     def assert_not_sent(
         self,
@@ -167,7 +168,14 @@ class BMTestSandbox(Sandbox):
         sent = self.messages(to=to, text=text, channel=channel)
         return [message for message in sent if campaign is None or _is(campaign, message)]
 
-    def _explained(self, problem: str, messages: list[Message], heading: str, to: str | None = None) -> str:
+    def _explained(
+        self,
+        problem: str,
+        messages: list[Message],
+        heading: str,
+        to: str | None = None,
+        text: str | None = None,
+    ) -> str:
         with self.store.lock:
             now = self.store.settle()
             campaigns = [one for service in self.store.services for one in self.store.campaigns(service)]
@@ -177,7 +185,8 @@ class BMTestSandbox(Sandbox):
         if self.clock.waiting:
             state += " until the API is called"
         time = f"Time in the sandbox: {rfc3339(now)}, {state}"
-        return "\n".join([problem, *show_messages(messages, heading), *show_campaigns(explained), time])
+        sent = show_messages(messages, heading, text)
+        return "\n".join([problem, *sent, *show_campaigns(explained), time])
 
 
 def origins() -> set[Origin]:

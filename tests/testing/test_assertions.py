@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from airflow_provider_bm.sandbox import SandboxClient
 from airflow_provider_bm.testing.sandbox import BMTestSandbox
 
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -61,6 +62,46 @@ def test_sent(sandbox, ours):
     assert len(sandbox.assert_sent()) == 2
     sandbox.assert_not_sent(text="Carl")
     sandbox.assert_not_sent(channel="email")
+
+
+PUSH = {"webpush_title": "Storm, {first_name}", "webpush_body": "Stay in", "webpush_icon": "https://i/s.png"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "read", "shown"),
+    [
+        ({"sending_type": "webpush", "template": "T"} | PUSH, "Storm, Ada", "'Storm, Ada', 'Stay in'"),
+        ({"sending_type": "webpush", "template": "T"} | PUSH, "Stay in", "'Storm, Ada', 'Stay in'"),
+        (
+            {"sending_type": "webpush", "template": "T"} | PUSH,
+            "s.png",
+            "'Storm, Ada', 'Stay in', 'https://i/s.png'",
+        ),
+        ({"template": json.dumps({"text": "Grüezi {first_name}"})}, "Grüezi Ada", "'Grüezi Ada'"),
+        ({"template": json.dumps({"text": "Grüezi {first_name}"})}, r"Gr\u00fcezi", r"'Grüezi Ada', '{"),
+        (
+            {"template": json.dumps({"a": [{"text": 'Say "hi"\nto all'}]})},
+            '"hi"\nto',
+            r"""'Say "hi"\nto all'""",
+        ),
+        (
+            {"template": '{"text": "Hello", "button": {"text": "\\u00d6ffnen"}}'},
+            "Öffnen",
+            "'Hello', 'Öffnen'",
+        ),
+        ({"template": '{"other": 1}'}, "other", """'{"other": 1}'"""),
+    ],
+)
+def test_what_is_read_is_what_was_sent(sandbox, fields, read, shown):
+    sandbox.execution_seconds = 0
+    ada = sandbox.add_recipient_list("ada", [{"uuid": "a1", **ADA}])
+    sandbox.create(
+        **{"name": "X", "sending_type": "viber", "status": "active", "recipient_lists": ada} | fields
+    )
+    assert len(sandbox.assert_sent(text=read)) == 1
+    assert f": {shown}" in failure(sandbox.assert_not_sent, text=read)
+    assert len(SandboxClient(sandbox.url).messages(text=read)) == 1
+    sandbox.assert_not_sent(text="Something else")
 
 
 def test_something_else_was_sent(sandbox, ours):

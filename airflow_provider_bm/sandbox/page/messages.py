@@ -12,6 +12,7 @@ from typing import Any, Final
 from airflow_provider_bm.sandbox.clock import rfc3339_ms
 from airflow_provider_bm.sandbox.contacts import Contact
 from airflow_provider_bm.sandbox.execution import Run
+from airflow_provider_bm.sandbox.reading import texts
 from airflow_provider_bm.sandbox.rendering import address_of, render_message
 
 from .content import content
@@ -74,7 +75,8 @@ def _search(run: Run, numbers: Sequence[int], wanted: str) -> list[int]:
 
 
 def _fits(fields: Mapping[str, str], contact: Contact, wanted: str) -> bool:
-    own = f"{_name(contact)}\n{address_of(fields['sending_type'], contact)}"
-    return (
-        wanted in own.casefold() or wanted in "\n".join(render_message(fields, contact).values()).casefold()
-    )
+    channel = fields["sending_type"]
+    if wanted in f"{_name(contact)}\n{address_of(channel, contact)}".casefold():
+        return True
+    message = {"channel": channel, **render_message(fields, contact)}
+    return any(wanted in one.casefold() for one in texts(message))

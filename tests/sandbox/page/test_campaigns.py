@@ -293,3 +293,12 @@ def test_to_the_next_execution_if_there_is_one(sandbox):
     reply = requests.post(f"{sandbox.url}/_sandbox/page/next", timeout=10)
     assert reply.status_code == 400
     assert "No campaign" in reply.json()["message"]
+
+
+def test_messages_are_searched_as_they_are_read(sandbox):
+    made = sandbox.create(
+        status="active", sending_type="viber", template=r'{"text": "Gr\u00fcezi\n{first_name}"}'
+    )
+    sandbox.clock.advance(10)
+    for search, found in (("grÜezi", True), (r"gr\u00fcezi", True), ("gruezi", False)):
+        assert bool(ask(sandbox, "campaign", uuid=made["uuid"], search=search)["messages"]) == found
