@@ -31,7 +31,7 @@ OPERATORS = (*_NULL, *_ORDER, *_TEXT, *_MANY)
 _OPPOSITES = {"neq": "eq", "notin": "in", "notbetween": "between", "doesnotcontain": "contains"}
 _CALL = re.compile(r"([^()]*)\(([^()]*)\)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
-_WORDS = ENUMS | {"status": STATUSES}
+WORDS = ENUMS | {"status": STATUSES}
 
 Test = Callable[[Any], bool]
 
@@ -85,9 +85,9 @@ def _check(column: str, values: list[str]) -> None:
     if column == "uuid":
         wrong = [one for one in values if not UUID.fullmatch(one)]
         wanted = "a UUID"
-    elif column in _WORDS:
-        wrong = [one for one in values if one not in _WORDS[column]]
-        wanted = f"of: {', '.join(_WORDS[column])}"
+    elif column in WORDS:
+        wrong = [one for one in values if one not in WORDS[column]]
+        wanted = f"of: {', '.join(WORDS[column])}"
     else:
         return
     if wrong:

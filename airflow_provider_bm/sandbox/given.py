@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from airflow_provider_bm.campaigns.problems import did_you_mean
+
 
 def number(name: str, value: object, most: float) -> float:
     """Take a number from 0 to ``most``.
@@ -20,6 +24,30 @@ def truth(name: str, value: object) -> bool:
     """
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, not {value!r}")
+    return value
+
+
+def strings(given: Mapping[str, object]) -> dict[str, str | None]:
+    """Take texts by their names, None for those that are not given.
+
+    :raises ValueError: if one is something else: nothing would be found by it, whatever there is.
+    """
+    taken: dict[str, str | None] = {}
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{name} must be a string, not {value!r}")
+        taken[name] = value
+    return taken
+
+
+def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """Take one of these words, spelled exactly so.
+
+    :raises ValueError: if it is none of them.
+    """
+    if value not in allowed:
+        hint = did_you_mean(value, allowed)
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}{hint}")
     return value
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from .clock import as_utc
 from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
 from .faults import DEFAULT_TIMES
+from .given import strings
 
 
 class SandboxClient(Connectable):
@@ -60,7 +61,7 @@ class SandboxClient(Connectable):
         fields = filters.pop("fields", None) or ""
         service = {"service_uuid": filters.pop("service_uuid", None)}
         # A query has no None: nothing stands for it.
-        wanted = {name: "" if value is None else value for name, value in filters.items()}
+        wanted = {name: "" if value is None else value for name, value in strings(filters).items()}
         named = {"fields": fields if isinstance(fields, str) else ",".join(fields)}
         return list(self.call("GET", "campaigns", wanted | service | named))
 
@@ -74,7 +75,7 @@ class SandboxClient(Connectable):
         until: datetime | str | None = None,
     ) -> list[dict[str, Any]]:
         """See :meth:`.Sandbox.messages`."""
-        wanted = {"campaign_uuid": campaign_uuid, "to": to, "channel": channel, "text": text}
+        wanted = strings({"campaign_uuid": campaign_uuid, "to": to, "channel": channel, "text": text})
         return list(self.call("GET", "messages", wanted | _texts({"since": since, "until": until})))
 
     def executions(self, campaign_uuid: str | None = None) -> list[dict[str, Any]]:

@@ -9,6 +9,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
+from airflow_provider_bm.campaigns.vocabulary import SENDING_TYPES
+
 from .access import is_loopback, reached_at
 from .api import TOKEN_PATH, Api
 from .clients import check_credentials
@@ -18,7 +20,7 @@ from .console import change, find, put_in, start, stop
 from .control import Control
 from .faults import DEFAULT_TIMES, Fault, Faults
 from .faults import MAX_SECONDS as DOWN_SECONDS
-from .given import header_text, number, truth
+from .given import choice, header_text, number, strings, truth
 from .hiding import MAX_TEXT, Hiding
 from .journal import Entry, Journal, error_of
 from .messages import Reply, Request
@@ -192,7 +194,7 @@ class Sandbox(Connectable):
 
         :param filters: what fields must be equal to, None for those that have no value; ``service_uuid`` and
             ``fields`` (the optional ones, e.g. ``"tasks,messages"``) are understood too.
-        :raises ValueError: if there is no such field or service.
+        :raises ValueError: if there is no such field or service, or a field cannot have such a value.
         """
         service, fields = filters.pop("service_uuid", None), filters.pop("fields", None) or ()
         extras = fields.split(",") if isinstance(fields, str) else fields
@@ -216,9 +218,13 @@ class Sandbox(Connectable):
             webpush field.
         :param since: only those sent at this time or later; aware, or text in RFC 3339.
         :param until: only those sent before this time.
+        :raises ValueError: if there is no such channel, or what is given is no text.
         """
         span = Span(since, until)
         exact = {"to": to, "channel": channel}
+        strings({"campaign_uuid": campaign_uuid, "text": text} | exact)
+        if channel is not None:
+            choice("channel", channel, SENDING_TYPES)
         with self.store.lock:
             now = self.store.settle()
             runs = [run for run in self.store.runs if campaign_uuid in (None, run.campaign_uuid)]

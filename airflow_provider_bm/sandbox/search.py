@@ -8,7 +8,8 @@ from typing import Any
 from airflow_provider_bm.campaigns.vocabulary import OPTIONAL_FIELDS
 
 from .execution import Campaign
-from .filters import COLUMNS
+from .filters import COLUMNS, WORDS
+from .given import choice, strings
 from .store import Store
 
 
@@ -19,13 +20,16 @@ def search(
 
     :param wanted: what fields must be; None, or nothing, if they must not be set.
     :param extras: the optional fields of the answer.
-    :raises ValueError: if there is no such field or service: nothing would be found, whatever there is.
+    :raises ValueError: if there is no such field, word or service: nothing would be found, whatever there is.
     """
     names = list(extras)
     unknown = [name for name in wanted if name not in COLUMNS]
     unknown += [name for name in names if name not in OPTIONAL_FIELDS]
     if unknown:
         raise ValueError(f"a campaign has no field {', '.join(map(repr, unknown))}")
+    for name, value in strings(wanted).items():
+        if value and name in WORDS:
+            choice(name, value, WORDS[name])
     now = store.settle()
     found = store.every_campaign() if service_uuid is None else _campaigns_of(store, service_uuid)
     return [

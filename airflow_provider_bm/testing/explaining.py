@@ -82,7 +82,7 @@ def show_messages(
 
 def _read(message: Mapping[str, Any], text: str | None) -> list[str]:
     title, read, _, _ = parts(message)
-    shown = [part for part in (title, *read) if part] or [message["text"]]
+    shown = [part for part in (title, *read) if part][:MOST_LINES] or [message["text"]]
     if text is not None and not any(text in part for part in shown):
         shown += [part for part in texts(message) if text in part][-1:]
     return shown

@@ -92,6 +92,7 @@ class BMTestSandbox(Sandbox):
 
     def messages_of(self, campaign: str | Mapping[str, Any]) -> list[Message]:
         """List the messages of a campaign; of all that have the name, if there are several."""
+        _check(campaign)
         return [message for message in self.messages() if _is(campaign, message)]
 
     def assert_sent(
@@ -110,8 +111,11 @@ class BMTestSandbox(Sandbox):
         :param channel: the ``sending_type``
         :param count: how many there must be; one or more by default
         :returns: the messages
+        :raises ValueError: if no message could ever be one of these
         """
         __tracebackhide__ = True
+        if campaign is not None:
+            _check(campaign)
         if count is not None and count < 0:
             raise ValueError(f"count must be 0 or more, not {count}")
         wanted = {"to": to, "campaign": campaign, "text": text, "channel": channel}
@@ -192,6 +196,15 @@ class BMTestSandbox(Sandbox):
 def origins() -> set[Origin]:
     """Scheme, host and port of all sandboxes that this process serves."""
     return {origin(sandbox.url) for sandbox in list(RUNNING)}
+
+
+def _check(campaign: object) -> None:
+    # By something else no message is found, and that none was sent would be true of anything.
+    if isinstance(campaign, Mapping):
+        if not isinstance(campaign.get("uuid"), str):
+            raise ValueError(f"campaign must have its uuid, a string: {dict(campaign)!r} has none")
+    elif not isinstance(campaign, str):
+        raise ValueError(f"campaign must be a name, a UUID or a campaign, not {campaign!r}")
 
 
 def _is(campaign: str | Mapping[str, Any], message: Message) -> bool:

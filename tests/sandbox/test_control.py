@@ -219,6 +219,25 @@ def test_handles_say_the_same_here_and_there(api, sandbox, remote):
             wrong()
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_what_nothing_can_be_is_refused(sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    for wanted, said in (
+        ({"status": "drafft"}, "status must be one of .*, not 'drafft'; did you mean 'draft'"),
+        ({"sending_type": "SMS"}, "sending_type must be one of sms, .*, not 'SMS'; did you mean 'sms'"),
+        ({"schedule_type": "daily"}, "schedule_type must be one of now, once, scheduled, not 'daily'"),
+        ({"query_type": "none"}, "query_type must be one of all, segmentation, not 'none'"),
+        ({"name": 5}, "name must be a string, not 5"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            handle.campaigns(**wanted)
+    with pytest.raises(ValueError, match=r"channel must be one of sms, .*, not 'SMS'; did you mean 'sms'"):
+        handle.messages(channel="SMS")
+    for name in ("campaign_uuid", "to", "channel", "text"):
+        with pytest.raises(ValueError, match=f"{name} must be a string, not 5"):
+            handle.messages(**{name: 5})
+
+
 def test_campaigns_of_all_services_are_in_order(sandbox):
     other = sandbox.add_service()
     for name, service in (("first", other), ("second", None), ("third", other)):
@@ -239,6 +258,8 @@ def test_campaigns_of_all_services_are_in_order(sandbox):
         ("POST", "campaigns", {"clone_uuid": "nonsense"}, 400),
         ("GET", "campaigns?nmae=Storm", None, 400),
         ("GET", "campaigns?fields=shoes", None, 400),
+        ("GET", "campaigns?status=drafft", None, 400),
+        ("GET", "messages?channel=SMS", None, 400),
         ("GET", "campaigns?service_uuid=x", None, 400),
         ("POST", "faults", {"path": "(", "status": 500}, 400),
         ("POST", "clock", {"advance": -1}, 400),

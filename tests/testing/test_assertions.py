@@ -134,6 +134,27 @@ def test_counts_are_counts(sandbox):
         sandbox.assert_sent(count=-1)
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"channel": "SMS"}, "channel must be one of sms, webpush, .*, not 'SMS'; did you mean 'sms'"),
+        ({"channel": ["sms"]}, r"channel must be a string, not \['sms'\]"),
+        ({"to": ["a"]}, r"to must be a string, not \['a'\]"),
+        ({"text": 5}, "text must be a string, not 5"),
+        ({"campaign": 5}, "campaign must be a name, a UUID or a campaign, not 5"),
+        ({"campaign": {}}, "campaign must have its uuid, a string: {} has none"),
+        ({"campaign": {"uuid": None}}, "campaign must have its uuid"),
+    ],
+)
+def test_what_can_never_be_sent_is_refused(sandbox, asked, said):
+    for call in (sandbox.assert_not_sent, sandbox.assert_sent):
+        with pytest.raises(ValueError, match=said):
+            call(**asked)
+    if "campaign" in asked:
+        with pytest.raises(ValueError, match=said):
+            sandbox.messages_of(asked["campaign"])
+
+
 def test_deleted_campaigns_are_told(sandbox, ours):
     made = storm(sandbox, ours, name="Deleted", status="draft")
     storm(sandbox, ours)
