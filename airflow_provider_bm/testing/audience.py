@@ -8,6 +8,12 @@ from airflow_provider_bm.sandbox.rendering import address_of
 from airflow_provider_bm.sandbox.store import Store
 
 
+def is_for(store: Store, campaign: Campaign, to: str) -> bool:
+    """Tell whether an address is of those that a campaign goes to, or went to, whatever its query says."""
+    contacts = [*_members(store, campaign), *(one for run in campaign.runs for one in run.contacts)]
+    return any(address_of(campaign.fields["sending_type"], one) == to for one in contacts)
+
+
 def why_nobody(store: Store, campaign: Campaign) -> str:
     """Tell why an execution had no contacts, by the lists as they are now."""
     members, channel = _members(store, campaign), campaign.fields["sending_type"]

@@ -88,14 +88,23 @@ def _read(message: Mapping[str, Any], text: str | None) -> list[str]:
     return shown
 
 
-def show_campaigns(explained: Sequence[str]) -> Iterator[str]:
-    """Lines about campaigns: the last ones, if they are many."""
-    if not explained:
+def show_campaigns(asked: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+    """Lines about campaigns: the last ones, if they are many.
+
+    :param asked: of those that were asked for; they come first, however old they are
+    :param others: of all others
+    """
+    count = len(asked) + len(others)
+    if not count:
         yield "There is no campaign."
         return
-    yield f"Campaigns ({len(explained)}):"
-    yield from (f"  {line}" for line in explained[-MOST_LINES:])
-    yield from _rest(len(explained))
+    yield f"Campaigns ({count}):"
+    first = asked[-MOST_LINES:]
+    left = MOST_LINES - len(first)
+    shown = [*first, *others[max(0, len(others) - left) :]]
+    yield from (f"  {line}" for line in shown)
+    # If none of the others is shown, some may be later.
+    yield from _rest(count, "earlier" if left or not others else "more")
 
 
 def show_requests(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -131,9 +140,9 @@ def show_runs(runs: Sequence[str]) -> Iterator[str]:
     yield from (f"  {line}" for line in runs[-MOST_LINES:])
 
 
-def _rest(count: int) -> Iterator[str]:
+def _rest(count: int, which: str = "more") -> Iterator[str]:
     if count > MOST_LINES:
-        yield f"  … and {count - MOST_LINES} more"
+        yield f"  … and {count - MOST_LINES} {which}"
 
 
 def _short(text: str, length: int = 60) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_bm.client.hold import Origin, origin
@@ -14,6 +15,7 @@ from airflow_provider_bm.sandbox.messages import Reply, Request
 from airflow_provider_bm.sandbox.sandbox import RUNNING
 from airflow_provider_bm.sandbox.store import Store
 
+from .audience import is_for
 from .clock import WaitingClock
 from .explaining import (
     describe_fault,
@@ -126,7 +128,7 @@ class BMTestSandbox(Sandbox):
         problem = f"expected {number}{_described(wanted)}, found {len(found)}"
         heading = "Found" if found else "Sent instead"
         shown = found or self._nearest(to, campaign)
-        raise AssertionError(self._explained(problem, shown, heading, to, text))
+        raise AssertionError(self._explained(problem, shown, heading, wanted))
 
     def assert_not_sent(
         self,
@@ -177,20 +179,28 @@ class BMTestSandbox(Sandbox):
         problem: str,
         messages: list[Message],
         heading: str,
-        to: str | None = None,
-        text: str | None = None,
+        wanted: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
+        to = wanted.get("to")
         with self.store.lock:
             now = self.store.settle()
             campaigns = [one for service in self.store.services for one in self.store.campaigns(service)]
             campaigns = sorted([*campaigns, *self.store.deleted], key=lambda one: one.age)
-            explained = [explain_campaign(self.store, one, now, to) for one in campaigns]
+            explained: dict[bool, list[str]] = {True: [], False: []}
+            for one in campaigns:
+                line = explain_campaign(self.store, one, now, to)
+                explained[self._is_asked(one, wanted.get("campaign"), to)].append(line)
         state = "it stands still" if self.clock.frozen else f"speed {self.clock.speed:g}"
         if self.clock.waiting:
             state += " until the API is called"
         time = f"Time in the sandbox: {rfc3339(now)}, {state}"
-        sent = show_messages(messages, heading, text)
-        return "\n".join([problem, *sent, *show_campaigns(explained), time])
+        sent = show_messages(messages, heading, wanted.get("text"))
+        return "\n".join([problem, *sent, *show_campaigns(explained[True], explained[False]), time])
+
+    def _is_asked(self, one: Campaign, campaign: str | Mapping[str, Any] | None, to: str | None) -> bool:
+        if campaign is None:
+            return to is not None and is_for(self.store, one, to)
+        return _names(campaign, one.uuid, one.fields["name"])
 
 
 def origins() -> set[Origin]:
@@ -208,10 +218,13 @@ def _check(campaign: object) -> None:
 
 
 def _is(campaign: str | Mapping[str, Any], message: Message) -> bool:
+    return _names(campaign, message["campaign_uuid"], message["campaign_name"])
+
+
+def _names(campaign: str | Mapping[str, Any], uuid: str, name: str) -> bool:
     if isinstance(campaign, Mapping):
-        return bool(message["campaign_uuid"] == campaign["uuid"])
-    name = message["campaign_name"]
-    return campaign.lower() == message["campaign_uuid"] or campaign in (name, _KEY.sub("", name))
+        return bool(campaign["uuid"] == uuid)
+    return campaign.lower() == uuid or campaign in (name, _KEY.sub("", name))
 
 
 def _described(wanted: Mapping[str, Any]) -> str:

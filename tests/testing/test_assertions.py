@@ -129,6 +129,30 @@ def test_the_nearest_are_shown_first(sandbox, ours):
     assert told[8] == "  sms to +41790000001: 'Hello Ada' (Number 5)"
 
 
+def test_campaigns_that_were_asked_for_are_shown_first(sandbox, ours):
+    asked = storm(sandbox, ours, name="Asked [0123456789]", status="draft")
+    for number in range(12):
+        sandbox.create(name=f"Other {number}", status="draft")
+    for wanted in ({"campaign": "Asked"}, {"campaign": asked}, {"to": "+41790000002"}):
+        told = failure(sandbox.assert_sent, **wanted).splitlines()
+        start = told.index("Campaigns (13):")
+        assert told[start + 1].startswith("  'Asked [0123456789]' is draft")
+        assert [line.split("'")[1] for line in told[start + 2 : start + 11]] == [
+            f"Other {number}" for number in range(3, 12)
+        ]
+        assert told[start + 11] == "  … and 3 earlier"
+
+
+def test_the_last_of_many_that_were_asked_for_are_shown(sandbox, ours):
+    for number in range(12):
+        storm(sandbox, ours, name="Asked", status="draft" if number < 11 else "stopped")
+    sandbox.create(name="Later")
+    told = failure(sandbox.assert_sent, campaign="Asked")
+    assert "  … and 3 more\n" in told
+    assert "'Asked' is stopped" in told
+    assert "Later" not in told
+
+
 def test_counts_are_counts(sandbox):
     with pytest.raises(ValueError, match="count must be 0 or more, not -1"):
         sandbox.assert_sent(count=-1)
@@ -252,7 +276,7 @@ def test_much_is_cut_short(sandbox):
     told = failure(sandbox.assert_sent, "nobody")
     assert "Sent instead (480):" in told
     assert "  … and 470 more" in told
-    assert "  … and 2 more" in told
+    assert "  … and 2 earlier" in told
     assert "'Number 11' is finished" in told
     assert f"'{'x' * 59}…'" in told
     assert told.endswith(", speed 1")
