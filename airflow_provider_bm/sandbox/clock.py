@@ -163,6 +163,8 @@ def _later(base: datetime, seconds: float) -> datetime:
 
 def as_utc(moment: datetime) -> datetime:
     """Convert an aware time to UTC; refuse a naive one, whose zone nobody knows."""
+    if not isinstance(moment, datetime):
+        raise ValueError(f"{moment!r} is no time: give an aware datetime")
     if moment.tzinfo is None:
         raise ValueError(f"{moment!r} has no time zone")
     return moment.astimezone(UTC)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from airflow_provider_bm.campaigns.problems import did_you_mean
 
@@ -49,6 +49,16 @@ def choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
         hint = did_you_mean(value, allowed)
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {value!r}{hint}")
     return value
+
+
+def uuids(name: str, value: object) -> list[str]:
+    """Take a list of UUIDs.
+
+    :raises ValueError: if it is none: one text would be taken for a list of its letters.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"{name} must be a list of UUIDs, not {value!r}")
+    return list(value)
 
 
 def header_text(name: str, value: object) -> str:

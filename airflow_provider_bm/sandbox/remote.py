@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from .clock import as_utc
 from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
 from .faults import DEFAULT_TIMES
-from .given import strings
+from .given import strings, uuids
 
 
 class SandboxClient(Connectable):
@@ -137,7 +137,7 @@ class SandboxClient(Connectable):
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
         """See :meth:`.Sandbox.add_client`."""
-        services = list(service_uuids)
+        services = uuids("service_uuids", service_uuids)
         arguments = {"client_id": client_id, "client_secret": client_secret, "service_uuids": services}
         self.call("POST", "clients", arguments)
 

@@ -18,6 +18,7 @@ from .clients import Clients
 from .clock import Clock, rfc3339
 from .contacts import Contact
 from .execution import Campaign, Run, same_schedule
+from .given import uuids
 from .recipients import RecipientLists
 from .rendering import address_of
 from .saving import Saving
@@ -186,9 +187,7 @@ class Store:
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
         """Add a client, or change what it may use: see :meth:`.Clients.add`."""
-        if isinstance(service_uuids, str) or not isinstance(service_uuids, Iterable):
-            raise ValueError(f"service_uuids must be a list of UUIDs, not {service_uuids!r}")
-        named = list(service_uuids)
+        named = uuids("service_uuids", service_uuids)
         unknown = [str(one) for one in named if one not in list(self.services)]
         if unknown:
             raise ValueError(f"no such service: {', '.join(unknown)}")

@@ -238,6 +238,21 @@ def test_what_nothing_can_be_is_refused(sandbox, remote):
             handle.messages(**{name: 5})
 
 
+@pytest.mark.parametrize("remote", [False, True])
+def test_other_types_are_refused_here_and_there(sandbox, remote):
+    handle = SandboxClient(sandbox.url) if remote else sandbox
+    for given in (sandbox.service_uuid, None):
+        said = re.escape(f"service_uuids must be a list of UUIDs, not {given!r}")
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            handle.add_client("c", "secret", given)
+    handle.add_client("c", "secret", iter([sandbox.service_uuid]))
+    for given in ("2026-01-01T00:00:00Z", 5):
+        with pytest.raises(ValueError, match=f"^{given!r} is no time: give an aware datetime$"):
+            handle.clock.set(given)
+    with pytest.raises(ValueError, match="is no time"):
+        Sandbox(start="2026-01-01T00:00:00Z")
+
+
 def test_campaigns_of_all_services_are_in_order(sandbox):
     other = sandbox.add_service()
     for name, service in (("first", other), ("second", None), ("third", other)):
