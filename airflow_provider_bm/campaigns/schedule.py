@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from airflow_provider_bm.campaigns.problems import Problems, check_choice
-from airflow_provider_bm.campaigns.rrule import check_parts, rules_in
+from airflow_provider_bm.campaigns.rrule import check_parts, check_start, rules_in, starts_in
 from airflow_provider_bm.campaigns.times import read_time
 from airflow_provider_bm.campaigns.vocabulary import ONCE_FORMAT, SCHEDULE_TYPES
 
@@ -98,16 +98,18 @@ def check_rule(text: str) -> None:
     wrong = _NOT_POSITIVE.search(f";{text}")
     if wrong is not None:
         raise ValueError(f"not a valid RRULE: {wrong[1].upper()} must be a positive number")
-    for rule in rules_in(text):
-        try:
+    try:
+        for start in starts_in(text):
+            check_start(start)
+        for rule in rules_in(text):
             check_parts(rule)
-        except ValueError as error:
-            raise ValueError(f"not a valid RRULE: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"not a valid RRULE: {error}") from None
     aware = datetime(2024, 1, 1, tzinfo=UTC)
     failures = []
-    for start in (aware, aware.replace(tzinfo=None)):
+    for first in (aware, aware.replace(tzinfo=None)):
         try:
-            rrulestr(text, dtstart=start)
+            rrulestr(text, dtstart=first)
         except Exception as error:  # noqa: BLE001 - dateutil lets any kind of error out
             failures.append(error)
         else:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
 
-from airflow_provider_bm.campaigns.rrule import check_parts
+from airflow_provider_bm.campaigns.rrule import check_parts, check_start
 
 #: So many recurrences may lie in the past when a rule starts (a sandbox's own limit).
 MAX_PAST: Final = 100_000
@@ -41,8 +41,7 @@ _DAYS = ("BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYDAY")
 _TEXTS = ("FREQ", "UNTIL", "BYDAY", "WKST")
 #: By so much clocks are put forward or back at the most.
 _LARGEST_CHANGE = timedelta(hours=2)
-_ZONE = re.compile(r"TZID=([^:;\s]*)", re.IGNORECASE)
-_UNTIL = re.compile(r"\d{8}(T\d{6}Z?)?", re.ASCII)
+_ZONE = re.compile(r"TZID=([^:;\s]*)")
 
 
 def occurrences(rule: str, start: datetime) -> Iterator[datetime]:
@@ -65,14 +64,13 @@ def occurrences(rule: str, start: datetime) -> Iterator[datetime]:
 
 
 def _parse(rule: str) -> tuple[str, dict[str, str]]:
-    lines = [line.strip() for line in rule.strip().upper().splitlines()]
+    lines = [line.strip() for line in rule.strip().splitlines()]
     first = ""
-    if lines and lines[0].startswith("DTSTART"):
-        # A zone's name is the one thing whose case matters.
-        written = _ZONE.search(rule)
-        zone = f"TZID={written[1]}" if written else ""
-        first = _ZONE.sub(lambda _: zone, lines[0]) + "\n"
-    rules = lines[1:] if first else lines
+    if lines and lines[0].upper().startswith("DTSTART"):
+        zone, value = check_start(lines[0])
+        # Written as dateutil understands it: with VALUE beside it, it overlooks the zone.
+        first = f"DTSTART;TZID={zone}:{value}\n" if zone else f"DTSTART:{value}\n"
+    rules = [line.upper() for line in (lines[1:] if first else lines)]
     if len(rules) != 1 or "FREQ=" not in rules[0]:
         raise ValueError("it must be one rule with a FREQ")
     parts: dict[str, str] = {}
@@ -88,17 +86,7 @@ def _parse(rule: str) -> tuple[str, dict[str, str]]:
     if "BYSETPOS" in parts and parts["FREQ"] in _BY_DAY:
         # Of a single day's times few positions exist, and dateutil would look for others for ever.
         raise ValueError("the sandbox takes BYSETPOS only with WEEKLY, MONTHLY or YEARLY")
-    if named := _ZONE.search(first):
-        _check_zone(named[1])
     return first, parts
-
-
-def _check_zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (ValueError, KeyError, OSError):
-        # dateutil would take the time for UTC without a word.
-        raise ValueError(f"there is no time zone {name!r}") from None
 
 
 def _check(name: str, value: str) -> None:
@@ -113,8 +101,6 @@ def _check(name: str, value: str) -> None:
         raise ValueError(f"there is no {name} in a rule")
     elif name == "FREQ" and value not in _FREQUENCIES:
         raise ValueError(f"FREQ must be one of: {', '.join(_FREQUENCIES)}")
-    elif name == "UNTIL" and not _UNTIL.fullmatch(value):
-        raise ValueError("UNTIL must be a date or a time in UTC, like 20261231T235959Z")
 
 
 def _fits_any_day(parts: dict[str, str], start: datetime) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
@@ -53,3 +53,42 @@ def problems_of(call: Callable[[], Any]) -> dict[str, str]:
     with pytest.raises(BMPayloadError) as caught:
         call()
     return {problem.field: problem.expected for problem in caught.value.problems}
+
+
+#: What dateutil takes for a ``DTSTART``, or for parts of a rule, and RFC 5545 does not allow.
+NO_STARTS: Final = (
+    "DTSTART:20260401T100000EST",
+    "DTSTART:Friday",
+    "DTSTART:10",
+    "DTSTART:9AM",
+    "DTSTART:2026-04-01",
+    "DTSTART:20260401T1000",
+    "DTSTART:20260401T10",
+    "DTSTART:20260401T100000+0200",
+    "DTSTART:20261301T100000Z",
+    "DTSTART;VALUE=DATE:20260401T100000",
+    "DTSTART;VALUE=DATE-TIME:20260401",
+    "DTSTART;VALUE=PERIOD:20260401T100000Z",
+    "DTSTART;TZID=Europe/Zurich:20260401T100000Z",
+    "DTSTART;TZID=Europe/Zurich:20260401",
+    "DTSTART;TZID=Mars/Olympus:20260401T100000",
+    "DTSTART;TZID=:20260401T100000",
+    "DTSTART;LANGUAGE=en:20260401T100000",
+    "DTSTART;VALUE=DATE;VALUE=DATE:20260401",
+    "DTSTART:",
+)
+NO_PARTS: Final = (
+    "FREQ=DAILY;COUNT=+2",
+    "FREQ=DAILY;INTERVAL=+2",
+    "FREQ=DAILY;INTERVAL=1,2",
+    "FREQ=DAILY;BYHOUR=+8",
+    "FREQ=DAILY;UNTIL=Friday",
+    "FREQ=DAILY;WKST=9",
+    "FREQ=MONTHLY;BYDAY=99MO",
+    "FREQ=MONTHLY;BYDAY=6MO",
+    "FREQ=MONTHLY;BYDAY=MO,-6FR",
+    "FREQ=MONTHLY;BYDAY=0MO",
+    "FREQ=MONTHLY;BYDAY=MO(1)",
+    "FREQ=YEARLY;BYDAY=54MO",
+    "FREQ=YEARLY;BYDAY=-54MO",
+)

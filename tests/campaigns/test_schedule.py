@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_bm.campaigns import CampaignClone, CampaignCreate, CampaignUpdate, check_complete
-from tests.campaigns.samples import LIST_A, problems_of, required, unhurried, whole
+from tests.campaigns.samples import LIST_A, NO_PARTS, NO_STARTS, problems_of, required, unhurried, whole
 
 TIME = "2024-05-01 17:05:00"
 RULE = "FREQ=DAILY;BYHOUR=8"
@@ -100,11 +100,23 @@ def test_what_rfc_5545_forbids_and_dateutil_lets_through(rule: str) -> None:
         "FREQ=DAILY;BYMONTHDAY=13",
         "FREQ=YEARLY;BYYEARDAY=100",
         "FREQ=MONTHLY;BYDAY=MO,TU;BYSETPOS=-1",
+        "FREQ=MONTHLY;BYDAY=+5MO,-5FR",
+        "FREQ=YEARLY;BYDAY=53MO",
+        "FREQ=YEARLY;BYYEARDAY=+100,-1",
+        "DTSTART;VALUE=DATE:20240501\nRRULE:FREQ=WEEKLY",
+        "DTSTART:20240501\nRRULE:FREQ=WEEKLY",
+        "DTSTART;TZID=Europe/Zurich;VALUE=DATE-TIME:20240501T080000\nRRULE:FREQ=WEEKLY",
         "DTSTART:20240501T080000Z\nRRULE:FREQ=WEEKLY;COUNT=10",
     ],
 )
 def test_what_rfc_5545_allows(rule: str) -> None:
     assert schedule(rule) == ("scheduled", rule)
+
+
+@pytest.mark.parametrize("rule", [*NO_PARTS, *(f"{start}\nRRULE:FREQ=DAILY" for start in NO_STARTS)])
+def test_what_dateutil_reads_as_people_write_it(rule: str) -> None:
+    problems = problems_of(lambda: schedule(rule))
+    assert "not a valid RRULE" in problems["schedule_rrule"]
 
 
 def test_no_rrule_means_now_for_a_new_campaign_only() -> None:

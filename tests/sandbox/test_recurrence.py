@@ -9,6 +9,7 @@ from itertools import islice
 import pytest
 
 from airflow_provider_bm.sandbox.recurrence import occurrences
+from tests.campaigns.samples import NO_PARTS, NO_STARTS
 from tests.support.work import little_work
 
 START = datetime(2026, 3, 2, 12, 0, 0, 999, tzinfo=UTC)
@@ -30,6 +31,13 @@ START = datetime(2026, 3, 2, 12, 0, 0, 999, tzinfo=UTC)
          ["2026-03-28T08:00", "2026-03-29T07:00"]),
         ("dtstart;tzid=Europe/Zurich:20260328t090000\nrrule:freq=daily;count=2",
          ["2026-03-28T08:00", "2026-03-29T07:00"]),
+        ("DTSTART;VALUE=DATE:20260303\nRRULE:FREQ=DAILY;COUNT=1", ["2026-03-03T00:00"]),
+        ("DTSTART:20260303\nRRULE:FREQ=DAILY;COUNT=1", ["2026-03-03T00:00"]),
+        ("DTSTART;VALUE=DATE-TIME:20260303T080000Z\nRRULE:FREQ=DAILY;COUNT=1", ["2026-03-03T08:00"]),
+        # UNTIL is 09:30 there: the zone counts also beside a VALUE.
+        ("DTSTART;TZID=Europe/Zurich;VALUE=DATE-TIME:20260303T090000\n"
+         "RRULE:FREQ=DAILY;UNTIL=20260304T083000Z", ["2026-03-03T08:00", "2026-03-04T08:00"]),
+        ("FREQ=MONTHLY;BYDAY=+5MO;COUNT=1", ["2026-03-30T12:00"]),
     ],
 )  # fmt: skip
 def test_times(rule, first):
@@ -91,6 +99,18 @@ def test_a_change_of_the_clocks_neither_doubles_nor_reorders(rule, times):
 def test_no_rules(rule):
     with pytest.raises(ValueError, match=r"."):
         next(occurrences(rule, START))
+
+
+@pytest.mark.parametrize("start", NO_STARTS)
+def test_no_dtstart(start):
+    with pytest.raises(ValueError, match=r"DTSTART|time zone"):
+        next(occurrences(f"{start}\nRRULE:FREQ=DAILY", START))
+
+
+@pytest.mark.parametrize("parts", NO_PARTS)
+def test_no_parts(parts):
+    with pytest.raises(ValueError, match=r"must be|from 1 to"):
+        next(occurrences(parts, START))
 
 
 @pytest.mark.parametrize(
