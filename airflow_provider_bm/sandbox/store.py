@@ -7,8 +7,9 @@ import itertools
 import logging
 import uuid
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
@@ -78,7 +79,8 @@ class Store:
         #: ``token_lifetime`` and ``execution_seconds``, and what else the sandbox wants to keep.
         self.settings: dict[str, Any] = dict(self._defaults)
         self._ordered: dict[str, list[Campaign]] = {}
-        self._due: list[tuple[datetime, int, Campaign]] = []
+        self._due: list[tuple[datetime, int, int, Campaign]] = []
+        self._entries = itertools.count()
         self._numbers = itertools.count(1)
         self._targets: dict[tuple[str, str], Sequence[Contact]] = {}
 
@@ -214,14 +216,28 @@ class Store:
     def settle(self) -> datetime:
         """Let happen all that is due by now, and tell the time."""
         now = self.clock.now()
-        while self._due and self._due[0][0] <= now:
-            _, _, campaign = heapq.heappop(self._due)
-            # An entry may be out of date; then there is a newer one, or nothing left to happen.
-            due = campaign.due
-            if due is not None and due <= now:
-                with self._changing(campaign):
-                    self._catch_up(campaign, now)
-            self._watch(campaign)
+        executed: Counter[Campaign] = Counter()
+        with ExitStack() as changing:
+            # One thing at a time: several campaigns are executed in the order of time, too.
+            while self._due and self._due[0][0] <= now:
+                due, _, _, campaign = heapq.heappop(self._due)
+                # An entry may be out of date; then there is a newer one, or nothing left to happen.
+                if due != campaign.due:
+                    continue
+                if campaign not in executed:
+                    executed[campaign] = 0
+                    changing.enter_context(self._changing(campaign))
+                if campaign.upcoming is None or campaign.upcoming > due:
+                    campaign.close_finished(due)
+                elif executed[campaign] < MOST_AT_ONCE:
+                    executed[campaign] += 1
+                    self._execute(campaign, campaign.take())
+                else:
+                    # Nobody has looked for long, and the clock went on. To carry out all might never end.
+                    campaign.pause(due)
+                    campaign.status, campaign.updated = "stopped", now
+                    log.warning("campaign %s is stopped: too many executions were due at once", campaign.uuid)
+                self._watch(campaign)
         return now
 
     def _look_ahead(self, moment: datetime) -> None:
@@ -229,7 +245,7 @@ class Store:
         with self.lock:
             self.settle()
             left = MOST_AT_ONCE
-            for campaign in {campaign for due, _, campaign in self._due if due <= moment}:
+            for campaign in {campaign for due, _, _, campaign in self._due if due <= moment}:
                 left -= campaign.count_until(moment, left + 1)
                 if left < 0:
                     raise ValueError(
@@ -237,24 +253,11 @@ class Store:
                         "times: go there in smaller steps, or stop those that run so often"
                     )
 
-    def _catch_up(self, campaign: Campaign, now: datetime) -> None:
-        left = MOST_AT_ONCE
-        while (due := campaign.due) is not None and due <= now:
-            if campaign.upcoming is None or campaign.upcoming > due:
-                campaign.close_finished(due)
-            elif left:
-                left -= 1
-                self._execute(campaign, campaign.take())
-            else:
-                # Nobody has looked for long, and the clock went on. To carry out all of them might never end.
-                campaign.pause(due)
-                campaign.status, campaign.updated = "stopped", now
-                log.warning("campaign %s is stopped: too many executions were due at once", campaign.uuid)
-
     def _watch(self, campaign: Campaign) -> None:
         due = campaign.due
         if due is not None:
-            heapq.heappush(self._due, (due, next(self._numbers), campaign))
+            # At the same time, the older campaign comes first.
+            heapq.heappush(self._due, (due, campaign.number, next(self._entries), campaign))
 
     def _execute(self, campaign: Campaign, moment: datetime) -> None:
         # A rule's times are in whole seconds: the first may be a little before the campaign was there.

@@ -374,3 +374,18 @@ def test_segmentation(api, sandbox):
     sandbox.clock.advance(10)
     assert {message["text"] for message in sandbox.messages()} == {"de north", "de south"}
     assert sandbox.executions()[0]["contacts"] == len(sandbox.messages()) > 50
+
+
+def test_several_campaigns_are_executed_in_the_order_of_time(api, sandbox):
+    rules = {
+        "FREQ=HOURLY;BYMINUTE=0;BYSECOND=0;COUNT=3": ("12:00", "13:00", "14:00"),
+        "FREQ=HOURLY;BYMINUTE=30;BYSECOND=0;COUNT=3": ("12:30", "13:30", "14:30"),
+        "FREQ=HOURLY;INTERVAL=2;BYMINUTE=30;BYSECOND=0;COUNT=2": ("12:30", "14:30"),
+    }
+    made = [api.post(schedule_type="scheduled", schedule_rrule=rule).json()["uuid"] for rule in rules]
+    sandbox.clock.advance(86_400)
+    # At the same time the older campaign is first.
+    expected = sorted((dt, number) for number, dts in enumerate(rules.values()) for dt in dts)
+    executions = [(one["dt"][11:16], made.index(one["campaign_uuid"])) for one in sandbox.executions()]
+    assert executions == expected
+    assert [campaign["status"] for campaign in sandbox.campaigns()] == ["finished"] * 3
