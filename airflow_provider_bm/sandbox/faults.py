@@ -160,13 +160,15 @@ class Faults:
             self._faults = left
 
     def match(self, method: str, path: str) -> Fault | None:
-        """Find the fault that hits a call: the oldest, if several could. All of them have seen the call."""
+        """Find the fault that hits a call: the oldest, if several could.
+
+        The younger ones do not count the call, so that faults for the next call hit one after the other.
+        """
         with self._lock:
-            hits = [fault for fault in self._faults if fault.hit(method, path)]
-            if not hits:
-                return None
-            hits[0].hits += 1
-            return hits[0]
+            hit = next((fault for fault in self._faults if fault.hit(method, path)), None)
+            if hit is not None:
+                hit.hits += 1
+            return hit
 
     def list(self) -> list[dict[str, Any]]:
         """Describe all faults, with how many calls each has seen and hit."""

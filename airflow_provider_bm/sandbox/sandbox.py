@@ -288,7 +288,8 @@ class Sandbox(Connectable):
 
         :param method: HTTP method; any by default.
         :param path: regular expression searched in the path; any by default.
-        :param nth: the first matching call that is hit, counted from now.
+        :param nth: the first matching call that is hit, counted from now; calls that an older fault hits do
+            not count.
         :param times: how many calls in a row are hit; None for ever. By default one, or with a
             ``probability`` for ever.
         :param effect: ``status`` (the call is not applied unless ``apply``), ``headers``, ``body``, ``html``

@@ -150,9 +150,11 @@ class BMTestSandbox(Sandbox):
 
     def idle_faults(self) -> list[str]:
         """Name the faults that have not hit a call, but for those that are left to chance."""
+        # Which calls one counts: see Faults.match.
+        ours = ("calls matched", "calls matched that no older fault hit")
         return [
-            f"{describe_fault(one)} ({one['seen']} calls matched)"
-            for one in self.faults()
+            f"{describe_fault(one)} ({one['seen']} {ours[bool(number)]})"
+            for number, one in enumerate(self.faults())
             if not one["hits"] and "probability" not in one
         ]
 

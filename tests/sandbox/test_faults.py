@@ -213,7 +213,24 @@ def test_of_several_faults_one_hits(api, sandbox):
     sandbox.fault("GET", status=500)
     sandbox.fault("GET", status=502)
     assert api.call("GET").status_code == 500
-    assert [(fault["seen"], fault["hits"]) for fault in sandbox.faults()] == [(1, 1), (1, 0)]
+    assert [(fault["seen"], fault["hits"]) for fault in sandbox.faults()] == [(1, 1), (0, 0)]
+
+
+def test_faults_for_the_next_call_hit_in_turn(api, sandbox):
+    def status():
+        try:
+            return api.call("GET").status_code
+        except requests.ConnectionError:
+            return None
+
+    for effect in ({"status": 503}, {"status": 429}, {"lose_reply": True}):
+        sandbox.fault("GET", **effect)
+    assert [status() for _ in range(5)] == [503, 429, None, 200, 200]
+    sandbox.clear_faults()
+    # Calls that an older fault hits do not count for nth and times either.
+    sandbox.fault("GET", nth=2, status=503)
+    sandbox.fault("GET", nth=2, times=2, status=500)
+    assert [status() for _ in range(5)] == [200, 503, 500, 500, 200]
 
 
 def test_a_header_takes_the_place_of_the_usual_one(api, sandbox):
