@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from airflow_provider_bm.campaigns.vocabulary import CONTACT_FIELDS, JSON_TEMPLATE_SENDING_TYPES
 
 _VARIABLE = re.compile(r"\{([^{}\s\"]+)\}")
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 WEBPUSH_FIELDS = ("webpush_title", "webpush_body", "webpush_target_url", "webpush_icon", "webpush_image")
 
 
@@ -31,12 +32,42 @@ def fill(text: str, values: Mapping[str, str], *, as_json: bool = False, sign: s
 
 
 def fill_campaign(fields: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
-    """Fill template variables into the content of a campaign (4.2, ``template_vars``)."""
+    """Fill template variables into the content of a campaign (4.2, ``template_vars``).
+
+    A name may be any text without braces.
+    """
     filled = dict(fields)
     for name in ("template", *WEBPUSH_FIELDS):
-        if name in filled:
-            filled[name] = fill(filled[name], values, as_json=_is_json(name, fields))
+        if name in filled and values:
+            filled[name] = _fill_names(filled[name], values, as_json=_is_json(name, fields))
     return filled
+
+
+def _fill_names(text: str, values: Mapping[str, str], *, as_json: bool) -> str:
+    written = _in_json if as_json else re.escape
+    given = [json.dumps(one, ensure_ascii=False)[1:-1] if as_json else one for one in values.values()]
+    variable = re.compile("|".join(rf"\{{({written(name)})\}}" for name in values))
+
+    def value_of(match: re.Match[str]) -> str:
+        return given[(match.lastindex or 0) - 1]
+
+    if not as_json:
+        return variable.sub(value_of, text)
+    # Within its texts only: what is around them has braces, too.
+    return _JSON_STRING.sub(lambda string: variable.sub(value_of, string[0]), text)
+
+
+def _in_json(name: str) -> str:
+    r"""Make a pattern of all that a name may look like in JSON: ``ß`` is ``\u00df``, too."""
+    return "".join(map(_character_in_json, name))
+
+
+def _character_in_json(character: str) -> str:
+    plain = json.dumps(character, ensure_ascii=False)[1:-1]
+    units = character.encode("utf-16-be").hex()
+    escaped = "".join(rf"\\u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
+    slash = r"|\\/" if character == "/" else ""
+    return f"(?:{re.escape(plain)}|{escaped}{slash})"
 
 
 def render_message(

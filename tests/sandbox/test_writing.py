@@ -179,6 +179,37 @@ def test_clone_cannot_break_json(api):
     assert json.loads(template) == {"text": 'a "quoted"\nname'}
 
 
+NAMES = ["wind speed", "straße", 'a"b', "a\\b", "a/b", "a\nb", "😀", "a.c", " ", "\\u00df"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clone_fills_any_name(api, name):
+    body = {"template_vars": {name: "{first_name}", "first_name": "100km/h"}, "status": "draft"}
+
+    def cloned(template, **changes):
+        source = api.post(status="draft", template=template, **changes).json()["uuid"]
+        reply = api.call("POST", json=body | {"clone_uuid": source})
+        assert reply.status_code == 201, reply.text
+        return reply.json()["template"]
+
+    # Each once: what a value looks like does not matter.
+    text, filled = f"{{{name}}} {{abc}} {{first_name}}", "{first_name} {abc} 100km/h"
+    assert cloned(text) == filled
+    parts = {"text": text, "more": {}}
+    ascii_, plain = json.dumps(parts), json.dumps(parts, ensure_ascii=False)
+    for template in (ascii_, plain, plain.replace("/", "\\/"), ascii_.replace("00df", "00DF"), ascii_ + " "):
+        if json.loads(template) == parts:
+            assert json.loads(cloned(template, sending_type="email")) == {"text": filled, "more": {}}
+
+
+def test_clone_leaves_the_rest_of_json_as_it_is(api):
+    template = '{"text": "Gr\\u00fcsse, {a}", "who": { }, "{a}": 1}'
+    source = api.post(status="draft", sending_type="email", template=template).json()["uuid"]
+    body = {"clone_uuid": source, "template_vars": {" ": "x", "a": '"'}}
+    expected = '{"text": "Gr\\u00fcsse, \\"", "who": { }, "\\"": 1}'
+    assert api.call("POST", json=body).json()["template"] == expected
+
+
 @pytest.mark.parametrize(
     ("template_vars", "field"),
     [
