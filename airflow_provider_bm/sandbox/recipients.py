@@ -81,5 +81,6 @@ def _contact(number: int, given: Mapping[str, Any]) -> Contact:
     identity = contact.get("mobile") or contact.get("email")
     if identity is None and "uuid" not in contact:
         raise ValueError(f"contact {number} needs a mobile, an email or a uuid to be reached by")
-    # The same address is the same person, in whatever list: they get a message once.
+    # The same in whatever list. That no address gets a message twice is seen to when one is sent: one
+    # contact may have a uuid of its own, or an address more than the other.
     return {"uuid": str(uuid.uuid5(NAMESPACE, f"contact-{identity}"))} | contact

@@ -82,7 +82,7 @@ class Store:
         self._due: list[tuple[datetime, int, int, Campaign]] = []
         self._entries = itertools.count()
         self._numbers = itertools.count(1)
-        self._targets: dict[tuple[str, str], Sequence[Contact]] = {}
+        self._targets: dict[tuple[str, str, bool], Sequence[Contact]] = {}
 
     def _open_to_first_client(self) -> None:
         if contacts.DEFAULT_SERVICE not in self.services:
@@ -280,20 +280,24 @@ class Store:
         self._save_run(run)
 
     def target(self, fields: dict[str, str], now: datetime) -> Sequence[Contact]:
-        """Find who gets the messages: each contact once, if there is an address for the channel."""
-        key = (fields["recipient_lists"], fields["sending_type"])
+        """Find who gets the messages: each contact and each address of the channel once."""
+        segmented = fields.get("query_type") == "segmentation"
+        key = (fields["recipient_lists"], fields["sending_type"], segmented)
         found = self._targets.get(key)
         if found is None:
             names = [name.strip().lower() for name in fields["recipient_lists"].split(",")]
             unique: dict[str, Contact] = {}
             for contact in (one for name in names for one in self.recipients.members(name)):
-                unique.setdefault(contact["uuid"], contact)
-            found = [one for one in unique.values() if address_of(fields["sending_type"], one)]
+                if address_of(fields["sending_type"], contact):
+                    unique.setdefault(contact["uuid"], contact)
+            everybody = list(unique.values())
+            found = everybody if segmented else _one_each(fields["sending_type"], everybody)
             self._targets[key] = found
-        if fields.get("query_type") != "segmentation":
+        if not segmented:
             return found
         matches = segmentation.matcher(fields["query"], now.date())
-        return [contact for contact in found if matches(contact)]
+        # Only now: of contacts with the same address, another one may match.
+        return _one_each(fields["sending_type"], [contact for contact in found if matches(contact)])
 
     def add(
         self,
@@ -397,6 +401,14 @@ class Store:
         del self.services[campaign.service_uuid][campaign.uuid]
         ordered = self._ordered[campaign.service_uuid]
         del ordered[bisect_left(ordered, campaign.age, key=_AGE)]
+
+
+def _one_each(sending_type: str, contacts: Iterable[Contact]) -> list[Contact]:
+    """Take the first contact of each address."""
+    first: dict[str | None, Contact] = {}
+    for contact in contacts:
+        first.setdefault(address_of(sending_type, contact), contact)
+    return list(first.values())
 
 
 def _service(service_uuid: object) -> str:

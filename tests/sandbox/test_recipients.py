@@ -63,6 +63,37 @@ def test_the_same_person_in_two_lists_gets_it_once(api, sandbox):
     assert sorted(one["to"] for one in sandbox.messages()) == ["+41790000001", "+41790000002"]
 
 
+EMAIL = {"sending_type": "email", "template": '{"subject": "Hi"}'}
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "campaign"),
+    [
+        (BOB, {"email": BOB["email"]}, EMAIL),
+        ({"uuid": "crm-7", "mobile": ADA["mobile"]}, ADA, {}),
+        # The one contact with an address is it, also where another list has the contact without.
+        ({"mobile": BOB["mobile"]}, BOB, EMAIL),
+    ],
+)
+def test_an_address_gets_a_message_once(api, sandbox, one, two, campaign):
+    lists = [sandbox.add_recipient_list("one", [one]), sandbox.add_recipient_list("two", [two])]
+    for order in (lists, lists[::-1]):
+        api.post(recipient_lists=",".join(order), **campaign)
+    api.post(recipient_lists=sandbox.add_recipient_list("both", [one, two]), **campaign)
+    sandbox.clock.advance(10)
+    assert [execution["contacts"] for execution in sandbox.executions()] == [1, 1, 1]
+
+
+def test_of_contacts_with_the_same_address_the_query_picks_one(api, sandbox):
+    rule = {"field": "language", "condition": "eq", "value": "en", "operator": "AND"}
+    query = json.dumps({"segmentation": [{"operator": "OR", "rules": [rule]}]})
+    plain = {"uuid": "crm-7", "mobile": ADA["mobile"]}
+    mine = sandbox.add_recipient_list("mine", [plain, ADA, ADA | {"uuid": "crm-8"}])
+    api.post(recipient_lists=mine, query_type="segmentation", query=query)
+    sandbox.clock.advance(10)
+    assert [one["text"] for one in sandbox.messages()] == ["Hello Ada"]
+
+
 def test_other_contacts_in_a_list(api, sandbox):
     mine = sandbox.add_recipient_list("mine", [ADA])
     api.post(recipient_lists=mine)
