@@ -23,6 +23,8 @@ COLUMNS = (*CAMPAIGN_FIELDS, *RESPONSE_FIELDS)
 TIMES = tuple(name for name in RESPONSE_FIELDS if name.endswith("_dt"))
 
 _NULL = ("isnull", "isnotnull", "isempty", "isnotempty")
+#: What may stand where there is no value: false would mean the opposite.
+_NO_VALUE = ("true", "")
 _TEXT = ("startswith", "contains", "endswith", "doesnotcontain")
 _ORDER = ("eq", "neq", "lt", "lte", "gte", "gt")
 _MANY = ("in", "notin", "between", "notbetween")
@@ -73,6 +75,8 @@ def parse_filter(name: str, value: str) -> Filter:
     values = value.split(",") if operator in _MANY else [value]
     if operator.endswith("between") and len(values) != 2:
         raise ValueError("needs two values, separated by a comma")
+    if operator in _NULL and value not in _NO_VALUE:
+        raise ValueError(f"{operator} takes no value: true, or nothing; not {value!r}")
     if operator in ("eq", "neq", "in", "notin"):
         _check(column, values)
     if column == "uuid":

@@ -117,6 +117,8 @@ def test_statuses():
         ("uuid=x", False),
         ("lt(uuid)=x", True),
         ("isnull(last_dt)=true", True),
+        ("isnotempty(sender)=", True),
+        ("isnull(last_dt)=false", False),
         ("like(name)=x", False),
         ("eq(shoe)=x", False),
         ("name=x", True),

@@ -156,6 +156,15 @@ def test_token_revoked(api, sandbox):
     assert api.login().post().status_code == 201
 
 
+def test_token_revoked_with_a_call_for_one(api, sandbox):
+    sandbox.fault(path="access-token", revoke_token=True)
+    # Those given out before are worthless; the new one is good.
+    old = dict(api.session.headers)
+    api.login()
+    assert api.call("GET").status_code == 200
+    assert api.call("GET", headers=old).status_code == 401
+
+
 def test_probability_is_repeatable(api, sandbox):
     def pattern():
         sandbox.clear_faults()

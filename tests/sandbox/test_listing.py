@@ -33,6 +33,7 @@ def four(sandbox):
         ("in(status)=draft,stopped", "AC"),
         ("notin(status)=draft,stopped", "BD"),
         ("isnull(last_dt)=", "AC"),
+        ("isnull(last_dt)=true", "AC"),
         ("isnotnull(last_dt)=", "BD"),
         ("isempty(webpush_title)=", "BCD"),
         ("isnotempty(webpush_title)=", "A"),
@@ -171,3 +172,11 @@ def test_filters_can_be_ignored_to_test_clients(api, four, sandbox):
     assert "".join(api.names("?status=draft&sort=-name")) == "A"
     sandbox.reset()
     assert api.login().names() == []
+
+
+@pytest.mark.parametrize("operator", ["isnull", "isnotnull", "isempty", "isnotempty"])
+@pytest.mark.parametrize("value", ["false", "0", "1", "x", "true,true"])
+def test_operators_without_a_value_take_none(api, operator, value):
+    """Whoever writes false would get the opposite of what was meant."""
+    problems = api.problems(api.call("GET", f"?{operator}(last_dt)={value}"))
+    assert problems == {f"{operator}(last_dt)": f"{operator} takes no value: true, or nothing; not {value!r}"}
