@@ -18,10 +18,10 @@ _ONLY_WITH: Final = {
     "BYYEARDAY": ("YEARLY", "HOURLY", "MINUTELY", "SECONDLY"),
     "BYMONTHDAY": ("YEARLY", "MONTHLY", "DAILY", "HOURLY", "MINUTELY", "SECONDLY"),
 }
-#: How each part is written, and in words. Those that are not here are the parser's.
 _LIST: Final = r"\d{1,7}(,\d{1,7})*"
 _SIGNED_LIST: Final = r"[+-]?\d{1,7}(,[+-]?\d{1,7})*"
 _DAY: Final = r"(SU|MO|TU|WE|TH|FR|SA)"
+#: How each part is written, and in words. Those that are not here are the parser's.
 _WRITTEN: Final = {
     **dict.fromkeys(("INTERVAL", "COUNT"), (r"\d+", "a number without a sign")),
     **dict.fromkeys(("BYSECOND", "BYMINUTE", "BYHOUR", "BYMONTH"), (_LIST, "numbers without a sign")),
@@ -58,14 +58,17 @@ def check_start(line: str) -> tuple[str | None, str]:
     name, *given = head.split(";")
     value = value.upper()
     parameters = {key.upper(): text for key, _, text in (one.partition("=") for one in given)}
-    kind, zone = parameters.get("VALUE", "").upper(), parameters.get("TZID")
-    of_time = re.fullmatch(r"\d{8}T\d{6}Z?", value, re.ASCII) and kind in ("", "DATE-TIME")
-    of_date = re.fullmatch(r"\d{8}", value, re.ASCII) and kind in ("", "DATE") and zone is None
+    zone = parameters.get("TZID")
+    written = r"\d{8}T\d{6}Z?" if "T" in value else r"\d{8}"
+    kind = "DATE-TIME" if "T" in value else "DATE"
+    right = re.fullmatch(written, value, re.ASCII) and parameters.get("VALUE", kind).upper() == kind
+    # A zone is for local times only.
+    right = right and (zone is None or (kind == "DATE-TIME" and not value.endswith("Z")))
     wrong = name.upper() != "DTSTART" or len(parameters) < len(given) or parameters.keys() - {"VALUE", "TZID"}
-    if not colon or wrong or not (of_time or of_date) or (zone is not None and value.endswith("Z")):
+    if not colon or wrong or not right:
         raise ValueError(_START_WANTED)
     try:
-        datetime.strptime(value.removesuffix("Z"), "%Y%m%dT%H%M%S" if of_time else "%Y%m%d")  # noqa: DTZ007
+        datetime.strptime(value.removesuffix("Z"), "%Y%m%dT%H%M%S" if "T" in value else "%Y%m%d")  # noqa: DTZ007
     except ValueError:
         raise ValueError(f"DTSTART: there is no {value}") from None
     if zone is not None:
