@@ -121,8 +121,8 @@ class BMClient:
         :param sort: columns, ``-created_dt`` for descending
         :param page_size: rows to ask for in a request; the server may give fewer
         :param broken: called with each row that is no campaign, and why; None: that is an error
-        :raises BMPayloadError: a filter that no server would understand; raised by the call itself, not
-            by the first ``next``
+        :raises BMPayloadError: a filter that no server would understand, or ``page_size`` is no whole number
+            from 1; raised by the call itself, not by the first ``next``
         """
         query = list_params(
             sending_type=sending_type, status=status, filters=filters, fields=fields, sort=sort
