@@ -273,14 +273,14 @@ def test_a_last_look_after_one_that_failed(frozen, wire, monkeypatch, spare):
     frozen.fault(method="GET", path=uuid, times=2, status=503)
 
     async def main():
-        (task,) = start(waiting(uuid, poke_interval=1.5, deadline=after(2.0)))
+        (task,) = start(waiting(uuid, poke_interval=3, deadline=after(4.5)))
         await until(lambda: len(wire.looks) >= 2)
         frozen.clock.advance(60)
         return await task
 
     event = asyncio.run(main())
     assert event["state"] == ("done" if spare < 1 else "timeout")
-    assert all(gap >= min(spare, 1.5) for gap in wire.gaps(2))
+    assert all(gap >= min(spare, 3) for gap in wire.gaps(2))
 
 
 def test_last_looks_at_a_server_that_is_down_do_not_look_for_all(frozen, wire, monkeypatch):
@@ -292,7 +292,7 @@ def test_last_looks_at_a_server_that_is_down_do_not_look_for_all(frozen, wire, m
         tasks = start(
             waiting(steady, poke_interval=1.0),
             *(
-                waiting(uuid, deadline=after(1.4 + 0.3 * number), poke_interval=1.0)
+                waiting(uuid, deadline=after(2.6 + 0.4 * number), poke_interval=1.0)
                 for number, uuid in enumerate(others)
             ),
         )
@@ -308,13 +308,13 @@ def test_last_looks_at_a_server_that_is_down_do_not_look_for_all(frozen, wire, m
 def test_one_that_always_fails_does_not_put_off_last_looks(frozen, monkeypatch):
     """The server is there, it answers others."""
     monkeypatch.setattr(waiting_module, "TOLERATED_FAILURES", 1000)
-    monkeypatch.setattr(triggers, "GRACE", timedelta(seconds=0.6))
+    monkeypatch.setattr(triggers, "GRACE", timedelta(seconds=0.95))
     bad, good = active(frozen, 2)
     frozen.fault(method="GET", path=bad, times=None, status=504)
     frozen.fault(method="GET", path=LISTS, times=None, status=400)
 
     async def main():
-        tasks = start(waiting(bad, poke_interval=1.5), waiting(good, poke_interval=1.5, deadline=after(3.6)))
+        tasks = start(waiting(bad, poke_interval=3), waiting(good, poke_interval=3, deadline=after(7.8)))
         await until(lambda: [one for one in frozen.requests("GET") if good in one["path"]])
         frozen.clock.advance(60)
         event = await tasks[1]
