@@ -45,7 +45,7 @@ else
 endif
 
 bench: $(BENCH_READY)  ## what waiting, parsing and creating cost, beside others; BENCH="--quick" for a minute's
-	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCH)
+	@$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
 
 airflow: $(READY)  ## a local Airflow with UI, examples and sandbox, until Ctrl-C; PORT=8080
 	@$(RUN) -m tools.run_airflow --port $(PORT) --sandbox-port $(SANDBOX_PORT)

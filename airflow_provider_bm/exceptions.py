@@ -35,7 +35,7 @@ from typing import Any, ClassVar
 _LONGEST_VALUE = 200
 
 
-def shorten(value: object, longest: int = _LONGEST_VALUE) -> str:
+def truncated_repr(value: object, longest: int = _LONGEST_VALUE) -> str:
     """``repr`` of a value, cut to a length that a log line can hold."""
     text = repr(value)
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
@@ -69,7 +69,7 @@ class Problem:
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.field}={shorten(self.value)}: {self.expected}"
+        return f"{self.field}={truncated_repr(self.value)}: {self.expected}"
 
 
 class BMPayloadError(BMError, ValueError):

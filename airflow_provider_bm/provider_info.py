@@ -5,13 +5,97 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_bm import __version__
-from airflow_provider_bm.connection_form import (
-    CONN_FIELDS,
-    CONNECTION_TYPE,
-    HOOK_CLASS_NAME,
-    HOOK_NAME,
-    UI_FIELD_BEHAVIOUR,
-)
+
+CONNECTION_TYPE = "bm"
+HOOK_CLASS_NAME = "airflow_provider_bm.hooks.BMHook"
+HOOK_NAME = "Business Messenger"
+
+#: The custom fields, kept in the connection's Extra. Each type has "null": a field left alone is saved so,
+#: and one without it would have to be filled in.
+CONN_FIELDS: dict[str, dict[str, Any]] = {
+    "draft_only": {
+        "label": "Never send",
+        "description": (
+            "Nothing that goes through this connection can reach anyone: campaigns are created as drafts, "
+            "and activating one is refused. Switch it on wherever no message may go out, such as in staging."
+        ),
+        "schema": {"type": ["boolean", "null"], "default": False},
+    },
+    "separator": {
+        "label": "Host separator",
+        "description": (
+            "How your platform's host names are written. Your BM account manager knows; most use the dot."
+        ),
+        "schema": {
+            "type": ["string", "null"],
+            "default": ".",
+            "enum": [".", "-"],
+            "values_display": {".": "dot: api.example.com", "-": "hyphen: api-example.com"},
+        },
+    },
+    "timeout": {
+        "label": "Timeout (seconds)",
+        "description": "How long to wait for each reply. Default: 30.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
+    },
+    "verify": {
+        "label": "CA bundle",
+        "description": (
+            "Path, on the workers and triggerers, of a file with the certificate authorities to trust. "
+            "Empty: the usual ones. Checking certificates cannot be turned off."
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
+    "proxies": {
+        "label": "Proxies",
+        "description": (
+            'A JSON object such as {"https": "http://proxy.example.com:3128"}. '
+            "Empty: those of the environment."
+        ),
+        "schema": {"type": ["string", "null"], "format": "multiline"},
+    },
+    "api_url": {
+        "label": "API URL",
+        "description": (
+            "Full base URL of the Campaign API, instead of the one made from the platform domain: for the "
+            "sandbox, a gateway, or a private deployment. Example: http://127.0.0.1:8081/news/v1"
+        ),
+        "schema": {"type": ["string", "null"], "format": "url"},
+    },
+    "token_url": {
+        "label": "Token URL",
+        "description": (
+            "Full URL of the OAuth2 token endpoint, instead of the one made from the platform domain. "
+            "Example: http://127.0.0.1:8081/oauth2/access-token"
+        ),
+        "schema": {"type": ["string", "null"], "format": "url"},
+    },
+    "console_url": {
+        "label": "Console URL",
+        "description": (
+            "Where a person sees a campaign, with {campaign_uuid} in it: the link of a task in Airflow's UI. "
+            "Example: https://console.example.com/campaigns/{campaign_uuid}"
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
+}
+
+#: The standard fields: what is hidden, and how the others are called. As the hook's method returns it.
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden_fields": ["port"],
+    "relabeling": {
+        "host": "Platform domain",
+        "login": "Client ID",
+        "password": "Client secret",
+        "schema": "Service UUID",
+    },
+    "placeholders": {
+        "host": "example.com, without api. or https://",
+        "login": "OAuth2 client id of the BM account",
+        "password": "OAuth2 client secret",
+        "schema": "00000000-0000-0000-0000-000000000000; a task may name another one",
+    },
+}
 
 _INTEGRATION = "Business Messenger"
 

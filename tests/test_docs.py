@@ -18,14 +18,20 @@ from typing import Any
 import pytest
 
 from airflow_provider_bm import campaigns, exceptions, operators, sandbox
-from airflow_provider_bm.campaigns.vocabulary import CONDITIONS
+from airflow_provider_bm.campaigns.constants import CONDITIONS
 from airflow_provider_bm.client import BMClient, BMSettings, assumptions
-from airflow_provider_bm.connection import EXTRAS
-from airflow_provider_bm.once import CLOCK_SKEW, MOST_CAMPAIGNS, STATE_KEY, in_flight, marked
+from airflow_provider_bm.client.connection import EXTRAS
+from airflow_provider_bm.idempotency.draft_first import SETTLE
+from airflow_provider_bm.idempotency.find_or_create import (
+    CLOCK_SKEW,
+    MOST_CAMPAIGNS,
+    STATE_KEY,
+    in_flight,
+    marked,
+)
 from airflow_provider_bm.sandbox.__main__ import parser as sandbox_parser
 from airflow_provider_bm.sandbox.store import MOST_AT_ONCE
-from airflow_provider_bm.staged import SETTLE
-from airflow_provider_bm.waiting import TOLERATED_FAILURES
+from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
 from tests.support.harness import load_dag
 from tools.airflow_env import is_airflow_2
 
@@ -88,16 +94,9 @@ def classes() -> dict[str, type]:
     found = {}
     for name in ("operators", "sensors", "triggers", "hooks"):
         module = importlib.import_module(f"airflow_provider_bm.{name}")
-        for key in dir(module):
-            value = getattr(module, key)
-            if (
-                key.startswith("BM")
-                and isinstance(value, type)
-                and value.__module__.startswith(module.__name__)
-            ):
-                found[key] = value
-    if not is_airflow_2():
-        found[EVENT_TRIGGER] = importlib.import_module("airflow_provider_bm.triggers").BMCampaignEventTrigger
+        for key in module.__all__:
+            if key != EVENT_TRIGGER or not is_airflow_2():
+                found[key] = getattr(module, key)
     return found
 
 

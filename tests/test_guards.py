@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import network, planted
+from tests.support import guard_probes, network
 from tests.support.leaks import LeakGuard
 
 
@@ -19,7 +19,7 @@ from tests.support.leaks import LeakGuard
 def outcome() -> dict[str, str]:
     """What became of each planted test, in a session of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rfEp", "--tb=no", planted.__file__],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rfEp", "--tb=no", guard_probes.__file__],
         capture_output=True,
         text=True,
         timeout=300,
@@ -35,7 +35,7 @@ def outcome() -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in vars(planted) if name.startswith("test_")])
+@pytest.mark.parametrize("name", [name for name in vars(guard_probes) if name.startswith("test_")])
 def test_planted(outcome, name):
     if name == "test_deprecated_by_us":
         assert outcome[name] == "FAILED DeprecationWarning: old;"

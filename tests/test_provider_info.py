@@ -14,9 +14,8 @@ import pytest
 from airflow.providers_manager import ProvidersManager
 
 import airflow_provider_bm
-from airflow_provider_bm import connection
-from airflow_provider_bm.connection_form import CONN_FIELDS, UI_FIELD_BEHAVIOUR
-from airflow_provider_bm.provider_info import get_provider_info
+from airflow_provider_bm.client import connection
+from airflow_provider_bm.provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR, get_provider_info
 from tools.airflow_env import airflow_version
 
 AIRFLOW = Path(airflow.__file__).parent

@@ -176,8 +176,8 @@ def run_in_airflow(out: IO[str]) -> None:
             dag_run = dag.test(**{"execution_date" if is_airflow_2() else "logical_date": six})
             run = {
                 "day": str(day.date),
-                "state": state_of(dag_run),
-                "tasks": {ti.task_id: state_of(ti) for ti in dag_run.get_task_instances()},
+                "state": task_instance_state(dag_run),
+                "tasks": {ti.task_id: task_instance_state(ti) for ti in dag_run.get_task_instances()},
                 "campaign": read_xcom(dag_run.run_id, "send"),
                 "reported": read_xcom(dag_run.run_id, "report"),
                 "triggers": waited,
@@ -185,7 +185,7 @@ def run_in_airflow(out: IO[str]) -> None:
             print(json.dumps(run), file=out, flush=True)
 
 
-def state_of(thing: Any) -> str:
+def task_instance_state(thing: Any) -> str:
     return str(getattr(thing.state, "value", thing.state))
 
 

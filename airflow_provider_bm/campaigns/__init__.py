@@ -16,24 +16,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_bm.lazy import lazy_names
+from airflow_provider_bm._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from airflow_provider_bm.campaigns.checks import check_complete, writable
-    from airflow_provider_bm.campaigns.ids import campaign_id
+    from airflow_provider_bm.campaigns.ids import campaign_id, parse_uuid
     from airflow_provider_bm.campaigns.models import (
         CampaignClone,
         CampaignCreate,
         CampaignStatus,
         CampaignUpdate,
     )
-    from airflow_provider_bm.campaigns.progress import Verdict, Wait, check_wait, decide, describe
     from airflow_provider_bm.campaigns.segmentation import (
         SegmentationGroup,
         SegmentationQuery,
         SegmentationRule,
     )
     from airflow_provider_bm.campaigns.times import parse_time
+    from airflow_provider_bm.campaigns.validation import check_complete, writable
+    from airflow_provider_bm.campaigns.wait_condition import (
+        Verdict,
+        Wait,
+        WaitCondition,
+        check_wait,
+        decide,
+        describe,
+        evaluate,
+    )
 
 __all__ = [
     "CampaignClone",
@@ -45,12 +53,15 @@ __all__ = [
     "SegmentationRule",
     "Verdict",
     "Wait",
+    "WaitCondition",
     "campaign_id",
     "check_complete",
     "check_wait",
     "decide",
     "describe",
+    "evaluate",
     "parse_time",
+    "parse_uuid",
     "writable",
 ]
 
@@ -58,10 +69,10 @@ if not TYPE_CHECKING:  # For a type checker, the names above are all that there 
     __getattr__, __dir__ = lazy_names(
         globals(),
         {
-            "checks": "check_complete writable",
-            "ids": "campaign_id",
+            "validation": "check_complete writable",
+            "ids": "campaign_id parse_uuid",
             "models": "CampaignClone CampaignCreate CampaignStatus CampaignUpdate",
-            "progress": "Verdict Wait check_wait decide describe",
+            "wait_condition": "Verdict Wait WaitCondition check_wait decide describe evaluate",
             "segmentation": "SegmentationGroup SegmentationQuery SegmentationRule",
             "times": "parse_time",
         },

@@ -15,7 +15,7 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WANTED = "must be a UUID such as 'cf9eeb30-c1af-11ee-8073-bf4d6e8c1618'"
 
 
-def campaign_id(value: object, field: str = "campaign_uuid") -> str:
+def parse_uuid(value: object, field: str = "campaign_uuid") -> str:
     """Check an id and give it in its canonical form: 8-4-4-4-12 hexadecimal digits in lower case.
 
     :param value: a string in that form, in either case, or a :class:`uuid.UUID`; braces, ``urn:``, spaces
@@ -27,14 +27,18 @@ def campaign_id(value: object, field: str = "campaign_uuid") -> str:
     Source: Campaign API 3.3 to 3.6 (``campaignUuid``).
     """
     problems = Problems()
-    result = check_id(field, value, problems)
+    result = check_uuid(field, value, problems)
     if result is None:
         raise BMPayloadError(problems, field)
     return result
 
 
-def check_id(field: str, value: object, problems: Problems) -> str | None:
-    """Like :func:`campaign_id`, noting a problem instead of raising.
+#: The name until 0.1.
+campaign_id = parse_uuid
+
+
+def check_uuid(field: str, value: object, problems: Problems) -> str | None:
+    """Like :func:`parse_uuid`, noting a problem instead of raising.
 
     :param field: the field
     :param value: its value
@@ -81,7 +85,7 @@ def check_recipient_lists(field: str, value: Any, problems: Problems) -> str | N
     for where, entry in entries:
         parts = entry.split(",") if isinstance(entry, str) else [entry]
         found += [
-            check_id(where, part.strip() if isinstance(part, str) else part, problems) for part in parts
+            check_uuid(where, part.strip() if isinstance(part, str) else part, problems) for part in parts
         ]
     good = [part for part in found if part is not None]
     return ",".join(dict.fromkeys(good)) if len(good) == len(found) else None

@@ -14,12 +14,12 @@ from decimal import Decimal
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from airflow_provider_bm.campaigns.checks import CLONE, CREATE, UPDATE, Kind, check_fields, check_names
-from airflow_provider_bm.campaigns.ids import check_id
+from airflow_provider_bm.campaigns.constants import CHANGE_STATUSES
+from airflow_provider_bm.campaigns.ids import check_uuid
 from airflow_provider_bm.campaigns.problems import Problems, check_choice
 from airflow_provider_bm.campaigns.segmentation import SegmentationQuery
 from airflow_provider_bm.campaigns.text import check_template_vars
-from airflow_provider_bm.campaigns.vocabulary import CHANGE_STATUSES
+from airflow_provider_bm.campaigns.validation import CLONE, CREATE, UPDATE, Kind, check_fields, check_names
 from airflow_provider_bm.exceptions import BMPayloadError
 
 TextLike = str | int
@@ -194,7 +194,7 @@ class CampaignClone(_Payload):
     _subject: ClassVar[str] = CLONE.subject
 
     def _check(self, problems: Problems) -> dict[str, Any]:
-        payload: dict[str, Any] = {"clone_uuid": check_id("clone_uuid", self.clone_uuid, problems)}
+        payload: dict[str, Any] = {"clone_uuid": check_uuid("clone_uuid", self.clone_uuid, problems)}
         if self.template_vars is not None:
             payload["template_vars"] = check_template_vars(self.template_vars, problems)
         return payload | self._check_campaign(CLONE, problems)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
+from airflow_provider_bm.campaigns.constants import ONCE_FORMAT, SCHEDULE_TYPES
 from airflow_provider_bm.campaigns.problems import Problems, check_choice
 from airflow_provider_bm.campaigns.rrule import check_parts, check_start, rules_in, starts_in
 from airflow_provider_bm.campaigns.times import read_time
-from airflow_provider_bm.campaigns.vocabulary import ONCE_FORMAT, SCHEDULE_TYPES
 
 _ONCE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _LOOKS_LIKE_TIME = re.compile(r"\d{4}-?\d\d", re.ASCII)
@@ -27,7 +27,7 @@ _WANTED: Final = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class ScheduleTime:
     """What a ``schedule_rrule`` is, and its text for the API.
 
     :ivar kind: ``time`` for one point in time, ``rule`` for a recurrence, ``cleared`` for the empty text
@@ -37,7 +37,7 @@ class Moment:
     text: str
 
 
-def check_moment(field: str, value: Any, may_clear: bool, problems: Problems) -> Moment | None:
+def parse_schedule(field: str, value: Any, may_clear: bool, problems: Problems) -> ScheduleTime | None:
     """Read a ``schedule_rrule`` in any of the forms that users may write.
 
     Times are converted to UTC. What is below a second is rounded up, so that nothing runs too early. A time
@@ -50,21 +50,21 @@ def check_moment(field: str, value: Any, may_clear: bool, problems: Problems) ->
     :return: what it is, or None if there is a problem
     """
     if value == "" and may_clear:
-        return Moment(kind="cleared", text="")
+        return ScheduleTime(kind="cleared", text="")
     try:
         if isinstance(value, datetime):
-            return Moment(kind="time", text=to_utc_text(read_time(value)))
+            return ScheduleTime(kind="time", text=to_utc_text(read_time(value)))
         if isinstance(value, date):
             raise ValueError("a date alone does not say when: give an aware datetime")
         if not isinstance(value, str) or not value.strip():
             raise ValueError(_WANTED)
         text = value.strip()
         if _ONCE.fullmatch(text):
-            return Moment(kind="time", text=to_utc_text(_read_once(text)))
+            return ScheduleTime(kind="time", text=to_utc_text(_read_once(text)))
         if _LOOKS_LIKE_TIME.match(text):
-            return Moment(kind="time", text=to_utc_text(read_time(text)))
+            return ScheduleTime(kind="time", text=to_utc_text(read_time(text)))
         check_rule(text)
-        return Moment(kind="rule", text=text)
+        return ScheduleTime(kind="rule", text=text)
     except (ValueError, OverflowError) as error:
         problems.add(field, value, str(error))
         return None
@@ -142,7 +142,7 @@ def check_schedule(
         return result
     # A time that came out empty by accident must not send at once: it takes "now" beside it.
     may_clear = may_clear and (leftovers or kind == "now")
-    moment = check_moment("schedule_rrule", rrule, may_clear, problems)
+    moment = parse_schedule("schedule_rrule", rrule, may_clear, problems)
     if moment is None:
         return result
     result["schedule_rrule"] = moment.text

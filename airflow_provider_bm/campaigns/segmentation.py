@@ -12,10 +12,10 @@ from airflow_provider_bm.campaigns.segmentation_rules import check_group, check_
 from airflow_provider_bm.exceptions import BMPayloadError
 
 if TYPE_CHECKING:
-    starter = classmethod
+    class_only_method = classmethod
 else:
 
-    class starter(classmethod):  # noqa: N801 - it reads as the decorator that it is
+    class class_only_method(classmethod):  # noqa: N801 - it reads as the decorator that it is
         """A class method that an instance does not have: there it would forget what stands before it."""
 
         def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -138,7 +138,7 @@ class SegmentationQuery:
 
     segmentation: tuple[SegmentationGroup, ...]
 
-    @starter
+    @class_only_method
     def where(cls, *rules: SegmentationRule, **lookups: Any) -> Self:  # noqa: N805
         """Start a query: contacts for whom all of this is true.
 
@@ -147,7 +147,7 @@ class SegmentationQuery:
         """
         return cls(segmentation=(_all_of("OR", rules, lookups),))
 
-    @starter
+    @class_only_method
     def where_any(cls, *rules: SegmentationRule, **lookups: Any) -> Self:  # noqa: N805
         """Start a query: contacts for whom any of this is true.
 

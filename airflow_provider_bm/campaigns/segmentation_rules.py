@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_bm.campaigns.problems import Problems, check_choice, check_keys
-from airflow_provider_bm.campaigns.vocabulary import (
+from airflow_provider_bm.campaigns.constants import (
     CONDITIONS,
     CONTACT_FIELDS,
     GROUP_OPERATORS,
     RULE_OPERATORS,
 )
+from airflow_provider_bm.campaigns.problems import Problems, check_choice, check_keys
 
 #: Conditions that an empty value makes sense for. ``startswith ""`` would match everybody.
 _EMPTY_IS_FINE = ("eq", "neq", "in", "notin", "isnull", "isnotnull")

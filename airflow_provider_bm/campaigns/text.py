@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES
 from airflow_provider_bm.campaigns.problems import (
     NATIVE_HINT,
     Problems,
@@ -16,7 +17,6 @@ from airflow_provider_bm.campaigns.problems import (
     looks_like_python,
     parse_json,
 )
-from airflow_provider_bm.campaigns.vocabulary import JSON_TEMPLATE_SENDING_TYPES
 
 
 def check_text(field: str, value: Any, problems: Problems, *, may_be_empty: bool = False) -> str | None:

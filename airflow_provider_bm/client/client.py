@@ -15,14 +15,14 @@ from airflow_provider_bm.campaigns import (
     CampaignCreate,
     CampaignStatus,
     CampaignUpdate,
-    campaign_id,
     check_complete,
+    parse_uuid,
     writable,
 )
 from airflow_provider_bm.client.assumptions import PAGE_SIZE, UNKNOWN_OUTCOME_STATUSES
-from airflow_provider_bm.client.pages import all_pages, campaigns_of, of_status
+from airflow_provider_bm.client.pagination import all_pages, campaigns_of, of_status
 from airflow_provider_bm.client.query import Filters, fields_param, list_params
-from airflow_provider_bm.client.replies import Campaign, Page, Reply, campaign_of, data_of, page_of
+from airflow_provider_bm.client.responses import Campaign, Page, Reply, campaign_of, data_of, page_of
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.client.transport import Params, Transport
 from airflow_provider_bm.exceptions import (
@@ -87,14 +87,14 @@ class BMClient:
         """Close the session's connections."""
         self._transport.session.close()
 
-    def have_token(self) -> None:
+    def ensure_token(self) -> None:
         """Get an access token, unless there is one: the next call then leaves without delay.
 
         :raises BMAuthError: the credentials were refused
         """
         self._transport.token()
 
-    def check_token(self) -> None:
+    def refresh_token(self) -> None:
         """Get an access token, even if there is one: what it proves is that the credentials are good now.
 
         :raises BMAuthError: the credentials were refused
@@ -164,7 +164,7 @@ class BMClient:
         :param fields: optional parts: ``tasks``, ``messages``
         :raises BMNotFoundError: there is none
         """
-        uuid = campaign_id(uuid)
+        uuid = parse_uuid(uuid)
         path, params = self._path(uuid), fields_param(fields)
         return self._transport.repeat(
             lambda: campaign_of(self._call("GET", path, params), uuid, self._transport.scrub)
@@ -222,7 +222,7 @@ class BMClient:
         :raises BMCampaignStateError: the change could send the campaign a second time
         :raises BMOutcomeUnknownError: it was activated, or not
         """
-        uuid = campaign_id(uuid)
+        uuid = parse_uuid(uuid)
         if not isinstance(changes, CampaignUpdate):
             changes = CampaignUpdate.from_mapping(changes)
         payload = changes.to_payload()
@@ -248,7 +248,7 @@ class BMClient:
         :raises BMCampaignStateError: it has finished
         :raises BMOutcomeUnknownError: it was started, or not
         """
-        uuid = campaign_id(uuid)
+        uuid = parse_uuid(uuid)
         body = CampaignStatus(status=status).to_payload()
         path = self._path(uuid)
         if self.settings.draft_only and status != "stopped":
@@ -286,7 +286,7 @@ class BMClient:
         :param missing_ok: it is no error if there is none
         :raises BMNotFoundError: there is none, and it was not this call that deleted it
         """
-        uuid = campaign_id(uuid)
+        uuid = parse_uuid(uuid)
         path = self._path(uuid)
         maybe_deleted = missing_ok
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow_provider_bm.campaigns.vocabulary import OPTIONAL_FIELDS, SENDING_TYPES, STATUSES
+from airflow_provider_bm.campaigns.constants import OPTIONAL_FIELDS, SENDING_TYPES, STATUSES
 from airflow_provider_bm.client.assumptions import (
     FIELDS_SEPARATOR,
     FILTER_VALUE_SEPARATOR,

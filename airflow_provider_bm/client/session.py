@@ -13,11 +13,11 @@ from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 
 from airflow_provider_bm import __version__
+from airflow_provider_bm._loopback import is_loopback
 from airflow_provider_bm.campaigns.problems import parse_json
-from airflow_provider_bm.client.hold import HOLDS, origin
-from airflow_provider_bm.client.loopback import is_loopback
+from airflow_provider_bm.client.outbound_guard import GUARDS, origin
 from airflow_provider_bm.client.settings import BMSettings
-from airflow_provider_bm.exceptions import BMConnectError, BMDraftOnlyError, shorten
+from airflow_provider_bm.exceptions import BMConnectError, BMDraftOnlyError, truncated_repr
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class BMSession(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a prepared request, within time-outs and without following redirects."""
-        for hold in HOLDS:
+        for hold in GUARDS:
             call = f"{request.method} {(request.url or '').partition('?')[0]}"
             hold.check(origin(request.url), call, self._settings.conn_id)
         self._refuse_sending(request)
@@ -128,7 +128,7 @@ class BMSession(requests.Session):
         if allowed is None or status != allowed:
             raise BMDraftOnlyError(
                 f"The connection is draft_only: {method} {urlsplit(request.url).path!s} was not sent, "
-                f"since its status is {shorten(status)} and may only be {allowed!r}."
+                f"since its status is {truncated_repr(status)} and may only be {allowed!r}."
             )
 
 

@@ -19,11 +19,11 @@ from urllib3.exceptions import (
     ProxyError,
 )
 
-from airflow_provider_bm.client.replies import Reply, clock_ahead, token_of
+from airflow_provider_bm.client.auth import Token, TokenCache, token_cache
+from airflow_provider_bm.client.responses import Reply, clock_ahead, token_of
 from airflow_provider_bm.client.retry import passes, repeat
 from airflow_provider_bm.client.session import BMSession, user_agent
 from airflow_provider_bm.client.settings import BMSettings
-from airflow_provider_bm.client.token import Token, TokenCache, token_cache
 from airflow_provider_bm.exceptions import (
     BMConnectError,
     BMError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_bm.lazy import lazy_names
+from airflow_provider_bm._lazy import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_bm.operators.clone import BMCloneCampaignOperator

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.campaigns.vocabulary import CAMPAIGN_FIELDS
+from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
-from airflow_provider_bm.operators.submit import DEFAULT_DEFERRABLE, SEVEN_DAYS, SubmitOperator
+from airflow_provider_bm.operators.send import DEFAULT_DEFERRABLE, SEVEN_DAYS, SubmitOperator
 
 if TYPE_CHECKING:
     from airflow_provider_bm.campaigns import SegmentationQuery
@@ -139,5 +139,5 @@ class BMCloneCampaignOperator(SubmitOperator):
         from airflow_provider_bm.campaigns import CampaignClone
 
         source = {"clone_uuid": self.clone_uuid, "template_vars": self.template_vars}
-        campaign = CampaignClone.from_mapping({**source, **self.given(CAMPAIGN_FIELDS), **marks})
+        campaign = CampaignClone.from_mapping({**source, **self.provided(CAMPAIGN_FIELDS), **marks})
         return campaign.to_payload(), lambda: self.hook.clone_campaign(campaign)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.campaigns.vocabulary import CAMPAIGN_FIELDS
+from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
-from airflow_provider_bm.operators.submit import DEFAULT_DEFERRABLE, SEVEN_DAYS, SubmitOperator
+from airflow_provider_bm.operators.send import DEFAULT_DEFERRABLE, SEVEN_DAYS, SubmitOperator
 
 if TYPE_CHECKING:
     from airflow_provider_bm.campaigns import SegmentationQuery
@@ -132,5 +132,5 @@ class BMCreateCampaignOperator(SubmitOperator):
         """The payload, and what sends it."""
         from airflow_provider_bm.campaigns import CampaignCreate
 
-        campaign = CampaignCreate.from_mapping({**self.given(CAMPAIGN_FIELDS), **marks})
+        campaign = CampaignCreate.from_mapping({**self.provided(CAMPAIGN_FIELDS), **marks})
         return campaign.to_payload(), lambda: self.hook.create_campaign(campaign)

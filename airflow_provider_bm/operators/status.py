@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.links import BMCampaignLink
+from airflow_provider_bm.links.bm import BMCampaignLink
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 
 if TYPE_CHECKING:
@@ -47,6 +47,6 @@ class BMCampaignStatusOperator(BMOperator):
     def call_api(self, context: Context) -> str:
         """Change it."""
         campaign = self.hook.set_campaign_status(self.campaign_uuid, self.status)
-        self.leave(context, campaign)
+        self.push_campaign(context, campaign)
         uuid: str = campaign["uuid"]
         return uuid

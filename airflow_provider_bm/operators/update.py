@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.campaigns.vocabulary import CAMPAIGN_FIELDS
+from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ class BMUpdateCampaignOperator(BMOperator):
 
     def call_api(self, context: Context) -> str:
         """Update it."""
-        changes = self.given(CAMPAIGN_FIELDS)
+        changes = self.provided(CAMPAIGN_FIELDS)
         if self.replace and self.status == "active" and context["ti"].try_number > 1:
             self._refuse_second_run()
         campaign = self.hook.update_campaign(self.campaign_uuid, changes, replace=self.replace)
-        self.leave(context, campaign)
+        self.push_campaign(context, campaign)
         uuid: str = campaign["uuid"]
         return uuid
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, cast
 
 from airflow_provider_bm.campaigns.times import read_time
-from airflow_provider_bm.polling.events import Sight
+from airflow_provider_bm.polling.changes import Sight
 
 #: What a campaign that has ended did last is covered by the baseline so long after, and its note is dropped.
 _REMEMBERED = timedelta(days=1)

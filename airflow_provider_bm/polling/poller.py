@@ -19,9 +19,9 @@ from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMError, BMForbiddenError, BMRateLimitError
 from airflow_provider_bm.polling.back_off import pause_after
-from airflow_provider_bm.polling.rounds import Ended, News, Outcome, Rounds, Stop, question_of
+from airflow_provider_bm.polling.round import Ended, News, Outcome, Rounds, Stop, question_of
 from airflow_provider_bm.polling.watcher import Watcher
-from airflow_provider_bm.waiting import TOLERATED_FAILURES
+from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

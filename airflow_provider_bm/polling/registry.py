@@ -20,7 +20,7 @@ _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pollers] = weakr
 
 
 @contextmanager
-def watching(
+def subscribe(
     watcher: Watcher,
     *,
     key: Key,

@@ -6,24 +6,24 @@ import asyncio
 from datetime import datetime
 from types import TracebackType
 
-from airflow_provider_bm.campaigns.progress import Verdict
+from airflow_provider_bm.campaigns.wait_condition import Verdict
 from airflow_provider_bm.exceptions import BMError
 from airflow_provider_bm.polling.watcher import Found, Watcher
-from airflow_provider_bm.waiting import CampaignWatch
+from airflow_provider_bm.waiting.wait import CampaignWait
 
 
 class CampaignWaiter(Watcher):
-    """Waits until a :class:`.CampaignWatch` is done, has failed, or time is up.
+    """Waits until a :class:`.CampaignWait` is done, has failed, or time is up.
 
-    :param watch: what is waited for
+    :param wait: the wait
     :param interval: seconds between two looks
     :param deadline: time after which it gives up; None: never
     """
 
-    def __init__(self, watch: CampaignWatch, *, interval: float, deadline: datetime | None) -> None:
-        super().__init__(interval=interval, deadline=deadline, fields=tuple(watch.fields))
-        self.watch = watch
-        self._wanted = frozenset({watch.campaign_uuid})
+    def __init__(self, wait: CampaignWait, *, interval: float, deadline: datetime | None) -> None:
+        super().__init__(interval=interval, deadline=deadline, fields=tuple(wait.fields))
+        self.wait = wait
+        self._wanted = frozenset({wait.campaign_uuid})
         self._traceback: TracebackType | None = None
         self._end: asyncio.Future[Verdict | Exception] = asyncio.get_running_loop().create_future()
 
@@ -33,7 +33,7 @@ class CampaignWaiter(Watcher):
 
     def take(self, found: Found) -> Verdict | None:
         """Decide; nothing is told before the end."""
-        verdict = self.watch.take(found if isinstance(found, BMError) else found[self.watch.campaign_uuid])
+        verdict = self.wait.observe(found if isinstance(found, BMError) else found[self.wait.campaign_uuid])
         return verdict if verdict.state != "waiting" or self.looked_last() else None
 
     def tell(self, news: Verdict | Exception) -> None:

@@ -13,7 +13,7 @@ from airflow_provider_bm.exceptions import BMError
 from airflow_provider_bm.polling.back_off import pause_after
 
 if TYPE_CHECKING:
-    from airflow_provider_bm.client.listing import Listing
+    from airflow_provider_bm.client.filters import CampaignFilter
     from airflow_provider_bm.polling.poller import Poller
 
 #: Seconds between two looks at the least.
@@ -32,7 +32,7 @@ class Watcher(ABC):
     """
 
     #: Campaigns to find by a list, instead of by UUID.
-    listing: Listing | None = None
+    listing: CampaignFilter | None = None
     #: Who looks for it; may change meanwhile.
     poller: Poller
 

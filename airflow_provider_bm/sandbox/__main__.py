@@ -10,7 +10,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from .access import is_loopback
+from airflow_provider_bm._loopback import is_loopback
+
 from .connection import CLIENT_ID, CLIENT_SECRET, export
 from .contact_files import read_contacts
 from .sandbox import Sandbox

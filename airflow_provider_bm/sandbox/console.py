@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_bm.campaigns.vocabulary import JSON_TEMPLATE_SENDING_TYPES, STATUSES
+from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES, STATUSES
 
 from . import contacts
 from .errors import ApiError

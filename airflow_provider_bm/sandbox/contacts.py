@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Final
 
-from airflow_provider_bm.campaigns.vocabulary import SENDING_TYPES
+from airflow_provider_bm.campaigns.constants import SENDING_TYPES
 
 Contact = dict[str, str]
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain, islice, takewhile, tee
 from typing import Any
 
-from airflow_provider_bm.campaigns.vocabulary import ONCE_FORMAT
+from airflow_provider_bm.campaigns.constants import ONCE_FORMAT
 
 from .clock import rfc3339, rfc3339_ms
 from .contacts import Contact

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
-from airflow_provider_bm.campaigns.vocabulary import (
+from airflow_provider_bm.campaigns.constants import (
     CAMPAIGN_FIELDS,
     RESPONSE_FIELDS,
     STATUSES,

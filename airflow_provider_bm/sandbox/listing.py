@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from urllib.parse import urlencode
 
-from airflow_provider_bm.campaigns.vocabulary import OPTIONAL_FIELDS
+from airflow_provider_bm.campaigns.constants import OPTIONAL_FIELDS
 
 from .errors import invalid, item
 from .execution import Campaign

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_bm.campaigns.vocabulary import JSON_TEMPLATE_SENDING_TYPES
+from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES
 
 from .rendering import WEBPUSH_FIELDS
 

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_bm.campaigns.vocabulary import CONTACT_FIELDS
+from airflow_provider_bm.campaigns.constants import CONTACT_FIELDS
 
 from .contacts import EXAMPLE_LIST, NAMESPACE, RECIPIENT_LISTS, Contact, recipient_lists
 from .messages import in_utf8

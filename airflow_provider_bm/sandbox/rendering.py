@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from airflow_provider_bm.campaigns.vocabulary import CONTACT_FIELDS, JSON_TEMPLATE_SENDING_TYPES
+from airflow_provider_bm.campaigns.constants import CONTACT_FIELDS, JSON_TEMPLATE_SENDING_TYPES
 
 _VARIABLE = re.compile(r"\{([^{}\s\"]+)\}")
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')

@@ -9,9 +9,10 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
-from airflow_provider_bm.campaigns.vocabulary import SENDING_TYPES
+from airflow_provider_bm._loopback import is_loopback
+from airflow_provider_bm.campaigns.constants import SENDING_TYPES
 
-from .access import is_loopback, reached_at
+from .access import reached_at
 from .api import TOKEN_PATH, Api
 from .clients import check_credentials
 from .clock import MAX_SECONDS, Clock, rfc3339, rfc3339_ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from airflow_provider_bm.campaigns.vocabulary import OPTIONAL_FIELDS
+from airflow_provider_bm.campaigns.constants import OPTIONAL_FIELDS
 
 from .execution import Campaign
 from .filters import COLUMNS, WORDS

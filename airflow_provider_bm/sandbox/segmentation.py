@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from airflow_provider_bm.campaigns.problems import parse_json
-from airflow_provider_bm.campaigns.vocabulary import (
+from airflow_provider_bm.campaigns.constants import (
     CONDITIONS,
     CONTACT_FIELDS,
     GROUP_OPERATORS,
     RULE_OPERATORS,
 )
+from airflow_provider_bm.campaigns.problems import parse_json
 
 _DAYS = re.compile(r"[0-9]{1,6}")
 #: Contact fields that hold several values, separated by commas.

@@ -8,8 +8,7 @@ from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_bm.campaigns.problems import parse_json
-from airflow_provider_bm.campaigns.vocabulary import (
+from airflow_provider_bm.campaigns.constants import (
     CAMPAIGN_FIELDS,
     CHANGE_STATUSES,
     CLONE_FIELDS,
@@ -21,6 +20,7 @@ from airflow_provider_bm.campaigns.vocabulary import (
     SENDING_TYPES,
     STATUSES,
 )
+from airflow_provider_bm.campaigns.problems import parse_json
 
 from . import segmentation
 from .errors import invalid, item

@@ -36,7 +36,7 @@ def bm_sandbox(request: pytest.FixtureRequest) -> Iterator[BMTestSandbox]:
     Meanwhile nothing else is called: requests of this package to other servers are refused, and the test
     fails that has made one.
     """
-    from airflow_provider_bm.client.hold import VARIABLE, held_to
+    from airflow_provider_bm.client.outbound_guard import VARIABLE, allow_only
 
     from .database import no_scheduler
     from .marker import arguments_of
@@ -47,7 +47,7 @@ def bm_sandbox(request: pytest.FixtureRequest) -> Iterator[BMTestSandbox]:
     except (TypeError, ValueError) as error:
         pytest.fail(f"marker bm_sandbox: {error}", pytrace=False)
     request.node.stash[_SANDBOX] = sandbox
-    with held_to(origins) as hold, no_scheduler(), sandbox, pytest.MonkeyPatch.context() as patch:
+    with allow_only(origins) as hold, no_scheduler(), sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, sandbox.url)
         yield sandbox
     if not request.node.stash.get(_PASSED, False):
@@ -71,7 +71,7 @@ def bm_connection(bm_sandbox: BMTestSandbox, monkeypatch: pytest.MonkeyPatch) ->
     """
     from .connections import BMConnections, only_the_environment
 
-    client = sys.modules.get("airflow_provider_bm.client.token")
+    client = sys.modules.get("airflow_provider_bm.client.auth")
     if client is not None:
         # Those of an earlier test's sandbox, which may have been at the same port.
         client.forget_tokens()

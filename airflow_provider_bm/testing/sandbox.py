@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from airflow_provider_bm.client.hold import Origin, origin
+from airflow_provider_bm.client.outbound_guard import Origin, origin
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sandbox.clock import rfc3339
 from airflow_provider_bm.sandbox.execution import Campaign

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_bm import once, staged
 from airflow_provider_bm.client.settings import DEFAULT_TIMEOUT
+from airflow_provider_bm.idempotency import draft_first as staged
+from airflow_provider_bm.idempotency import find_or_create as once
 
 if TYPE_CHECKING:
     import pytest

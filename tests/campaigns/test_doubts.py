@@ -6,7 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_bm.campaigns.doubts import doubts_about, doubts_about_time, doubts_about_waiting
+from airflow_provider_bm.campaigns.payload_warnings import (
+    content_warnings,
+    schedule_warnings,
+    wait_warnings,
+)
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -27,14 +31,14 @@ WEEK = timedelta(days=7)
     ],
 )
 def test_variables_that_have_no_value(template, values, doubtful):
-    found = list(doubts_about({"template": template}, values))
+    found = list(content_warnings({"template": template}, values))
     assert len(found) == bool(doubtful)
     assert all(piece in found[0] for piece in doubtful)
 
 
 def test_all_texts_are_looked_at():
     campaign = {"template": "{a}", "webpush_title": "{b}", "webpush_body": "{c}", "name": "{d}"}
-    assert len(list(doubts_about(campaign))) == 3
+    assert len(list(content_warnings(campaign))) == 3
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ def test_all_texts_are_looked_at():
 )
 def test_a_time_in_the_past(kind, moment, doubtful):
     campaign = {"schedule_type": kind, "schedule_rrule": moment}
-    assert [moment in one for one in doubts_about_time(campaign, NOW)] == [True] * doubtful
+    assert [moment in one for one in schedule_warnings(campaign, NOW)] == [True] * doubtful
 
 
 @pytest.mark.parametrize(
@@ -66,6 +70,6 @@ def test_a_time_in_the_past(kind, moment, doubtful):
 )
 def test_an_end_that_will_not_come_in_time(kind, moment, says):
     campaign = {"schedule_type": kind, "schedule_rrule": moment}
-    found = list(doubts_about_waiting(campaign, WEEK, NOW))
+    found = list(wait_warnings(campaign, WEEK, NOW))
     assert len(found) == bool(says)
     assert all(says in one for one in found)

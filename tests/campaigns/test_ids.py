@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_bm.campaigns import CampaignCreate, campaign_id
+from airflow_provider_bm.campaigns import CampaignCreate, parse_uuid
 from airflow_provider_bm.exceptions import BMPayloadError
 from tests.campaigns.samples import LIST_A, LIST_B, problems_of, required, unhurried
 
@@ -20,7 +20,7 @@ def lists(value: Any) -> str:
 @unhurried
 @given(st.uuids())
 def test_any_uuid_is_an_id(value: UUID) -> None:
-    assert campaign_id(value) == campaign_id(str(value)) == campaign_id(str(value).upper()) == str(value)
+    assert parse_uuid(value) == parse_uuid(str(value)) == parse_uuid(str(value).upper()) == str(value)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_any_uuid_is_an_id(value: UUID) -> None:
 )
 def test_anything_else_is_no_id(value: Any) -> None:
     with pytest.raises(BMPayloadError) as caught:
-        campaign_id(value, "clone_uuid")
+        parse_uuid(value, "clone_uuid")
     (problem,) = caught.value.problems
     assert problem.field == "clone_uuid"
     assert problem.value == value

@@ -18,7 +18,7 @@ from airflow_provider_bm.campaigns import (
     CampaignStatus,
     CampaignUpdate,
 )
-from airflow_provider_bm.campaigns.vocabulary import (
+from airflow_provider_bm.campaigns.constants import (
     CAMPAIGN_FIELDS,
     CHANGE_STATUSES,
     CREATE_STATUSES,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_bm.campaigns import check_wait, decide, describe, parse_time
-from airflow_provider_bm.campaigns.vocabulary import STATUSES
+from airflow_provider_bm.campaigns.constants import STATUSES
 from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError
 from tests.campaigns.samples import problems_of, unhurried
 

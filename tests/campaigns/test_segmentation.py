@@ -17,7 +17,7 @@ from airflow_provider_bm.campaigns import (
     SegmentationRule,
     check_complete,
 )
-from airflow_provider_bm.campaigns.vocabulary import (
+from airflow_provider_bm.campaigns.constants import (
     CONDITIONS,
     CONTACT_FIELDS,
     GROUP_OPERATORS,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_bm.campaigns import CampaignCreate, check_complete, writable
-from airflow_provider_bm.campaigns.vocabulary import STATUSES
+from airflow_provider_bm.campaigns.constants import STATUSES
 from tests.campaigns.samples import LIST_A, LIST_B, QUERY, problems_of, required, whole
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_bm.client import assumptions, client, query
-from airflow_provider_bm.client.replies import Reply, token_of
+from airflow_provider_bm.client.responses import Reply, token_of
 from airflow_provider_bm.client.retry import MOST_TRIES
 from airflow_provider_bm.exceptions import BMAPIError, BMOutcomeUnknownError
 

@@ -11,7 +11,7 @@ import pytest
 from airflow.models import Connection
 
 from airflow_provider_bm.client import BMSettings
-from airflow_provider_bm.connection import settings_of
+from airflow_provider_bm.client.connection import settings_of
 from airflow_provider_bm.exceptions import BMConfigError, BMPayloadError
 
 SERVICE = "0b2d6c1e-7f0a-4c57-9a55-3d3c54a1d0a1"

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from airflow_provider_bm.client import BMClient
-from airflow_provider_bm.connection import settings_of
+from airflow_provider_bm.client.connection import settings_of
 from airflow_provider_bm.exceptions import BMConfigError
 from tests.client.test_connection import Held
 

@@ -9,7 +9,7 @@ import pytest
 import requests_mock
 
 from airflow_provider_bm.client import BMClient, BMSettings
-from airflow_provider_bm.client.token import forget_tokens
+from airflow_provider_bm.client.auth import forget_tokens
 from airflow_provider_bm.exceptions import BMError
 
 SECRET = 'pa ss/word+with&odd"=chars'

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.assumptions import TOKEN_LIFETIME
-from airflow_provider_bm.client.replies import Reply, token_of
-from airflow_provider_bm.client.token import Token, TokenCache, forget_tokens
+from airflow_provider_bm.client.auth import Token, TokenCache, forget_tokens
+from airflow_provider_bm.client.responses import Reply, token_of
 from airflow_provider_bm.exceptions import (
     BMAuthError,
     BMForbiddenError,
@@ -209,7 +209,7 @@ def test_credentials_do_not_share_a_token(sandbox, new_client):
 
 
 def test_an_expired_token_is_renewed_without_a_401(sandbox, new_client, monkeypatch):
-    from airflow_provider_bm.client import token as module
+    from airflow_provider_bm.client import auth as module
 
     now = [0.0]
     monkeypatch.setattr(module, "_caches", {})
@@ -225,7 +225,7 @@ def test_an_expired_token_is_renewed_without_a_401(sandbox, new_client, monkeypa
 def test_a_client_made_before_a_fork_has_the_new_caches(sandbox):
     """The lock of the old one may be held by a thread that the child does not have."""
     client = BMClient(settings_for(sandbox), sleep=lambda _: None)
-    client.check_token()
+    client.refresh_token()
     forget_tokens()
     list(client.list_campaigns())
     assert len(sandbox.requests("POST", TOKEN_PATH)) == 2

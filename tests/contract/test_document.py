@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 from openapi_spec_validator.validation.exceptions import OpenAPIValidationError
 
 from airflow_provider_bm import campaigns
-from airflow_provider_bm.campaigns import vocabulary as words
+from airflow_provider_bm.campaigns import constants as words
 from airflow_provider_bm.client import assumptions, query
 from airflow_provider_bm.sandbox import filters
 from airflow_provider_bm.sandbox.api import TOKEN_PATH

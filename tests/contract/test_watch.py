@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from airflow_provider_bm.client import BMClient, BMSettings
-from airflow_provider_bm.client.token import forget_tokens
+from airflow_provider_bm.client.auth import forget_tokens
 from airflow_provider_bm.sandbox import api
 from airflow_provider_bm.sandbox.messages import json_reply
 from tests.support import contract, contract_watch

@@ -11,10 +11,10 @@ import requests
 
 from airflow_provider_bm.client import retry
 from airflow_provider_bm.polling import poller, watcher
-from airflow_provider_bm.polling.service import watching
 from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.sandbox import Sandbox
-from tests.polling.waits import INTERVAL, Sent, Wire, eventually, poller_threads, pollers
+from airflow_provider_bm.triggers.subscription import subscribe as watching
+from tests.polling.helpers import INTERVAL, Sent, Wire, eventually, poller_threads, pollers
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import pytest
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_bm import killing
 from airflow_provider_bm.client import retry
 from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.sandbox import listing
-from tests.polling.waits import (
+from airflow_provider_bm.triggers import on_kill as killing
+from tests.polling.helpers import (
     LISTS,
     active,
     end,
@@ -273,7 +273,7 @@ def test_a_loop_that_is_closed_takes_its_poller_with_it(frozen, wire):
 def test_a_person_ends_the_task_while_the_time_out_is_under_way(frozen, monkeypatch, seconds):
     """Airflow 3.3 tells only what a person does; before, it may be Airflow that ends what is late."""
     (uuid,) = active(frozen, 1)
-    monkeypatch.setattr(killing, "state_of", lambda ti: "failed")
+    monkeypatch.setattr(killing, "task_instance_state", lambda ti: "failed")
     deadline = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
     trigger = waiting(uuid, stop_on_kill=True, deadline=deadline)
     trigger.task_instance = SimpleNamespace(task_id="wait")

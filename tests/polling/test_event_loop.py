@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from tests.polling.waits import (
+from tests.polling.helpers import (
     LISTS,
     active,
     end,

@@ -9,8 +9,8 @@ import pytest
 import requests_mock
 
 from airflow_provider_bm.client import BMClient, BMSettings
-from airflow_provider_bm.client.batch import CampaignReader
-from tests.polling.waits import events_of, finished, states, waiting
+from airflow_provider_bm.client.bulk import BulkReader
+from tests.polling.helpers import events_of, finished, states, waiting
 
 LONGEST_URL = 2000
 
@@ -69,7 +69,7 @@ def test_no_url_is_too_long_wherever_the_api_is(fields):
             asked = mock.get(requests_mock.ANY, status_code=400)
             lists.append(asked)
             with pytest.raises(EnoughError):
-                next(CampaignReader(client).read(uuids, fields))
+                next(BulkReader(client).read(uuids, fields))
         client.close()
         # As long as a page number of three digits would make it.
         assert len(asked.last_request.url) + 2 <= LONGEST_URL

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from airflow_provider_bm import triggers
-from airflow_provider_bm import waiting as waiting_module
 from airflow_provider_bm.polling import poller, watcher
-from tests.polling.waits import INTERVAL, LISTS, active, end, events_of, start, states, until, waiting
+from airflow_provider_bm.triggers import campaign as triggers
+from airflow_provider_bm.waiting import wait as waiting_module
+from tests.polling.helpers import INTERVAL, LISTS, active, end, events_of, start, states, until, waiting
 
 
 def after(seconds):

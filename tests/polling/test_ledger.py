@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_bm.polling import ledger as module
-from airflow_provider_bm.polling.events import Sight
+from airflow_provider_bm.polling.changes import Sight
 from airflow_provider_bm.polling.ledger import Ledger
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_bm.client.batch import CampaignReader
-from airflow_provider_bm.client.listing import Listing
+from airflow_provider_bm.client.bulk import BulkReader
+from airflow_provider_bm.client.filters import CampaignFilter
 from airflow_provider_bm.client.query import list_params
 from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError
 from airflow_provider_bm.hooks import BMHook
-from tests.polling.waits import active, finished
+from tests.polling.helpers import active, finished
 
 UUID = "1592695e-c1b1-11ee-b153-774c9d3a7957"
 CAMPAIGN = {
@@ -27,7 +27,7 @@ CAMPAIGN = {
 
 
 def check(filters):
-    Listing.of(filters=filters).check(CAMPAIGN)
+    CampaignFilter.of(filters=filters).check(CAMPAIGN)
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_each_of_several_filters_counts():
     filters = [("startswith(name)", "Storm"), ("contains(name)", "Zug")]
     with pytest.raises(BMResponseError, match="contains"):
         check(filters)
-    Listing.of(filters=filters[:1], status=["active", "draft"], sending_type="sms").check(CAMPAIGN)
+    CampaignFilter.of(filters=filters[:1], status=["active", "draft"], sending_type="sms").check(CAMPAIGN)
     with pytest.raises(BMResponseError, match="sending_type"):
-        Listing.of(filters=filters[:1], sending_type="email").check(CAMPAIGN)
+        CampaignFilter.of(filters=filters[:1], sending_type="email").check(CAMPAIGN)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_each_of_several_filters_counts():
 )
 def test_what_was_checked_once_can_be_asked_for(key):
     value = None if "null" in key else ["active", "draft"] if "(" in key else "Storm"
-    listing = Listing.of(filters={key: value}, fields="messages")
+    listing = CampaignFilter.of(filters={key: value}, fields="messages")
     assert list_params(filters=listing.filters) == list(listing.filters)
     assert listing.fields == ("messages",)
 
@@ -142,16 +142,18 @@ def test_what_was_checked_once_can_be_asked_for(key):
 def test_a_column_that_no_campaign_has_is_refused():
     """A server that ignores what it does not know would list everything, and nobody could see it."""
     with pytest.raises(BMPayloadError, match=r"startswith\(nmae\)"):
-        Listing.of(filters={"startswith(nmae)": "Storm"})
+        CampaignFilter.of(filters={"startswith(nmae)": "Storm"})
 
 
 def test_a_filter_that_no_server_understands_is_refused():
     with pytest.raises(BMPayloadError, match="looks_like"):
-        Listing.of(filters={"looks_like(name)": "Storm"})
+        CampaignFilter.of(filters={"looks_like(name)": "Storm"})
 
 
 def test_the_same_is_one_key():
-    one, other = (Listing.of(status="active", filters={"name": "a"}, fields=["tasks"]) for _ in range(2))
+    one, other = (
+        CampaignFilter.of(status="active", filters={"name": "a"}, fields=["tasks"]) for _ in range(2)
+    )
     assert one == other
     assert hash(one) == hash(other)
 
@@ -159,7 +161,7 @@ def test_the_same_is_one_key():
 def find(**arguments):
     client = BMHook().client
     try:
-        return [uuid for some in CampaignReader(client).find(Listing.of(**arguments)) for uuid in some]
+        return [uuid for some in BulkReader(client).find(CampaignFilter.of(**arguments)) for uuid in some]
     finally:
         client.close()
 

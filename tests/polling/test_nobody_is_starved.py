@@ -7,12 +7,13 @@ import json
 
 import pytest
 
-from airflow_provider_bm.client import batch, retry
-from airflow_provider_bm.client.listing import Listing
+from airflow_provider_bm.client import bulk as batch
+from airflow_provider_bm.client import retry
+from airflow_provider_bm.client.filters import CampaignFilter
 from airflow_provider_bm.polling import back_off
-from airflow_provider_bm.polling.events import CampaignEvents
+from airflow_provider_bm.polling.changes import CampaignEvents
 from airflow_provider_bm.sandbox import listing as listing_module
-from tests.polling.waits import (
+from tests.polling.helpers import (
     INTERVAL,
     LISTS,
     active,
@@ -85,7 +86,7 @@ def test_a_list_that_is_longer_than_a_rate_limit_allows(frozen, monkeypatch, alt
     uuids = active(frozen, 30)
 
     async def main():
-        with observe(CampaignEvents(interval=0.2, listing=Listing.of())):
+        with observe(CampaignEvents(interval=0.2, listing=CampaignFilter.of())):
             await asyncio.sleep(0.5)
             tasks = start(*(waiting(uuid, poke_interval=0.2) for uuid in uuids[:2]))
             return await done_in_time(frozen, tasks)
@@ -114,7 +115,7 @@ def test_a_list_beside_campaigns_that_cannot_be_read(frozen, wire, observe):
     always_fails(frozen, *bad)
 
     async def main():
-        listing = CampaignEvents(interval=INTERVAL, listing=Listing.of(status="active"))
+        listing = CampaignEvents(interval=INTERVAL, listing=CampaignFilter.of(status="active"))
         with observe(listing):
             single = [CampaignEvents(interval=INTERVAL, campaign_uuid=uuid) for uuid in bad]
             with observe(single[0]), observe(single[1]), observe(single[2]):
@@ -130,7 +131,7 @@ def test_campaigns_that_left_a_list(frozen, wire, observe):
     bad, good = uuids[:3], uuids[3:]
 
     async def main():
-        watcher, ended = CampaignEvents(interval=INTERVAL, listing=Listing.of(status="active")), set()
+        watcher, ended = CampaignEvents(interval=INTERVAL, listing=CampaignFilter.of(status="active")), set()
         with observe(watcher):
             await watcher.looks.get()
             frozen.fault(method="GET", path=LISTS, nth=2, times=1, status=400)
@@ -156,7 +157,7 @@ def test_a_list_that_is_refused_is_the_affair_of_who_asks_for_it(
     uuids = active(frozen, 3)
 
     async def main():
-        with observe(CampaignEvents(interval=INTERVAL, listing=Listing.of(status="active"))):
+        with observe(CampaignEvents(interval=INTERVAL, listing=CampaignFilter.of(status="active"))):
             tasks = start(*map(waiting, uuids))
             await until(lambda: len(looks_at(wire, uuids[0])) >= 4)
             assert await done_in_time(frozen, tasks) == ["done"] * 3
@@ -169,11 +170,11 @@ def test_what_nobody_foresaw_in_a_list_is_its_own(frozen, monkeypatch, wire, obs
     def surprise(self, campaign):
         raise ArithmeticError("who would have thought")
 
-    monkeypatch.setattr(Listing, "check", surprise)
+    monkeypatch.setattr(CampaignFilter, "check", surprise)
     uuids = active(frozen, 3)
 
     async def main():
-        with observe(CampaignEvents(interval=INTERVAL, listing=Listing.of(status="active"))):
+        with observe(CampaignEvents(interval=INTERVAL, listing=CampaignFilter.of(status="active"))):
             tasks = start(*map(waiting, uuids))
             await until(lambda: len(looks_at(wire, uuids[0])) >= 4)
             assert await done_in_time(frozen, tasks) == ["done"] * 3
@@ -194,7 +195,7 @@ def test_a_number_without_end_in_a_list(frozen, wire, alter, observe):
     uuids = active(frozen, 3)
 
     async def main():
-        listing = Listing.of(filters={"webpush_title": "5"})
+        listing = CampaignFilter.of(filters={"webpush_title": "5"})
         with observe(CampaignEvents(interval=INTERVAL, listing=listing)):
             tasks = start(*map(waiting, uuids))
             await until(lambda: len(looks_at(wire, uuids[0])) >= 4)
@@ -217,7 +218,7 @@ def test_a_row_that_is_no_campaign(frozen, wire, alter, observe, caplog, wrong):
         reply._content = json.dumps(held).encode()
 
     async def main():
-        watcher, ended = CampaignEvents(interval=INTERVAL, listing=Listing.of()), set()
+        watcher, ended = CampaignEvents(interval=INTERVAL, listing=CampaignFilter.of()), set()
         with observe(watcher):
             tasks = start(*map(waiting, [bad, *good]))
             await watcher.looks.get()

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from airflow_provider_bm.client import batch
+from airflow_provider_bm.client import bulk as batch
 from airflow_provider_bm.sandbox import listing
-from tests.polling.waits import (
+from tests.polling.helpers import (
     LISTS,
     active,
     end,

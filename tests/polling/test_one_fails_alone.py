@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from airflow_provider_bm.waiting import TOLERATED_FAILURES
-from tests.polling.waits import (
+from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
+from tests.polling.helpers import (
     LISTS,
     active,
     end,
@@ -133,7 +133,7 @@ def test_its_status_was_never_heard_of(frozen):
     frozen.fault(method="GET", path=LISTS, times=1, status=200, body=page(list(changed.values())))
     event, others = one_then_the_others(frozen, bad, good)
     assert event["state"] == "failed"
-    assert "never heard of" in event["reason"]
+    assert "unknown status" in event["reason"]
     assert states(others) == ["done"] * 4
 
 
@@ -236,8 +236,8 @@ def test_those_who_failed_come_last(frozen, wire, caplog):
         await end(*tasks)
 
     asyncio.run(main())
-    assert f"Campaign {bad[0]} could not be looked at" in caplog.text
-    assert f"Campaign {good} could not be looked at" not in caplog.text
+    assert f"Polling campaign {bad[0]} failed" in caplog.text
+    assert f"Polling campaign {good} failed" not in caplog.text
 
 
 def test_one_that_is_always_a_gateways_time_out_starves_nobody(frozen):

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_bm import waiting as waiting_module
 from airflow_provider_bm.client import retry
-from airflow_provider_bm.client.listing import Listing
-from airflow_provider_bm.polling import back_off, poller, service
-from airflow_provider_bm.polling.events import CampaignEvents
-from airflow_provider_bm.waiting import TOLERATED_FAILURES
-from tests.polling.waits import (
+from airflow_provider_bm.client.filters import CampaignFilter
+from airflow_provider_bm.polling import back_off, poller
+from airflow_provider_bm.polling.changes import CampaignEvents
+from airflow_provider_bm.triggers import subscription as service
+from airflow_provider_bm.waiting import wait as waiting_module
+from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
+from tests.polling.helpers import (
     INTERVAL,
     LISTS,
     active,
@@ -83,7 +84,7 @@ def test_it_is_put_up_with_for_a_while(frozen, wire, no_growth, told, effect, sa
     for name, uuid in zip(["w0", "w1", "w2"], uuids, strict=True):
         own = [message for whose, message in told if whose == name]
         assert len(own) == TOLERATED_FAILURES
-        assert all(f"Campaign {uuid} could not be looked at ({n} in a row" in own[n - 1] for n in range(1, 6))
+        assert all(f"Polling campaign {uuid} failed ({n} in a row" in own[n - 1] for n in range(1, 6))
     assert {whose for whose, _ in told} == {"w0", "w1", "w2"}
 
 
@@ -161,7 +162,7 @@ def test_the_pauses_grow_for_lists(frozen, wire, observe, effect):
     frozen.fault(method="GET", times=None, **effect)
 
     async def main():
-        with observe(CampaignEvents(interval=INTERVAL, listing=Listing.of())):
+        with observe(CampaignEvents(interval=INTERVAL, listing=CampaignFilter.of())):
             await until(lambda: len(wire.lists) > 4 * TRIES)
 
     asyncio.run(main())

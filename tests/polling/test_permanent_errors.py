@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_bm.polling import poller
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sensors import BMCampaignSensor
-from tests.polling.waits import LISTS, active, end, events_of, finished, start, states, until, waiting
+from tests.polling.helpers import LISTS, active, end, events_of, finished, start, states, until, waiting
 
 
 def connect(monkeypatch, sandbox, **changes):

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow_provider_bm.operators import BMCreateCampaignOperator
 from airflow_provider_bm.polling import poller
 from airflow_provider_bm.sensors import BMCampaignSensor
-from tests.polling.waits import active, end, pollers, start, states, until, waiting
+from tests.polling.helpers import active, end, pollers, start, states, until, waiting
 
 
 class TaskInstance:

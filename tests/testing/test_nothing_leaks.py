@@ -26,7 +26,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 CHILD = """
 from airflow_provider_bm.client import BMClient, BMSettings
 given = dict(api_url={!r}, token_url={!r}, client_id="sandbox", client_secret="sandbox-secret")
-BMClient(BMSettings(**given)).check_token()
+BMClient(BMSettings(**given)).refresh_token()
 """
 
 

@@ -1,4 +1,4 @@
-"""The page's files, and who may have them and what they tell. tests/browser/ looks at the page."""
+"""The page's files, and who may have them and what they tell. tests/sandbox/browser/ looks at the page."""
 
 from __future__ import annotations
 

@@ -1,0 +1,154 @@
+"""A list to ask for again and again, and whether the server has understood what it was asked for."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS, RESPONSE_FIELDS
+from airflow_provider_bm.campaigns.times import read_time
+from airflow_provider_bm.client.assumptions import FILTER_VALUE_SEPARATOR
+from airflow_provider_bm.client.query import Filters, filter_of, list_params, optional_fields
+from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError, Problem, truncated_repr
+
+
+@dataclass(frozen=True, kw_only=True)
+class CampaignFilter:
+    """What campaigns to list: checked, and good as a key.
+
+    :ivar filters: parameters of the request, as they are sent
+    :ivar fields: optional parts: ``tasks``, ``messages``
+    """
+
+    filters: tuple[tuple[str, str], ...]
+    fields: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        sending_type: str | Sequence[str] | None = None,
+        status: str | Sequence[str] | None = None,
+        filters: Filters | None = None,
+        fields: str | Sequence[str] = (),
+    ) -> CampaignFilter:
+        """Check what is asked for; the arguments are those of ``BMClient.list_campaigns``.
+
+        :raises BMPayloadError: a filter that no server would understand, or whose effect nobody could see
+        """
+        params = list_params(sending_type=sending_type, status=status, filters=filters)
+        # Nobody could see whether the server knows such a filter, or ignores it and lists everything.
+        unknown = [(key, value) for key, value in params if filter_of(key)[1] not in _COLUMNS]
+        if unknown:
+            what = f"is a filter by a column that no campaign has; they have {', '.join(_COLUMNS)}"
+            problems = [Problem(f"filters[{key!r}]", value, what) for key, value in unknown]
+            raise BMPayloadError(problems, "list of campaigns")
+        return cls(filters=tuple(params), fields=tuple(optional_fields(fields)))
+
+    def check(self, campaign: Mapping[str, Any]) -> None:
+        """See that a campaign is one that was asked for.
+
+        In doubt it is: how a server compares letters, say, is its own affair.
+
+        :raises BMResponseError: the server does not know a filter; many ignore what they do not know
+        """
+        for key, wanted in self.filters:
+            operator, column = filter_of(key)
+            value = campaign.get(column)
+            # What an answer does not show, the server may know all the same.
+            if column in campaign and not _CHECKS[operator](value, wanted):
+                raise BMResponseError(
+                    f"The server was asked for campaigns with {key}={wanted}, and gave {campaign['uuid']}, "
+                    f"whose {column} is {truncated_repr(value)}: it does not know the filter."
+                )
+
+
+def _text(value: Any) -> str:
+    """What of a text counts: for many servers neither case nor accents do."""
+    if value is None:
+        return ""
+    letters = unicodedata.normalize("NFKD", str(value).casefold().strip())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def _equals(value: Any, wanted: str) -> bool:
+    if _text(value) == _text(wanted):
+        return True
+    mine, other = _number(value), _number(wanted)
+    return mine is not None and other is not None and abs(mine - other) <= _slack(value)
+
+
+def _is_one_of(value: Any, wanted: str) -> bool:
+    return any(_equals(value, each) for each in wanted.split(FILTER_VALUE_SEPARATOR))
+
+
+def _is_exactly_one_of(value: Any, wanted: str) -> bool:
+    return value in wanted.split(FILTER_VALUE_SEPARATOR)
+
+
+def _number(value: Any) -> float | None:
+    """A number, or a time as one; None if it is neither."""
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+    except (TypeError, ValueError):
+        return _moment(value)
+
+
+def _moment(value: Any) -> float | None:
+    try:
+        return read_time(value).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _rank(value: Any) -> float | None:
+    """Where a value stands; None if nobody knows: text that looks like a number may be ordered as text."""
+    return _moment(value) if isinstance(value, str) else _number(value)
+
+
+def _slack(value: Any) -> float:
+    """How far a time may be off: an answer has whole seconds, where the server may know more."""
+    return 1.0 if isinstance(value, str) and ":" in value else 0.0
+
+
+def _is_at_most(value: Any, wanted: str) -> bool:
+    mine, limit = _rank(value), _number(wanted)
+    return mine is None or limit is None or mine <= limit + _slack(value)
+
+
+def _is_at_least(value: Any, wanted: str) -> bool:
+    mine, limit = _rank(value), _number(wanted)
+    return mine is None or limit is None or mine >= limit - _slack(value)
+
+
+def _anything(value: Any, wanted: str) -> bool:
+    return True
+
+
+_COLUMNS = (*CAMPAIGN_FIELDS, *RESPONSE_FIELDS)
+_EMPTY: tuple[Any, ...] = (None, "", [], {})
+_CHECKS: dict[str, Callable[[Any, str], bool]] = {
+    "eq": _equals,
+    "neq": lambda value, wanted: value != wanted,
+    "in": _is_one_of,
+    "notin": lambda value, wanted: not _is_exactly_one_of(value, wanted),
+    "startswith": lambda value, wanted: _text(value).startswith(_text(wanted)),
+    "contains": lambda value, wanted: _text(wanted) in _text(value),
+    "endswith": lambda value, wanted: _text(value).endswith(_text(wanted)),
+    "doesnotcontain": lambda value, wanted: value is None or wanted not in str(value),
+    "isnull": lambda value, wanted: value in _EMPTY,
+    "isempty": lambda value, wanted: value in _EMPTY,
+    "isnotnull": lambda value, wanted: value is not None,
+    "isnotempty": lambda value, wanted: value not in (None, ""),
+    "lt": _is_at_most,
+    "lte": _is_at_most,
+    "gt": _is_at_least,
+    "gte": _is_at_least,
+    "between": _anything,
+    "notbetween": _anything,
+}

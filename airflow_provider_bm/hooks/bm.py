@@ -1,0 +1,215 @@
+"""The hook: an Airflow connection of type ``bm``, and the Campaign API through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow import __version__ as airflow_version
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.client.assumptions import PAGE_SIZE
+from airflow_provider_bm.client.connection import settings_of
+from airflow_provider_bm.exceptions import BMError, BMForbiddenError, BMNotFoundError, BMTransportError
+from airflow_provider_bm.provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
+
+if TYPE_CHECKING:
+    import requests
+    from airflow.providers.common.compat.sdk import Connection
+
+    from airflow_provider_bm.campaigns import CampaignClone, CampaignCreate, CampaignUpdate
+    from airflow_provider_bm.client.query import Filters
+    from airflow_provider_bm.client.responses import Campaign
+    from airflow_provider_bm.client.settings import BMSettings
+
+
+def client_of(connection: Connection, service_uuid: str | None = None) -> BMClient:
+    """A client for an Airflow connection; the same for hook and trigger.
+
+    :param service_uuid: the BM account to use instead of the connection's
+    """
+    return client_with(settings_of(connection, service_uuid))
+
+
+def client_with(settings: BMSettings, **hooks: Callable[..., None]) -> BMClient:
+    """A client that says that it is Airflow's.
+
+    :param hooks: ``sleep`` and ``check`` of :class:`.BMClient`
+    """
+    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"], **hooks)
+
+
+class BMHook(BaseHook):
+    """Talks to the Business Messenger Campaign API.
+
+    Everything is checked before the first request. Errors are typed, see
+    :mod:`airflow_provider_bm.exceptions`; none of them holds a token or a secret.
+
+    :param bm_conn_id: Airflow connection of type ``bm``
+    :param service_uuid: BM account (service) to use; None: the connection's (field Service UUID)
+    """
+
+    conn_name_attr = "bm_conn_id"
+    default_conn_name = "bm_default"
+    conn_type = "bm"
+    hook_name = "Business Messenger"
+
+    def __init__(self, bm_conn_id: str = default_conn_name, service_uuid: str | None = None) -> None:
+        super().__init__()
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+
+    @cached_property
+    def client(self) -> BMClient:
+        """The API client, with one keep-alive session.
+
+        :raises BMConfigError: the connection is wrong or incomplete
+        """
+        return client_of(self.get_connection(self.bm_conn_id), self.service_uuid)
+
+    def get_conn(self) -> requests.Session:
+        """Return the authorized session, for calls that the hook does not have.
+
+        It sends the token to the API only, renews it, has time-outs, and follows no redirect. The base
+        URL is ``hook.client.settings.api_url``.
+        """
+        return self.client.session
+
+    def list_campaigns(
+        self,
+        *,
+        sending_type: str | Sequence[str] | None = None,
+        status: str | Sequence[str] | None = None,
+        filters: Filters | None = None,
+        fields: str | Sequence[str] = (),
+        sort: str | Sequence[str] = (),
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[Campaign]:
+        """Yield the campaigns of the service, page by page as they are needed (API 3.2).
+
+        :param sending_type: only these channels: ``sms``, ``webpush``, ``email``, ``telegram``, ``rbm``,
+            ``viber``, ``whatsapp``
+        :param status: only these statuses: ``active``, ``stopped``, ``finished``, ``draft``
+        :param filters: ``{"startswith(name)": "Storm", "gte(created_dt)": some_time}``, or pairs, after the
+            URL Filtering Guidelines; a list of values means ``in``
+        :param fields: optional parts of each campaign: ``tasks``, ``messages``
+        :param sort: columns, ``-created_dt`` for descending
+        :param page_size: rows to ask for in one request; the server may give fewer
+        :raises BMPayloadError: a filter that no server would understand
+        """
+        return self.client.list_campaigns(
+            sending_type=sending_type,
+            status=status,
+            filters=filters,
+            fields=fields,
+            sort=sort,
+            page_size=page_size,
+        )
+
+    def get_campaign(self, uuid: str, *, fields: str | Sequence[str] = ()) -> Campaign:
+        """Return one campaign (API 3.3).
+
+        :param fields: optional parts: ``tasks``, ``messages``
+        :raises BMNotFoundError: there is none
+        """
+        return self.client.get_campaign(uuid, fields=fields)
+
+    def create_campaign(self, mapping: CampaignCreate | Mapping[str, Any]) -> Campaign:
+        """Create a campaign (API 3.1, 4.2): once, or not at all.
+
+        :param mapping: the campaign's fields, with the conveniences of
+            :class:`~airflow_provider_bm.campaigns.CampaignCreate`
+        :raises BMPayloadError: it is not valid; nothing was sent
+        :raises BMOutcomeUnknownError: it was sent, and may exist
+        """
+        return self.client.create_campaign(mapping)
+
+    def clone_campaign(
+        self,
+        clone_uuid: CampaignClone | str,
+        *,
+        template_vars: Mapping[str, Any] | None = None,
+        **overrides: Any,
+    ) -> Campaign:
+        """Clone a campaign, and activate the clone unless told otherwise (API 1.4, 3.1, 4.2).
+
+        :param clone_uuid: the campaign to clone; or, with no other argument, a
+            :class:`~airflow_provider_bm.campaigns.CampaignClone`
+        :param template_vars: values of the variables in its content, by raw name: ``{"temp": "-22C"}``
+        :param overrides: campaign fields that differ from the source, ``status="draft"`` among them
+        :raises BMPayloadError: it is not valid; nothing was sent
+        :raises BMOutcomeUnknownError: it was sent, and may exist
+        """
+        return self.client.clone_campaign(clone_uuid, template_vars=template_vars, **overrides)
+
+    def update_campaign(
+        self, uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
+    ) -> Campaign:
+        """Change a campaign: read, merge, write the whole (API 3.4, 4.3).
+
+        :param changes: the fields to change
+        :param replace: skip the read; ``changes`` is the whole campaign
+        :raises BMCampaignStateError: the change could send the campaign a second time
+        :raises BMOutcomeUnknownError: it was activated, or not
+        """
+        return self.client.update_campaign(uuid, changes, replace=replace)
+
+    def set_campaign_status(self, uuid: str, status: str) -> Campaign:
+        """Start, resume or stop a campaign; no call if it is so already (API 3.5, 4.5).
+
+        :param status: ``active`` or ``stopped``
+        :raises BMCampaignStateError: it has finished
+        :raises BMOutcomeUnknownError: it was started, or not
+        """
+        return self.client.set_campaign_status(uuid, status)
+
+    def delete_campaign(self, uuid: str, *, missing_ok: bool = False) -> None:
+        """Delete a campaign (API 3.6).
+
+        :param missing_ok: it is no error if there is none
+        """
+        self.client.delete_campaign(uuid, missing_ok=missing_ok)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try token, reachability and service in turn, and say which one failed."""
+        step = "Connection"
+        try:
+            client = self.client
+            step = "Token"
+            client.refresh_token()
+            if client.settings.service_uuid is None:
+                return True, "The token works. No Service UUID is set, so every task must give service_uuid."
+            step = "Service"
+            next(client.list_campaigns(page_size=1), None)
+        except BMError as error:
+            step = "Token" if error.of_token else step
+            if isinstance(error, BMTransportError):
+                return False, f"Not reachable ({step.lower()}): {error}"
+            if isinstance(error, (BMForbiddenError, BMNotFoundError)):
+                return False, f"{step} not found or not allowed: {error}"
+            return False, f"{step} failed: {error}"
+        never = " It is draft_only: nothing can be sent." if client.settings.draft_only else ""
+        return True, f"Token and service {client.settings.service_uuid} work.{never}"
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Fields of the connection form on Airflow before 3.2; later ones read the provider info."""
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import BooleanField, StringField
+
+        widgets: dict[str, Any] = {}
+        for name, field in CONN_FIELDS.items():
+            label, description = lazy_gettext(field["label"]), field.get("description", "")
+            if "boolean" in field["schema"]["type"]:
+                widgets[name] = BooleanField(label, description=description)
+            else:
+                widgets[name] = StringField(label, widget=BS3TextFieldWidget(), description=description)
+        return widgets
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Labels of the connection form on Airflow before 3.2."""
+        return {key.replace("-", "_"): value for key, value in UI_FIELD_BEHAVIOUR.items()}

@@ -1,0 +1,1 @@
+"""Sending once: at most one campaign per task instance, whatever fails. No Airflow in it."""

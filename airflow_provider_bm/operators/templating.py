@@ -1,0 +1,226 @@
+"""Rendering of template fields: text stays text, objects stay objects, and nothing wrong gets through.
+
+Only public methods of Airflow are used. Should Airflow render in another way one day, so that the checks
+here no longer run, :meth:`BMTemplating.check_rendered` refuses the task.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+#: Fields that hold JSON, and may be given as the name of a ``.json`` file.
+FILE_FIELDS = ("query", "template")
+_EXPRESSION = re.compile(r"\{\{|\{%")
+#: One expression and nothing else: it may evaluate to an object.
+_WHOLE = re.compile(r"\s*\{\{(?:(?!\{\{|\}\}|\{%).)*\}\}\s*", re.DOTALL)
+
+
+class BMTemplating:
+    """Mixed into operators and the sensor, before Airflow's base class.
+
+    With ``render_template_as_native_obj`` Airflow evaluates rendered text as Python: ``+41587000000``
+    becomes a number without its plus, ``1.50`` becomes 1.5. Here an expression that yields an object
+    (``{{ ti.xcom_pull(...) }}``) still gives that object, and text stays as it was written.
+
+    Classes that use it set their attributes before they call ``super().__init__()``.
+    """
+
+    template_ext: Sequence[str] = (".json",)
+    template_fields: Sequence[str]
+    float_format: str | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        #: The arguments as they were passed, by template field.
+        self._unrendered = {name: getattr(self, name, None) for name in self.template_fields}
+        #: Texts with expressions that were rendered by :meth:`render_template`.
+        self._rendered: frozenset[str] = frozenset()
+
+    def resolve_template_files(self) -> None:
+        """Load ``.json`` files for the fields that hold JSON, and for no other.
+
+        A ``webpush_target_url`` that ends in ``.json`` is not a file.
+        """
+        for field in FILE_FIELDS:
+            content: Any = getattr(self, field, None)
+            if _is_file(field, content):
+                env = self.get_template_env()  # type: ignore[attr-defined]
+                try:
+                    setattr(self, field, _source(env, content))
+                except Exception:
+                    self.log.exception("Failed to resolve template field %r", field)  # type: ignore[attr-defined]
+                else:
+                    self._unrendered[field] = getattr(self, field)
+        self.prepare_template()  # type: ignore[attr-defined]
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render a text, and check the values of its expressions; leave everything else to Airflow.
+
+        :raises AirflowFailException: an expression has no value, or one that must not become text
+        """
+        if seen_oids is not None and id(content) in seen_oids:
+            # Airflow does not render what is mapped from another task.
+            for text in _texts(content):
+                _refuse_jinja(text, "is a mapped value")
+            return content
+        if not isinstance(content, str):
+            result = super().render_template(content, context, jinja_env, seen_oids)  # type: ignore[misc]
+            if hasattr(content, "resolve") and result is not content and not _is_literal(content):
+                _check_object(result, f"The value of {content}")
+            return result
+        if not _EXPRESSION.search(content):
+            return content
+        env = jinja_env or self.get_template_env()  # type: ignore[attr-defined]
+        result = _render(env, content, context, self.float_format)
+        self._rendered |= {content}
+        return result
+
+    def check_rendered(self, context: Context) -> None:
+        """Refuse arguments that rendered to nothing, or that were not rendered with the checks above.
+
+        Called first by ``execute``. Left out, a query would let the whole list be messaged, and a schedule
+        would send at once.
+
+        :raises AirflowFailException: naming the field and its value
+        """
+        from airflow_provider_bm.exceptions import truncated_repr
+
+        for field, argument in self._unrendered.items():
+            value = getattr(self, field)
+            if _is_file(field, argument) and value == argument:
+                # A mapped task: Airflow does not resolve its files.
+                argument = _source(self.get_template_env(), argument)  # type: ignore[attr-defined]
+                setattr(self, field, self.render_template(argument, context))
+                continue
+            if argument is not None and value is None:
+                raise AirflowFailException(
+                    f"{field}={truncated_repr(argument)} rendered to nothing (None). If that is intended, "
+                    "leave the argument out; otherwise check the task or variable that it comes from."
+                )
+            for text in _texts(argument):
+                if _EXPRESSION.search(text) and text not in self._rendered:
+                    raise AirflowFailException(
+                        f"{field}={truncated_repr(argument)} was not rendered with the checks of this "
+                        "provider, and would be sent as it stands. Airflow does not render values that are "
+                        "mapped from another task: render them there, or use partial()."
+                    )
+
+
+def _is_file(field: str, content: Any) -> bool:
+    return field in FILE_FIELDS and isinstance(content, str) and content.endswith(".json")
+
+
+def _is_literal(content: Any) -> bool:
+    """Return whether this is Airflow's ``literal()``: text that its author does not want rendered."""
+    return type(content).__name__ == "LiteralValue"
+
+
+def _source(env: jinja2.Environment, name: str) -> str:
+    if env.loader is None:
+        raise AirflowFailException(f"No folder to look for {name!r} in; give the DAG a template_searchpath")
+    return env.loader.get_source(env, name)[0]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, (list, tuple, AbstractSet)):
+        for part in value:
+            yield from _texts(part)
+
+
+def _refuse_jinja(text: str, what: str) -> None:
+    from airflow_provider_bm.campaigns.values import leftover_jinja
+    from airflow_provider_bm.exceptions import truncated_repr
+
+    leftover = leftover_jinja(text)
+    if leftover is not None:
+        raise AirflowFailException(
+            f"{truncated_repr(text)} {what} and holds {leftover}, a template that Airflow does not render: "
+            "it would be sent as it stands. Render it where the value is made."
+        )
+
+
+def _check_object(value: Any, subject: str) -> None:
+    """Check a value that is used as it is, and not inserted into a text."""
+    from airflow_provider_bm.campaigns.values import is_missing
+    from airflow_provider_bm.exceptions import truncated_repr
+
+    if is_missing(value):
+        raise AirflowFailException(
+            f"{subject} is {truncated_repr(value)}: there is no value. Check the task or variable that it "
+            "comes from."
+        )
+    for text in _texts(value):
+        _refuse_jinja(text, "is the value of an expression")
+
+
+def _finalizer(template: str, float_format: str | None) -> Callable[[Any], Any]:
+    """Return a function that checks the value of each expression in a template."""
+    from airflow_provider_bm.campaigns.values import format_number, is_number
+    from airflow_provider_bm.exceptions import truncated_repr
+
+    is_whole = _WHOLE.fullmatch(template) is not None
+
+    def finalize(value: Any) -> Any:
+        subject = f"An expression in {truncated_repr(template)}"
+        _check_object(value, subject)
+        if is_whole and not is_number(value):
+            return value
+        if is_number(value):
+            if isinstance(value, int) or (is_whole and float_format is None):
+                return value
+            try:
+                return format_number(value, float_format)
+            except ValueError as error:
+                raise AirflowFailException(f"{subject} {error}") from None
+        is_collection = isinstance(value, (Mapping, AbstractSet, bytes)) or (
+            isinstance(value, Iterable) and not isinstance(value, (str, timedelta))
+        )
+        if is_collection:
+            raise AirflowFailException(
+                f"{subject} is {truncated_repr(value)}, a {type(value).__name__}: it has no form that people "
+                "could read. Select a part of it, or join it."
+            )
+        return value
+
+    return finalize
+
+
+def _render(env: jinja2.Environment, text: str, context: Context, float_format: str | None) -> Any:
+    env = env.overlay(finalize=_finalizer(text, float_format))
+    template = env.from_string(text)
+    # As Airflow's own helper does: Template.render() would evaluate all of the context.
+    values: Any = copy.copy(context)
+    values.update({key: value for key, value in template.globals.items() if key not in values})
+    try:
+        values = env.context_class(env, values, template.name, template.blocks)
+        nodes = list(template.root_render_func(values))
+        if len(nodes) == 1 and not isinstance(nodes[0], str):
+            return nodes[0]
+        return "".join(map(str, nodes))
+    except Exception:  # noqa: BLE001 - as Airflow does
+        env.handle_exception()  # Points the traceback to the template, and raises.

@@ -1,0 +1,21 @@
+"""Triggers: what runs in the triggerer, and how tasks use it.
+
+``BMCampaignEventTrigger`` needs Airflow 3.0 or newer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_bm._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.triggers.campaign import BMCampaignTrigger
+    from airflow_provider_bm.triggers.event import BMCampaignEventTrigger
+
+__all__ = ["BMCampaignEventTrigger", "BMCampaignTrigger"]
+
+if not TYPE_CHECKING:  # For a type checker, the names above are all that there is.
+    __getattr__, __dir__ = lazy_names(
+        globals(), {"campaign": "BMCampaignTrigger", "event": "BMCampaignEventTrigger"}
+    )

@@ -1,0 +1,29 @@
+"""Pollers for Airflow connections: this module knows Airflow, the rest of the package does not."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from airflow.providers.common.compat.connection import get_async_connection
+
+from airflow_provider_bm.campaigns.ids import parse_uuid
+from airflow_provider_bm.client.connection import settings_of
+from airflow_provider_bm.client.settings import BMSettings
+from airflow_provider_bm.hooks.bm import client_with
+from airflow_provider_bm.polling.registry import subscribe as subscribe_to_poller
+from airflow_provider_bm.polling.watcher import Watcher
+
+
+def subscribe(watcher: Watcher, bm_conn_id: str, service_uuid: str | None) -> AbstractContextManager[None]:
+    """Let the poller of a connection and service look for a watcher, as long as this lasts.
+
+    :param bm_conn_id: Airflow connection of type ``bm``
+    :param service_uuid: BM account; None: the connection's
+    :raises BMPayloadError: ``service_uuid`` is no UUID
+    """
+    service = None if service_uuid is None else parse_uuid(service_uuid, "service_uuid")
+
+    async def settings() -> BMSettings:
+        return settings_of(await get_async_connection(bm_conn_id), service)
+
+    return subscribe_to_poller(watcher, key=(bm_conn_id, service), settings=settings, connect=client_with)

@@ -1,0 +1,1 @@
+"""Waiting for a campaign: poll it and evaluate the response. No Airflow in it."""

@@ -1,0 +1,122 @@
+"""Waiting for one campaign: poll it, evaluate the response, tolerate transient failures."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bm.campaigns.ids import parse_uuid
+from airflow_provider_bm.campaigns.wait_condition import (
+    Verdict,
+    WaitCondition,
+    check_wait,
+    describe,
+    evaluate,
+)
+from airflow_provider_bm.client.query import optional_fields
+from airflow_provider_bm.exceptions import BMError, BMNotFoundError
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.client import BMClient
+
+log = logging.getLogger(__name__)
+
+#: Consecutive failed polls that are tolerated if the error is transient. The client has retried each of
+#: them already.
+TOLERATED_FAILURES = 5
+
+
+@dataclass(kw_only=True)
+class CampaignWait:
+    """A wait for one campaign: the condition, and what the polls so far returned.
+
+    :param campaign_uuid: the campaign
+    :param condition: when the wait is over
+    :param fields: optional parts of the response: ``tasks``, ``messages``
+    :param failures: consecutive failed polls so far
+    """
+
+    campaign_uuid: str
+    condition: WaitCondition
+    fields: Sequence[str] = ()
+    failures: int = 0
+    campaign: dict[str, Any] | None = field(default=None, init=False)
+    _verdict: Verdict | None = field(default=None, init=False, repr=False)
+    _logged: str = field(default="", init=False, repr=False)
+
+    @classmethod
+    def validated(
+        cls,
+        campaign_uuid: str,
+        *,
+        target_status: Any = "finished",
+        executed_after: Any = None,
+        failed_status: Any = ("stopped",),
+        fields: str | Sequence[str] = (),
+    ) -> CampaignWait:
+        """Make a wait from the arguments of a sensor or trigger.
+
+        :raises BMPayloadError: an argument is invalid
+        """
+        return cls(
+            campaign_uuid=parse_uuid(campaign_uuid),
+            condition=check_wait(target_status, executed_after, failed_status),
+            fields=optional_fields(fields),
+        )
+
+    def poll(self, client: BMClient) -> Verdict:
+        """Get the campaign once, and evaluate it.
+
+        :raises BMError: a permanent error, or one transient error too many in a row
+        """
+        try:
+            result: dict[str, Any] | BMError = client.get_campaign(self.campaign_uuid, fields=self.fields)
+        except BMError as error:
+            result = error
+        return self.observe(result)
+
+    def observe(self, result: dict[str, Any] | BMError) -> Verdict:
+        """Evaluate the result of a poll, whoever has polled.
+
+        :param result: the campaign, or why it could not be read
+        :raises BMError: the error, if it is permanent or one too many in a row
+        """
+        if not isinstance(result, BMError):
+            return self._evaluate(result)
+        if isinstance(result, BMNotFoundError) and not result.of_token:
+            reason = f"Campaign {self.campaign_uuid} does not exist, or no longer exists. ({result})"
+            return Verdict(state="failed", reason=reason)
+        self.failures += 1
+        if result.permanent or self.failures > TOLERATED_FAILURES:
+            # Other waits may share this error, and each raise would extend its traceback.
+            raise copy.copy(result)
+        log.warning(
+            "Polling campaign %s failed (%d in a row, %d are tolerated): %s",
+            self.campaign_uuid,
+            self.failures,
+            TOLERATED_FAILURES,
+            result,
+        )
+        return Verdict(state="waiting", reason=f"Polling it failed: {result}")
+
+    def _evaluate(self, campaign: dict[str, Any]) -> Verdict:
+        self.failures = 0
+        if self._verdict is not None and campaign == self.campaign:
+            return self._verdict  # Most polls bring nothing new, and thousands of tasks may wait.
+        self.campaign = campaign
+        description = describe(campaign)
+        if description != self._logged:
+            # Once per change: a wait of days would fill the log with the same line.
+            self._logged = description
+            log.info("Campaign %s: %s", self.campaign_uuid, description)
+        # Reset first: if the campaign cannot be evaluated, every poll must raise.
+        self._verdict = None
+        self._verdict = evaluate(campaign, self.condition)
+        return self._verdict
+
+    def last_seen(self) -> str:
+        """Return what the last successful poll showed, for the message of a timeout."""
+        return f"Last seen: {describe(self.campaign)}" if self.campaign else "It was never seen."

@@ -1,0 +1,131 @@
+"""``make bench``: measure everything in one go, print it beside the others, and write it into the docs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import creating, goals, machine, parsing, plot, serving, starting, tables, waiting
+from benchmarks.child import SERVING, Child
+from tools.airflow_env import ROOT
+
+PAGE = ROOT / "docs" / "scale.md"
+PLOT = ROOT / "docs" / "images" / "waiting-at-scale.svg"
+RESULTS = ROOT / ".airflow" / "bench.json"
+START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+#: Processes that want to run, on average of a minute, above which the results are worth little.
+BUSY = 0.5
+PARTS = ("starting", "serving", "creating", "parsing", "waiting")
+
+
+def measure(parts: list[str], *, quick: bool) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    if "starting" in parts:
+        say("The sandbox's start ...")
+        found["starting"] = starting.run(starting.QUICK_RUNS if quick else starting.RUNS)
+    with tempfile.TemporaryDirectory(prefix="bm-bench-", ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        with Child("benchmarks.sandbox", core=SERVING, log=folder / "sandbox.log") as sandbox:
+            if "serving" in parts:
+                say("The sandbox's speed ...")
+                seconds = serving.QUICK_SECONDS if quick else serving.SECONDS
+                found["serving"] = serving.run(seconds, sandbox)
+            if "creating" in parts:
+                say("Creating a campaign ...")
+                runs = creating.QUICK_RUNS if quick else creating.RUNS
+                found["creating"] = creating.run(runs, folder, sandbox)
+            if "parsing" in parts:
+                say("Parsing 200 tasks ...")
+                found["parsing"] = parsing.run(parsing.QUICK_RUNS if quick else parsing.RUNS, folder)
+            if "waiting" in parts:
+                say("Waiting ...")
+                plans = waiting.QUICK if quick else waiting.FULL
+                found["waiting"] = waiting.run(plans, folder, sandbox, lambda line: say(f"  {line}"))
+    return found
+
+
+def report(found: dict[str, list[Any]], about: dict[str, str], command: str) -> dict[str, str]:
+    """What was measured, in pieces of Markdown."""
+    reached = [
+        goal
+        for part in ("waiting", "parsing", "serving", "starting")
+        if part in found
+        for goal in getattr(goals, f"of_{part}")(found[part])
+    ]
+    said = "; ".join(f"{name} {value}" for name, value in about.items())
+    return {
+        "machine": f"Measured with `{command}` on: {said}.",
+        **{part: getattr(tables, part)(found[part]) for part in reversed(PARTS) if part in found},
+        "goals": tables.goals(reached),
+    }
+
+
+def write(pieces: dict[str, str], found: dict[str, list[Any]]) -> None:
+    """Put it into the docs, between the markers."""
+    plot.draw(found["waiting"], PLOT)
+    picture = f"![Requests and CPU a round]({PLOT.relative_to(PAGE.parent)})"
+    text = "\n\n".join(
+        [
+            pieces["machine"],
+            picture,
+            *(f"### {_TITLES[name]}\n\n{pieces[name]}" for name in ("goals", *reversed(PARTS))),
+        ]
+    )
+    before, _, rest = PAGE.read_text().partition(START)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{START}\n{text}\n{END}{after}")
+
+
+_TITLES = {
+    "goals": "Goals",
+    "waiting": "Waiting",
+    "parsing": "Parsing",
+    "creating": "Creating",
+    "serving": "The sandbox",
+    "starting": "The sandbox's start",
+}
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute's run; only printed")
+    parser.add_argument("--only", action="append", choices=PARTS, help="only this part; only printed")
+    options = parser.parse_args()
+    began = time.monotonic()
+    # As where it is installed: else each process would compile this package anew, and no other.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if (load := os.getloadavg()[0]) > BUSY:
+        say(f"The machine is busy (load {load:.1f}): times and lags will be longer than they should be.")
+    found = measure(options.only or list(PARTS), quick=options.quick)
+    whole = not (options.quick or options.only)
+    options_given = "".join(
+        [" --quick" if options.quick else "", *(f" --only {part}" for part in options.only or ())]
+    )
+    command = f'make bench BENCH="{options_given.strip()}"' if options_given else "make bench"
+    about = machine.describe()
+    pieces = report(found, about, command)
+    for piece in pieces.values():
+        say(f"\n{piece}")
+    RESULTS.parent.mkdir(exist_ok=True)
+    results = {"command": command, "machine": about} | {
+        part: [asdict(one) for one in ones] for part, ones in found.items()
+    }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    say(f"\nTook {time.monotonic() - began:.0f} s. Results: {RESULTS.relative_to(ROOT)}")
+    if whole:
+        write(pieces, found)
+        say(f"Written: {PAGE.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""What was aimed at, and whether it was reached. Nothing fails here: a bench tells, tests judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.parsing import EMPTY, OPERATORS, Parsed
+from benchmarks.serving import Served
+from benchmarks.starting import COMMAND, Started
+from benchmarks.waiting import Waited
+from benchmarks.ways import OURS
+
+
+@dataclass(frozen=True)
+class Goal:
+    what: str
+    wanted: str
+    got: str
+    met: bool
+
+
+def of_waiting(found: Sequence[Waited]) -> list[Goal]:
+    by = {(one.way, one.count): one for one in found}
+    goals = []
+    ours, http = by.get((OURS, 1000)), by.get(("http", 1000))
+    if ours is not None:
+        beyond = 1000 * max(0.0, ours.lag - ours.idle_lag)
+        goals += [
+            Goal(
+                "requests a round, 1,000 waiting", "at most 25", f"{ours.requests:.0f}", ours.requests <= 25
+            ),
+            Goal("TCP connections, 1,000 waiting", "1", f"{ours.all_connections}", ours.all_connections == 1),
+            Goal("loop lag beyond the idle loop's", "under 50 ms", f"{beyond:.0f} ms", beyond < 50),
+        ]
+    if ours is not None and http is not None:
+        part = http.cpu / ours.cpu
+        goals.append(
+            Goal("CPU beside HttpSensorTrigger, 1,000 waiting", "at most 1/20", f"1/{part:.1f}", part >= 20)
+        )
+    if (many := by.get((OURS, 10_000))) is not None:
+        got = f"all told, the last after {many.lateness:.1f} s"
+        goals.append(Goal("10,000 waiting in one process", "works", got, True))
+    return goals
+
+
+def of_parsing(found: Sequence[Parsed]) -> list[Goal]:
+    by = {one.name: one for one in found}
+    ours, empty = by[OPERATORS], by[EMPTY]
+    first, again = ours.first / empty.first, ours.again / empty.again
+    return [
+        Goal("parsing 200 BM operators beside EmptyOperator", "at most 1.15", f"{first:.2f}", first <= 1.15),
+        Goal("the same with all imported", "at most 1.15", f"{again:.2f}", again <= 1.15),
+    ]
+
+
+def of_serving(found: Sequence[Served]) -> list[Goal]:
+    return [
+        Goal(f"sandbox, {one.name}", "500 a second", f"{one.rate:,.0f} a second", one.rate >= 500)
+        for one in found
+    ]
+
+
+def of_starting(found: Sequence[Started]) -> list[Goal]:
+    (seconds,) = (one.seconds for one in found if one.name == COMMAND)
+    return [Goal("sandbox, from the command to an answer", "under 1 s", f"{seconds:.2f} s", seconds < 1)]

@@ -1,0 +1,48 @@
+"""The plot: what a round costs against the number of campaigns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+
+from benchmarks.waiting import ALL, Waited
+from benchmarks.ways import WAYS
+
+mpl.use("svg")
+# The same numbers make the same file.
+mpl.rcParams.update({"svg.hashsalt": "waiting at scale", "svg.fonttype": "none", "font.size": 10})
+
+import matplotlib.pyplot as plt  # noqa: E402
+
+STYLES = {
+    "bm": ("#0072b2", "o", "-"),
+    "bm-single": ("#56b4e9", "s", "--"),
+    "http": ("#d55e00", "^", "-."),
+    "job": ("#009e73", "D", ":"),
+}
+
+
+def draw(found: Sequence[Waited], target: Path) -> None:
+    figure, (requests, cpu) = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
+    for way in ALL:
+        colour, marker, line = STYLES[way]
+        ones = [one for one in found if one.way == way]
+        counts = [one.count for one in ones]
+        look = {"color": colour, "marker": marker, "linestyle": line, "label": WAYS[way].label}
+        requests.plot(counts, [one.requests for one in ones], **look)
+        cpu.plot(counts, [one.cpu for one in ones], **look)
+    for axes, title in ((requests, "Requests a round"), (cpu, "CPU seconds a round")):
+        axes.set(xscale="log", yscale="log", xlabel="waiting campaigns", title=title)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(which="major", color="#dddddd", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = requests.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    target.parent.mkdir(exist_ok=True)
+    figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
+    plt.close(figure)
+    # Matplotlib leaves blanks at the ends of lines.
+    target.write_text("\n".join(line.rstrip() for line in target.read_text().splitlines()) + "\n")

@@ -1,0 +1,107 @@
+"""The sandbox of the benchmark, in a process of its own: it counts what it is asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_bm.sandbox import Sandbox
+from airflow_provider_bm.sandbox.messages import Request
+from airflow_provider_bm.sandbox.server import Server
+from benchmarks.child import answer_all
+
+#: Longer than any benchmark; moving the clock by it is what ends all campaigns at one moment.
+EXECUTION_SECONDS = 24 * 3600.0
+#: So that thousands of connections at once are queued, and nobody's connection attempt is lost.
+Server.request_queue_size = 4096
+
+
+class CountingSandbox(Sandbox):
+    """Counts requests, connections, and looks: how many campaigns were asked for, one by one or in lists."""
+
+    def __init__(self) -> None:
+        super().__init__(execution_seconds=EXECUTION_SECONDS)
+        self._counting = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.looks = self.asked = 0
+        self.connections: set[int] = set()
+        self.connections_of_round: set[int] = set()
+
+    def _note(self, request: Request, connection: int) -> Callable[[int], None]:
+        looks = 0
+        if request.method == "GET" and request.path.rpartition("/")[2] != "campaigns":
+            looks = 1
+        elif request.method == "GET" and not self.ignore_filters:
+            looks = sum(len(value.split(",")) for name, value in request.pairs if name == "in(uuid)")
+        with self._counting:
+            self.looks += looks
+            self.asked += 1
+            self.connections.add(connection)
+            self.connections_of_round.add(connection)
+        return super()._note(request, connection)
+
+    # Commands
+
+    def stage(self, count: int, ignore_filters: bool = False, hidden: bool = False) -> dict[str, Any]:
+        """Make active campaigns that end when :meth:`finish` says so, and one that has ended.
+
+        :param hidden: answer 404 instead of a campaign until then, for those who wait for that
+        """
+        self.reset()
+        self.ignore_filters = ignore_filters
+        ended = self.create(status="finished")["uuid"]
+        uuids = [self.create(status="active", name=f"Campaign {number}")["uuid"] for number in range(count)]
+        if hidden:
+            self.fault(method="GET", path=f"campaigns/(?!{ended})", status=404, times=None)
+        with self.store.lock:
+            token = self.store.clients.issue_token(self.client_id, self.client_secret, 4 * EXECUTION_SECONDS)
+        return {"uuids": uuids, "ended": ended, "token": token}
+
+    def tally(self, forget: bool = False, round_ended: bool = False) -> dict[str, Any]:
+        """Tell what was counted."""
+        with self._counting:
+            found = {
+                "looks": self.looks,
+                "requests": self.asked,
+                "connections": len(self.connections),
+                "connections_of_round": len(self.connections_of_round),
+            }
+            if forget:
+                self._forget()
+            if round_ended:
+                self.connections_of_round.clear()
+        return found
+
+    def finish(self) -> float:
+        """End all campaigns, and tell when that was, on the clock that all processes share."""
+        with self.store.lock:
+            self.clock.advance(2 * EXECUTION_SECONDS)
+            self.store.settle()
+            self.clear_faults()
+            return time.monotonic()
+
+    def where(self) -> dict[str, Any]:
+        """Tell how to reach it."""
+        return {
+            "url": self.url,
+            "port": self.port,
+            "api_url": self.api_url,
+            "service_uuid": self.service_uuid,
+            "connection": self.connection_json(),
+        }
+
+
+def main() -> None:
+    with CountingSandbox() as sandbox:
+        answer_all(
+            {name: getattr(sandbox, name) for name in ("stage", "tally", "finish", "where", "requests")}
+            | {"cpu": time.process_time}
+        )
+
+
+if __name__ == "__main__":
+    main()

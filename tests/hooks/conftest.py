@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import pytest
+import requests_mock
+
+from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.client.auth import forget_tokens
+from airflow_provider_bm.hooks import BMHook
+from airflow_provider_bm.hooks import bm as hooks
+from tests.hooks.http_stub import SECRET, Edge, connection
+from tests.support.leaks import LeakGuard
+
+
+@pytest.fixture
+def edge(leak_guard: LeakGuard) -> Iterator[Edge]:
+    """No request leaves; each must have been given an answer."""
+    forget_tokens()
+    leak_guard.register(SECRET)
+    with requests_mock.Mocker() as mock:
+        yield Edge(mock)
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that the client of any hook waited between tries; it does not really wait."""
+    waited: list[float] = []
+    monkeypatch.setattr(hooks, "BMClient", functools.partial(BMClient, sleep=waited.append))
+    return waited
+
+
+@pytest.fixture
+def hook(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> BMHook:
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection())
+    return BMHook()
+
+
+@pytest.fixture
+def draft_hook(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> BMHook:
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(draft_only=True))
+    return BMHook()

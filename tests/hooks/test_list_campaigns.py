@@ -1,0 +1,184 @@
+"""The list: filters, sort, fields, and all pages, each campaign once, no page before it is needed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from airflow_provider_bm.exceptions import BMNotFoundError, BMPayloadError, BMResponseError
+from tests.hooks.http_stub import LIST, OTHER, UUID, campaign, page
+
+PAGE = [("page_number", "1"), ("page_size", "100")]
+
+
+def uuid_of(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def rows(*numbers: int) -> list[dict[str, object]]:
+    return [campaign(uuid_of(number)) for number in numbers]
+
+
+def numbers(campaigns) -> list[int]:
+    return [int(one["uuid"][-12:]) for one in campaigns]
+
+
+def queries(edge) -> list[list[tuple[str, str]]]:
+    return [parse_qsl(urlsplit(one.url).query, keep_blank_values=True) for one in edge.requests]
+
+
+def pages_asked_for(edge) -> list[tuple[int, int]]:
+    return [(int(dict(one)["page_number"]), int(dict(one)["page_size"])) for one in queries(edge)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "query"),
+    [
+        ({}, []),
+        ({"sending_type": None, "status": None, "filters": None, "fields": None, "sort": None}, []),
+        ({"status": "draft", "sending_type": "sms"}, [("sending_type", "sms"), ("status", "draft")]),
+        ({"status": ["draft"]}, [("status", "draft")]),
+        ({"status": ["draft", "active"]}, [("in(status)", "draft,active")]),
+        ({"status": "draft, active"}, [("in(status)", "draft,active")]),
+        ({"sort": "-created_dt"}, [("sort", "-created_dt")]),
+        ({"sort": ["-created_dt", "name"]}, [("sort", "-created_dt,name")]),
+        ({"fields": ["tasks", "messages"]}, [("fields", "tasks,messages")]),
+        ({"filters": {"name": "Storm & more=1"}}, [("name", "Storm & more=1")]),
+        ({"filters": {"eq(name)": "a,b"}}, [("eq(name)", "a,b")]),
+        ({"filters": {"startswith(name)": "Storm [", "neq(status)": "draft"}},
+         [("startswith(name)", "Storm ["), ("neq(status)", "draft")]),
+        ({"filters": [("contains(name)", "a"), ("contains(name)", "b")]},
+         [("contains(name)", "a"), ("contains(name)", "b")]),
+        ({"filters": {"uuid": [UUID, OTHER]}}, [("in(uuid)", f"{UUID},{OTHER}")]),
+        ({"filters": {"in(uuid)": (UUID, OTHER)}}, [("in(uuid)", f"{UUID},{OTHER}")]),
+        ({"filters": {"in(status)": "active,draft"}}, [("in(status)", "active,draft")]),
+        ({"filters": {"between(sender)": [1, 2.5]}}, [("between(sender)", "1,2.5")]),
+        ({"filters": {"isnull(last_dt)": None}}, [("isnull(last_dt)", "true")]),
+        ({"filters": {"isnotempty(last_dt)": True}}, [("isnotempty(last_dt)", "true")]),
+        ({"filters": {"gte(created_dt)": datetime(2026, 1, 1, tzinfo=UTC)}},
+         [("gte(created_dt)", "2026-01-01T00:00:00+00:00")]),
+        ({"filters": {"lt(next_dt)": datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))}},
+         [("lt(next_dt)", "2026-01-01T00:00:00+00:00")]),
+    ],
+)  # fmt: skip
+def test_query(hook, edge, arguments, query):
+    edge.answer("GET", LIST, {"json": page()})
+    assert list(hook.list_campaigns(**arguments)) == []
+    assert queries(edge) == [query + PAGE]
+
+
+def test_all_pages_in_order(hook, edge):
+    answers = [page(*rows(n), number=n, pages=3, per_page=1) for n in (1, 2, 3)]
+    edge.answer("GET", LIST, *({"json": answer} for answer in answers))
+    assert numbers(hook.list_campaigns(page_size=1, status="active")) == [1, 2, 3]
+    assert pages_asked_for(edge) == [(1, 1), (2, 1), (3, 1)]
+    assert all(("status", "active") in query for query in queries(edge))
+
+
+@pytest.mark.parametrize(("wanted", "asked"), [(0, 0), (1, 1), (2, 1), (3, 2), (4, 2), (9, 3)])
+def test_lazy(hook, edge, wanted, asked):
+    answers = [page(*rows(2 * n, 2 * n + 1), number=n, pages=3, per_page=2) for n in (1, 2, 3)]
+    edge.answer("GET", LIST, *({"json": answer} for answer in answers))
+    assert len(list(islice(hook.list_campaigns(page_size=2), wanted))) == min(wanted, 6)
+    assert len(edge.requests) == asked
+
+
+def test_a_smaller_page_than_asked_for_goes_on_from_there(hook, edge):
+    """Page 2 of 50 is not page 2 of 100."""
+    edge.answer("GET", LIST, *({"json": page(*rows(n), number=n, pages=2, per_page=50)} for n in (1, 2)))
+    assert numbers(hook.list_campaigns()) == [1, 2]
+    assert pages_asked_for(edge) == [(1, 100), (2, 50)]
+
+
+def test_pages_that_shift_give_each_campaign_once(hook, edge):
+    edge.answer(
+        "GET",
+        LIST,
+        {"json": page(*rows(1, 2), number=1, pages=2, per_page=2)},
+        {"json": page(*rows(2, 3), number=2, pages=3, per_page=2)},  # one was made meanwhile
+        {"json": page(*rows(3, 4), number=3, pages=3, per_page=2)},
+    )
+    assert numbers(hook.list_campaigns(page_size=2)) == [1, 2, 3, 4]
+
+
+def test_a_page_of_which_all_is_known_is_not_the_end(hook, edge):
+    edge.answer(
+        "GET", LIST, *({"json": page(*rows(r), number=n, pages=3)} for n, r in ((1, 1), (2, 1), (3, 2)))
+    )
+    assert numbers(hook.list_campaigns()) == [1, 2]
+
+
+def test_the_number_of_pages_may_shrink(hook, edge):
+    edge.answer("GET", LIST, {"json": page(*rows(1), number=1, pages=3)}, {"json": page(number=2, pages=1)})
+    assert numbers(hook.list_campaigns()) == [1]
+    assert len(edge.requests) == 2
+
+
+def test_a_server_that_repeats_a_page_is_an_error(hook, edge):
+    edge.answer("GET", LIST, {"json": page(*rows(1), number=1, pages=9)})
+    found = []
+    with pytest.raises(BMResponseError, match="asked for page 2 and gave page 1"):
+        found.extend(hook.list_campaigns())
+    assert len(edge.requests) == 2
+
+
+def test_an_empty_page_in_the_middle_is_an_error(hook, edge):
+    """ "Stop all active campaigns" must not take it for the end."""
+    edge.answer("GET", LIST, {"json": page(*rows(1), pages=3)}, {"json": page(number=2, pages=3)})
+    with pytest.raises(BMResponseError, match="page 2 of 3"):
+        list(hook.list_campaigns())
+
+
+@pytest.mark.parametrize("pages", [0, 1])
+def test_no_campaigns(hook, edge, pages):
+    edge.answer("GET", LIST, {"json": page(pages=pages)})
+    assert list(hook.list_campaigns()) == []
+    assert len(edge.requests) == 1
+
+
+def changed(**pagination: object) -> dict[str, object]:
+    made = page(*rows(1))
+    made["meta"]["pagination"] |= pagination
+    return made
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None, [], "x", {}, {"data": []}, {"data": [], "meta": None}, {"data": [], "meta": {}},
+        {"data": [], "meta": {"pagination": None}}, {"data": [], "meta": {"pagination": {}}},
+        {**page(), "data": {}}, {**page(), "data": None}, page("x"), page({"uuid": "7", "status": "active"}),
+        page({"uuid": UUID}), changed(currentPage=None), changed(currentPage="1"), changed(totalPages=-1),
+        changed(totalPages=1.5), changed(perPage=None), changed(totalPages=True),
+    ],
+)  # fmt: skip
+def test_a_wrong_shape_is_a_clear_error(hook, edge, waits, wrong):
+    edge.answer("GET", LIST, {"json": wrong})
+    with pytest.raises(BMResponseError, match="reply to GET") as caught:
+        list(hook.list_campaigns())
+    assert not caught.value.permanent
+    assert len(edge.requests) == 5
+
+
+def test_a_wrong_filter_is_raised_by_the_call_not_by_next(hook, edge):
+    listed = hook.list_campaigns()
+    edge.answer("GET", LIST, {"status_code": 404})
+    with pytest.raises(BMNotFoundError):
+        next(listed)
+
+
+def test_a_server_that_does_not_know_the_filter_is_not_believed(hook, edge):
+    """The form of a filter by several statuses is only assumed; what comes is stopped, deleted, or sent."""
+    edge.answer("GET", LIST, {"json": page(*rows(1, 2))})
+    with pytest.raises(BMResponseError, match="does not know the filter"):
+        list(hook.list_campaigns(status=["draft", "stopped"]))
+
+
+@pytest.mark.parametrize("operator", ["startswith", "contains", "endswith", "doesnotcontain"])
+def test_a_filter_that_came_out_empty_does_not_match_everything(hook, edge, operator):
+    with pytest.raises(BMPayloadError, match="must not be empty"):
+        hook.list_campaigns(filters={f"{operator}(name)": ""})
+    assert edge.requests == []

@@ -1,0 +1,245 @@
+"""How long the client waits before it tries again, and when it gives up."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import tenacity
+
+from airflow_provider_bm.client import BMClient, session, transport
+from airflow_provider_bm.client.retry import retry_after
+from airflow_provider_bm.client.settings import LATEST_REPLAY
+from airflow_provider_bm.client.transport import Transport
+from airflow_provider_bm.exceptions import BMConnectError, BMRateLimitError, BMServerError, BMTimeoutError
+from airflow_provider_bm.hooks import bm as hooks
+from tests.hooks.http_stub import CALLS, GIVEN, LIST, NO_REPLY, ONE, TOKEN_URL, UUID, campaign, page
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ONCE = [name for name, call in CALLS.items() if call.once]
+
+
+class FakeTime:
+    """A clock that only moves while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTime]:
+    fake = FakeTime()
+    monkeypatch.setattr(tenacity, "time", fake)
+    monkeypatch.setattr(hooks, "BMClient", functools.partial(BMClient, sleep=fake.sleep))
+    return fake
+
+
+def limited(value: object, status: int = 429) -> dict[str, object]:
+    return {"status_code": status, "headers": {"Retry-After": str(value)}}
+
+
+def in_future(**delta: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(**delta), usegmt=True)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("value", "at_least", "at_most"),
+    [("7", 7, 7.2), ("0", 0, 0.2), ("0.5", 0.5, 0.7), ("-3", 0, 0.2),
+     (lambda: in_future(seconds=20), 18, 20.2),
+     (lambda: in_future(seconds=-20), 0, 0.2), ("soon", 0.25, 0.5), ("nan", 0.25, 0.5), ("inf", 0.25, 0.5)],
+)  # fmt: skip
+def test_retry_after_is_honoured(hook, edge, waits, status, value, at_least, at_most):
+    edge.answer("GET", ONE, limited(value() if callable(value) else value, status), {"json": campaign()})
+    assert hook.get_campaign(UUID) == campaign()
+    (wait,) = waits
+    assert at_least <= wait <= at_most
+
+
+@pytest.mark.parametrize("value", ["61", "3600", lambda: in_future(minutes=5)])
+@pytest.mark.parametrize("name", ["get", "list", "delete", "stop"])
+def test_a_longer_wait_than_there_is_time_gives_up_at_once(hook, edge, waits, name, value):
+    call = CALLS[name]
+    call.prepare(edge, limited(value() if callable(value) else value))
+    with pytest.raises(BMRateLimitError, match="the server asks to wait") as caught:
+        call.do(hook)
+    assert caught.value.retry_after > 60
+    assert not caught.value.permanent
+    assert len(edge.sent(call.method)) == 1
+    assert waits == []
+
+
+@pytest.mark.parametrize("name", ONCE)
+@pytest.mark.parametrize(("asked", "tries"), [("1", 2), ("6", 1)])
+def test_what_can_send_does_not_wait_long(hook, edge, waits, name, asked, tries):
+    """Whoever looks for what a lost request has made counts from the first."""
+    call = CALLS[name]
+    call.prepare(edge, limited(asked), call.ok)
+    if tries == 1:
+        with pytest.raises(BMRateLimitError) as caught:
+            call.do(hook)
+        assert caught.value.retry_after == 6
+        assert waits == []
+    else:
+        call.do(hook)
+        assert 1 <= waits[0] <= 1.2
+    assert len(edge.sent(call.method)) == tries
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_what_can_send_leaves_soon_or_not_at_all(hook, edge, clock, name):
+    call = CALLS[name]
+    left = []
+
+    def refuse(_, context):
+        left.append(clock.now)
+        context.status_code = 429
+        return {}
+
+    call.prepare(edge, {"json": refuse})
+    started = clock.now
+    with pytest.raises(BMRateLimitError):
+        call.do(hook)
+    assert len(left) > 2
+    assert left[-1] - started <= LATEST_REPLAY
+
+
+def test_a_token_that_comes_late_is_too_late(hook, edge, clock, monkeypatch):
+    call = CALLS["create"]
+    call.prepare(edge, {"status_code": 429}, call.ok)
+    takes = iter([0, 0, 0, 60])  # by itself, before the call, as it leaves, and before it leaves again
+    token = Transport.token
+
+    def slow(self, *rejected):
+        clock.sleep(next(takes, 0))
+        return token(self, *rejected)
+
+    monkeypatch.setattr(Transport, "token", slow)
+    monkeypatch.setattr(transport, "time", clock)
+    hook.client.ensure_token()
+    with pytest.raises(BMRateLimitError):
+        call.do(hook)
+    assert len(edge.sent("POST")) == 1
+
+
+@pytest.mark.parametrize(("seconds", "tries"), [(4, 2), (6, 1)])
+def test_a_401_that_comes_late_is_too_late(hook, edge, clock, monkeypatch, seconds, tries):
+    """Nobody who looks for what it has made counts on its leaving then."""
+    call = CALLS["create"]
+
+    def refuse(_, context):
+        clock.sleep(seconds)
+        context.status_code = 401
+        return {}
+
+    call.prepare(edge, {"json": refuse}, call.ok)
+    monkeypatch.setattr(transport, "time", clock)
+    monkeypatch.setattr(session, "time", clock)
+    if tries == 2:
+        call.do(hook)
+    else:
+        with pytest.raises(BMConnectError, match="was not sent again"):
+            call.do(hook)
+    assert len(edge.sent("POST")) == tries
+
+
+def test_all_waits_together_are_bounded(hook, edge, clock):
+    edge.answer("GET", ONE, limited("25"))
+    started = clock.now
+    with pytest.raises(BMRateLimitError):
+        hook.get_campaign(UUID)
+    assert len(edge.requests) == 3
+    assert clock.now - started <= 60
+
+
+def test_a_slow_server_gets_fewer_tries(hook, edge, clock):
+    def slow(*_: object) -> None:
+        clock.sleep(30)
+        raise NO_REPLY["time-out"]["exc"]
+
+    edge.mock.register_uri("GET", ONE, json=slow)
+    with pytest.raises(BMTimeoutError, match="no reply within 30 s"):
+        hook.get_campaign(UUID)
+    assert len(edge.requests) == 2
+
+
+def test_each_page_has_its_own_tries(hook, edge, waits):
+    bad = {"status_code": 503}
+    first, second = (
+        {"json": page(campaign(f"00000000-0000-0000-0000-00000000000{n}"), number=n, pages=2)} for n in (1, 2)
+    )
+    edge.answer("GET", LIST, bad, bad, bad, bad, first, bad, bad, bad, bad, second)
+    assert len(list(hook.list_campaigns())) == 2
+    assert [one.qs["page_number"] for one in edge.requests] == [["1"]] * 5 + [["2"]] * 5
+    assert len(waits) == 8
+
+
+def test_waits_have_jitter(hook, edge, waits):
+    edge.answer("GET", ONE, {"status_code": 503})
+    for _ in range(5):
+        with pytest.raises(BMServerError):
+            hook.get_campaign(UUID)
+    assert len(set(waits)) == 20
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status_code": 503}, NO_REPLY["time-out"], {"text": "<html>"}, limited("1")]
+)
+@pytest.mark.parametrize("name", ["get", "create", "resume"])
+def test_a_token_that_cannot_be_had_is_not_asked_for_in_two_loops(hook, edge, waits, name, fault):
+    """Tries of the call times tries of the token would be 25."""
+    edge.answer("POST", TOKEN_URL, fault)
+    with pytest.raises(Exception, match="access-token") as caught:
+        CALLS[name].do(hook)
+    assert caught.value.of_token
+    assert not caught.value.permanent
+    assert (len(edge.token_requests), len(waits), edge.requests) == (5, 4, [])
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_token_comes_after_passing_errors(hook, edge, waits, name):
+    call = CALLS[name]
+    call.prepare(edge, call.ok)
+    token = {"json": {"access_token": "bm-token-in-the-end"}}
+    edge.answer("POST", TOKEN_URL, {"status_code": 500}, NO_REPLY["time-out"], limited("3"), token)
+    call.do(hook)
+    assert (len(edge.token_requests), len(edge.sent(call.method)), len(waits)) == (4, 1, 3)
+
+
+def test_a_renewal_that_fails_is_not_an_unknown_outcome(hook, edge, waits):
+    edge.answer("POST", LIST, {"status_code": 401})
+    edge.answer("POST", TOKEN_URL, {"json": {"access_token": "bm-token-the-first"}}, NO_REPLY["time-out"])
+    with pytest.raises(BMTimeoutError) as caught:
+        hook.create_campaign(GIVEN)
+    assert caught.value.of_token
+    assert len(edge.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None), ("", None),
+        ("5", 5), ("5.5", 5.5), ("-1", 0), ("nan", None), ("inf", None), ("x", None),
+        ("Mon, 02 Mar 2026 12:00:30 GMT", 30),
+        ("Monday, 02-Mar-26 12:00:30 GMT", 30),  # RFC 850
+        ("Mon Mar  2 12:00:30 2026", 30),  # asctime
+        ("Mon, 02 Mar 2026 13:00:30 +0100", 30),
+        ("Mon, 02 Mar 2026 11:00:00 GMT", 0),
+        ("Mon, 02 Mar 99999 12:00:30 GMT", None),
+        ("Mon, 31 Feb 2026 12:00:30 GMT", None),
+        ("Mon, 02 Mar 2026 12:00:30 +99999999999999999999", None),
+        ("Mon, 02 Mar 2026 12:00:30 +9999", None),
+        ("9" * 400, None),
+    ],
+)  # fmt: skip
+def test_forms_of_retry_after(value, seconds):
+    assert retry_after(value, NOW) == seconds

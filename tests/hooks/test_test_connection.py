@@ -1,0 +1,134 @@
+"""`test_connection()`, which Airflow's UI and CLI call: which of token, service and way there failed."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import pytest
+
+from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.hooks import BMHook
+from airflow_provider_bm.hooks import bm as hooks
+from tests.hooks.http_stub import (
+    LIST,
+    NEVER_LEFT,
+    NO_REPLY,
+    SERVICE,
+    TOKEN_URL,
+    campaign,
+    connection,
+    error_body,
+    page,
+)
+
+GOOD_TOKEN = {"json": {"access_token": "bm-token-that-is-good"}}
+GOOD_LIST = {"json": page(campaign())}
+WRONG = {"status_code": 401, "json": {"error": "invalid_client", "error_description": "No such client"}}
+
+
+@pytest.mark.parametrize(
+    ("token", "service", "good", "text"),
+    [
+        (GOOD_TOKEN, GOOD_LIST, True, f"Token and service {SERVICE} work"),
+        (GOOD_TOKEN, {"json": page()}, True, "Token and service"),
+        (WRONG, GOOD_LIST, False, "Token failed: HTTP 401 invalid_client .*No such client"),
+        (
+            {"status_code": 400, "json": {"error": "invalid_client"}},
+            GOOD_LIST,
+            False,
+            "Token failed.*Client secret",
+        ),
+        ({"status_code": 403}, GOOD_LIST, False, "Token .*not allowed.*IP address"),
+        ({"status_code": 404}, GOOD_LIST, False, "Token .*not found"),
+        ({"status_code": 503}, GOOD_LIST, False, "Token failed: HTTP 503"),
+        ({"text": "<html>Welcome</html>"}, GOOD_LIST, False, "Token failed.*is not JSON"),
+        (NO_REPLY["time-out"], GOOD_LIST, False, r"Not reachable \(token\).*accounts.example.com"),
+        (
+            NEVER_LEFT["connection refused"],
+            GOOD_LIST,
+            False,
+            r"Not reachable \(token\).*accounts.example.com",
+        ),
+        (GOOD_TOKEN, NEVER_LEFT["connection refused"], False, r"Not reachable \(service\).*api.example.com"),
+        (GOOD_TOKEN, NO_REPLY["reset"], False, r"Not reachable \(service\).*api.example.com"),
+        (GOOD_TOKEN, {"status_code": 404, "json": error_body("x")}, False, f"Service .*not found.*{SERVICE}"),
+        (GOOD_TOKEN, {"status_code": 403}, False, "Service .*not allowed.*IP address"),
+        (GOOD_TOKEN, {"status_code": 401}, False, "Service failed: HTTP 401"),
+        (GOOD_TOKEN, {"json": {}}, False, "Service failed: The reply to GET"),
+        (
+            GOOD_TOKEN,
+            {"status_code": 302, "headers": {"Location": "/login"}},
+            False,
+            "Service failed.*redirected",
+        ),
+    ],
+)
+def test_which_one_failed(hook, edge, token, service, good, text):
+    edge.answer("POST", TOKEN_URL, token)
+    edge.answer("GET", LIST, service)
+    result, message = hook.test_connection()
+    assert (result, message) == (good, message)
+    assert re.match(text, message), message
+
+
+def test_it_asks_for_one_row(hook, edge):
+    edge.answer("GET", LIST, GOOD_LIST)
+    assert hook.test_connection()[0]
+    assert edge.sent() == [("GET", LIST + "?page_number=1&page_size=1")]
+
+
+def test_it_proves_the_credentials_although_there_is_a_token(hook, edge):
+    """A token lives for days: one that is cached says nothing of credentials that were changed since."""
+    edge.answer("GET", LIST, GOOD_LIST)
+    list(hook.list_campaigns())
+    edge.answer("POST", TOKEN_URL, WRONG)
+    result, message = BMHook().test_connection()
+    assert not result
+    assert message.startswith("Token failed")
+
+
+def test_a_token_that_fails_while_it_is_renewed_is_no_fault_of_the_service(hook, edge):
+    edge.answer("POST", TOKEN_URL, GOOD_TOKEN, WRONG)
+    edge.answer("GET", LIST, {"status_code": 401})
+    assert hook.test_connection()[1].startswith("Token failed")
+
+
+def test_without_a_service(edge, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection().replace(SERVICE, ""))
+    good, message = BMHook().test_connection()
+    assert good
+    assert "No Service UUID" in message
+    assert edge.sent() == []
+
+
+def test_draft_only_is_said(draft_hook, edge):
+    edge.answer("GET", LIST, GOOD_LIST)
+    good, message = draft_hook.test_connection()
+    assert good
+    assert "nothing can be sent" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [({"timeout": "x"}, "Connection failed: .*timeout"), ({"verfy": True}, "Connection failed: .*'verfy'")],
+)
+def test_a_wrong_connection(edge, monkeypatch, changes, text):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(**changes))
+    good, message = BMHook().test_connection()
+    assert not good
+    assert re.match(text, message), message
+    assert edge.mock.call_count == 0
+
+
+def test_by_airflow_itself(sandbox, monkeypatch):
+    """As the test button of the form does, against real sockets."""
+    from airflow.models import Connection
+
+    monkeypatch.setattr(hooks, "BMClient", functools.partial(BMClient, sleep=lambda _: None))
+    known = Connection.get_connection_from_secrets("bm_default")
+    assert known.test_connection() == (True, f"Token and service {sandbox.service_uuid} work.")
+    sandbox.stop()
+    good, message = known.test_connection()
+    assert not good
+    assert message.startswith("Not reachable (token)")

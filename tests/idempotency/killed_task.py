@@ -1,0 +1,144 @@
+"""One try of a task, in a process of its own that can die or pause at any boundary of its I/O.
+
+The operator is the real one, on Airflow's base class; only what Airflow gives it at run time is small: a
+task instance, and a ``task_state_store`` in a file. Boundaries are where something leaves the process or
+comes back: each request before it goes out, once it is out (the server will carry it out, nobody reads the
+reply), and after its reply; each write of the store and each XCom, before and after.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_bm.idempotency import draft_first as staged
+
+CLASSES = {"create": "BMCreateCampaignOperator", "clone": "BMCloneCampaignOperator"}
+
+
+class FileStore:
+    """Airflow's ``task_state_store``, in a file."""
+
+    def __init__(self, path: Path, boundary: Callable[[str], None]) -> None:
+        self.path, self.boundary = path, boundary
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.path.read_text()).get(key, default) if self.path.exists() else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.boundary("state: before")
+        kept = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.path.write_text(json.dumps({**kept, key: value}))
+        self.boundary("state: after")
+
+
+class TaskInstance:
+    """What the operators use of a task instance."""
+
+    dag_id, task_id, map_index = "warn", "send", -1
+
+    def __init__(self, run_id: str, try_number: int, boundary: Callable[[str], None]) -> None:
+        self.run_id, self.try_number, self.boundary = run_id, try_number, boundary
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.boundary(f"xcom {key}: before")
+        self.boundary(f"xcom {key}: after")
+
+
+def attempt(
+    kind: str,
+    arguments: dict[str, Any],
+    pipe: Any,
+    *,
+    connection: str,
+    run_id: str,
+    store: str | None = None,
+    try_number: int = 1,
+    die_at: int | None = None,
+    step: bool = False,
+) -> None:
+    """Run one try to its end, or to the boundary where it dies.
+
+    :param pipe: each boundary is sent, and at last ``("end", outcome, result)``
+    :param die_at: number of the boundary at which SIGKILL comes
+    :param step: wait at each boundary for an answer
+    """
+    os.environ["AIRFLOW_CONN_BM_DEFAULT"] = connection
+    # The sandbox's clock runs twenty times as fast: a second of created_dt is 0.05 s here.
+    staged.SETTLE, staged.PAUSE = 0.2, 0.1
+    count = 0
+
+    def boundary(label: str) -> None:
+        nonlocal count
+        if die_at == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+        pipe.send(label)
+        if step:
+            pipe.recv()
+        count += 1
+
+    instrument(boundary)
+    try:
+        kept = FileStore(Path(store), boundary) if store else None
+        result = run(kind, arguments, TaskInstance(run_id, try_number, boundary), kept)
+    except Exception as error:
+        pipe.send(("end", type(error).__name__, str(error)))
+    else:
+        pipe.send(("end", "returned", result))
+
+
+def run(kind: str, arguments: dict[str, Any], ti: TaskInstance, store: FileStore | None) -> Any:
+    """Execute the operator, and what follows a deferral."""
+    import asyncio
+
+    from airflow.providers.common.compat.sdk import TaskDeferred
+
+    from airflow_provider_bm import operators
+
+    operator = getattr(operators, CLASSES[kind])(task_id="send", **arguments)
+    context: Any = {"ti": ti, **({"task_state_store": store} if store else {})}
+    try:
+        return operator.execute(context)
+    except TaskDeferred as deferred:
+        ti.boundary("deferred")
+        _, kwargs = deferred.trigger.serialize()
+        trigger = type(deferred.trigger)(**kwargs)
+
+        async def first() -> Any:
+            async for event in trigger.run():
+                return event.payload
+
+        event = asyncio.run(first())
+        ti.boundary("resumed")
+        return operator.execute_complete(context, event)
+
+
+def instrument(boundary: Callable[[str], None]) -> None:
+    """Put boundaries around every request; the token's are left out, they can send nothing."""
+    import urllib3.connection
+    from requests.adapters import HTTPAdapter
+
+    real_send, real_response = HTTPAdapter.send, urllib3.connection.HTTPConnection.getresponse
+    current: list[str] = []
+
+    def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        if "/oauth2/" in request.url:
+            return real_send(self, request, *args, **kwargs)
+        label = f"{request.method} {'one' if request.url.count('-') > 5 else 'all'}"
+        boundary(f"{label}: before")
+        current.append(label)
+        response = real_send(self, request, *args, **kwargs)
+        boundary(f"{label}: reply")
+        return response
+
+    def getresponse(self: Any) -> Any:
+        if current:
+            boundary(f"{current.pop()}: out")
+        return real_response(self)
+
+    HTTPAdapter.send = send  # type: ignore[method-assign]
+    urllib3.connection.HTTPConnection.getresponse = getresponse  # type: ignore[method-assign]

@@ -1,0 +1,56 @@
+"""Constructing a task: defaults, and dependencies made by XComArgs."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_bm import operators
+from airflow_provider_bm.operators import (
+    BMCreateCampaignOperator,
+    BMGetCampaignOperator,
+)
+from airflow_provider_bm.sensors import BMCampaignSensor
+
+UUID = "1592695e-c1b1-11ee-b153-774c9d3a7957"
+SMS = {"name": "Storm", "sending_type": "sms", "template": "Hello", "sender": "BM", "recipient_lists": [UUID]}
+OPERATORS = [getattr(operators, name) for name in operators.__all__]
+
+
+@pytest.mark.parametrize("cls", [*OPERATORS, BMCampaignSensor], ids=lambda cls: cls.__name__)
+def test_the_connection_may_come_from_default_args(cls):
+    arguments = inspect.signature(cls).parameters.values()
+    required = {
+        each.name: "value"
+        for each in arguments
+        if each.kind is each.KEYWORD_ONLY and each.default is each.empty
+    }
+    with DAG(
+        "defaults", schedule=None, default_args={"bm_conn_id": "staging", "service_uuid": UUID, "retries": 3}
+    ):
+        task = cls(task_id="task", **required)
+
+    assert (task.bm_conn_id, task.service_uuid, task.retries) == ("staging", UUID, 3)
+
+
+def test_an_xcom_set_later_makes_a_dependency():
+    with DAG("later", schedule=None):
+        read = BMGetCampaignOperator(task_id="read", campaign_uuid=UUID)
+        send = BMCreateCampaignOperator(task_id="send", **SMS)
+        send.template = read.output
+
+    assert send.upstream_task_ids == {"read"}
+
+
+def test_an_xcom_makes_a_dependency_wherever_it_is():
+    with DAG("deep", schedule=None):
+        read = BMGetCampaignOperator(task_id="read", campaign_uuid=UUID)
+        lists = BMGetCampaignOperator(task_id="lists", campaign_uuid=UUID)
+        arguments = SMS | {"template": read.output, "recipient_lists": [UUID, lists.output["uuid"]]}
+        send = BMCreateCampaignOperator(task_id="send", **arguments)
+        wait = BMCampaignSensor(task_id="wait", campaign_uuid=send.output)
+
+    assert send.upstream_task_ids == {"read", "lists"}
+    assert wait.upstream_task_ids == {"send"}

@@ -1,0 +1,207 @@
+"""The page in a real browser: with a keyboard, on a phone, in any colours, and with nothing that jumps."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.sandbox.browser.desk import CUSTOMERS, client, phone, rows
+
+
+def test_following_the_latest(page, sandbox):
+    def run(name):
+        made = sandbox.create(name=name, status="active")
+        sandbox.clock.advance(60)
+        return made["uuid"]
+
+    def shown(name):
+        expect(page.locator("#messages-title")).to_have_text(name)
+
+    first = run("First")
+    page.goto(sandbox.url)
+    shown("First")
+    expect(page.locator("#following")).to_be_visible()
+    # To come by is not to choose.
+    contacts = page.locator(".contacts button")
+    contacts.first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(phone(page)).to_contain_text(contacts.nth(1).locator(".address").inner_text())
+    run("Second")
+    shown("Second")
+    page.get_by_role("link", name="First").click()
+    shown("First")
+    assert page.url.endswith(first)
+    page.go_back()
+    shown("Second")
+    contacts.nth(3).click()
+    run("Third")
+    expect(page.get_by_role("link", name="Third")).to_be_visible()
+    shown("Second")
+    page.get_by_role("button", name="Follow the latest").click()
+    shown("Third")
+    assert "#" not in page.url
+    # All of a row can be clicked.
+    rows(page).filter(has_text="First").locator("td").nth(2).click()
+    shown("First")
+    page.get_by_role("link", name="Skip to the faults").press("Enter")
+    expect(page.locator("#faults")).to_be_focused()
+    assert page.url.endswith(first)
+
+
+def test_nothing_jumps(page, sandbox):
+    page.goto(sandbox.url)
+    expect(page.locator("#connection")).to_contain_text("AIRFLOW")
+    places = []
+
+    def look():
+        page.wait_for_timeout(600)
+        places.append(page.locator("#fault-buttons").bounding_box()["y"])
+
+    look()
+    sandbox.create(name="Starts", status="active")
+    for seconds in (0, 2, 60):
+        sandbox.clock.advance(seconds)
+        look()
+    sandbox.create(name="Draft", schedule_type="once", schedule_rrule="2026-03-04 06:00:00", status="active")
+    look()
+    assert max(places) - min(places) <= 4, places
+
+
+def test_equal_words_are_said_again(page, sandbox):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(sandbox.url)
+    page.evaluate(
+        "() => { window.said = []; new MutationObserver((all) => all.forEach((one) =>"
+        " one.addedNodes.forEach((words) => said.push(words.textContent))))"
+        ".observe(document.getElementById('status'), {childList: true}); }"
+    )
+    page.locator("#faults").scroll_into_view_if_needed()
+    for times in (1, 2):
+        page.get_by_role("button", name="503", exact=True).click()
+        expect(page.locator("#fault-rows li")).to_have_count(times)
+        page.wait_for_timeout(200)
+        expect(page.locator("#status bdi")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("said") == ["In force: 503: not carried out."] * 2
+
+
+def test_what_is_chosen_is_seen_in_any_colours(page, sandbox):
+    for number in range(2):
+        sandbox.create(name=f"Campaign {number}", status="active")
+        sandbox.clock.advance(5)
+    page.emulate_media(forced_colors="active")
+    page.goto(sandbox.url)
+    expect(page.locator(".contacts button")).to_have_count(20)
+
+    edges = "(all) => [...document.querySelectorAll(all)].map((one) => getComputedStyle(one).borderLeftColor)"
+    for selector in ("#rows th", ".contacts button", "#statuses button"):
+        chosen, other = page.evaluate(edges, selector)[:2]
+        assert chosen != other, selector
+    bar = page.get_by_role("progressbar").bounding_box()
+    ends = [bar["x"] + 4, bar["x"] + bar["width"] - 14]
+    done, rest = (page.screenshot(clip={**bar, "x": end, "width": 10}) for end in ends)
+    assert done != rest
+
+
+def test_with_the_keyboard_alone(page, sandbox):
+    for number in range(3):
+        sandbox.create(name=f"Campaign {number}", status="active")
+        sandbox.clock.advance(60)
+    page.goto(sandbox.url)
+    expect(rows(page)).to_have_count(3)
+
+    def focused(expression="document.activeElement.textContent"):
+        return page.evaluate(expression)
+
+    page.keyboard.press("Tab")
+    assert focused() == "Skip to the campaigns"
+    expect(page.get_by_role("link", name="Skip to the campaigns")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    assert focused("document.activeElement.id") == "campaigns"
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        assert focused("getComputedStyle(document.activeElement).outlineStyle") != "none", focused()
+        if focused() == "Campaign 2":
+            break
+    page.keyboard.press("ArrowDown")
+    assert focused() == "Campaign 1"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Campaign 1")).to_be_visible()
+    # What comes in meanwhile does not take the focus away.
+    sandbox.create(name="Campaign 3", status="active")
+    expect(rows(page)).to_have_count(4)
+    assert focused() == "Campaign 1"
+    # If its row goes, it stays in the table.
+    session, url = client(sandbox)
+    (gone,) = sandbox.campaigns(name="Campaign 1")
+    session.delete(f"{url}/{gone['uuid']}", timeout=10)
+    expect(rows(page)).to_have_count(3)
+    assert focused("document.activeElement.closest('#rows') !== null")
+    page.get_by_role("button", name="+1 day").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#now")).to_contain_text("3 Mar 2026")
+    contacts = page.locator(".contacts button")
+    contacts.first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(contacts.nth(1)).to_be_focused()
+    expect(phone(page)).to_contain_text(contacts.nth(1).locator(".address").inner_text())
+    # Nothing is a trap: from the last thing on the page the focus gets out.
+    page.locator("#clear-faults, #fault-buttons button").last.focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement === document.body")
+
+
+def test_long_lists_are_one_stop_each(page, sandbox):
+    for number in range(20):
+        sandbox.create(name=f"Campaign {number}", status="active", recipient_lists=CUSTOMERS)
+    sandbox.clock.advance(60)
+    session, url = client(sandbox)
+    for _ in range(25):
+        session.get(url, timeout=10)
+    page.goto(sandbox.url)
+    expect(page.locator(".contacts button")).to_have_count(50)
+    focused = "document.activeElement.textContent"
+    stops = 0
+    while page.keyboard.press("Tab") or page.evaluate("document.activeElement !== document.body"):
+        stops += 1
+        assert stops < 60
+    assert stops < 45
+    # From the end of a page to the next one, and back.
+    links, contacts = page.locator("#rows a"), page.locator(".contacts button")
+    links.first.focus()
+    page.keyboard.press("End")
+    assert page.evaluate(focused) == "Campaign 5"
+    page.keyboard.press("ArrowDown")
+    expect(rows(page)).to_have_count(5)
+    expect(links.first).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    expect(rows(page)).to_have_count(15)
+    expect(links.last).to_be_focused()
+    # When a new campaign pushes the row off, the focus stays at the end.
+    sandbox.create(name="Newest")
+    expect(rows(page).first).to_contain_text("Newest")
+    assert page.evaluate(focused) == "Campaign 6"
+    contacts.first.focus()
+    page.keyboard.press("End")
+    last = page.evaluate(focused)
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".who .pager")).to_contain_text("51–100 of 1,500")
+    expect(contacts.first).to_be_focused()
+    assert page.evaluate(focused) != last
+
+
+def test_on_a_phone(page, sandbox):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for number in range(15):
+        sandbox.create(name=f"Campaign {number} with a name as long as those of others", status="active")
+    sandbox.clock.advance(60)
+    page.goto(sandbox.url)
+    first = rows(page).first
+    expect(first.get_by_text("40 / 40").first).to_be_in_viewport(ratio=1)
+    expect(first.get_by_text("at once, last 12:00")).to_be_in_viewport(ratio=1)
+    messages = page.get_by_role("heading", name="Campaign 0 with")
+    expect(messages).not_to_be_in_viewport()
+    page.get_by_role("link", name="Campaign 0 with").press("Enter")
+    expect(messages).to_be_in_viewport()
+    expect(page.locator("#messages")).to_be_focused()
+    for width in (320, 390, 640, 800):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == width

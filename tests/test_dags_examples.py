@@ -1,0 +1,436 @@
+"""The example DAGs, each run as it stands, against the sandbox: what was sent, to whom, in which words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_bm.campaigns import Verdict
+from airflow_provider_bm.client import BMClient, BMSettings
+from airflow_provider_bm.operators import BMListCampaignsOperator
+from airflow_provider_bm.polling.waiter import CampaignWaiter
+from airflow_provider_bm.polling.watcher import Found
+from airflow_provider_bm.sandbox import Sandbox
+from airflow_provider_bm.sandbox.contacts import recipient_lists
+from tests.support.harness import load_dag
+from tools import demo
+from tools.airflow_env import ROOT, is_airflow_2
+from tools.sandbox_process import set_the_stage
+
+EXAMPLES = ROOT / "dags_examples"
+
+
+class Looks(list[str]):
+    """The campaigns that triggers waited for, and what happens while they do."""
+
+    meanwhile: Callable[[], Any] | None = None
+
+
+@pytest.fixture(autouse=True)
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    """The examples look once a minute, as one should; here they look all the time."""
+    looks = Looks()
+
+    take = CampaignWaiter.take
+
+    def look(waiter: CampaignWaiter, found: Found) -> Verdict | None:
+        looks.append(waiter.wait.campaign_uuid)
+        if looks.meanwhile is not None:
+            looks.meanwhile()
+            looks.meanwhile = None
+        return take(waiter, found)
+
+    monkeypatch.setattr(CampaignWaiter, "take", look)
+    monkeypatch.setattr(
+        CampaignWaiter, "interval", property(lambda _: 0.2, lambda _, seconds: None), raising=False
+    )
+    return looks
+
+
+@pytest.fixture
+def staged(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox with the weather alert's draft, and the Airflow variable for it."""
+    sandbox.execution_seconds = 0.3
+    for name, value in set_the_stage(sandbox).items():
+        monkeypatch.setenv(f"AIRFLOW_VAR_{name.upper()}", value)
+    return sandbox
+
+
+def console(sandbox: Sandbox) -> BMClient:
+    """Somebody at the BM console, beside Airflow."""
+    return BMClient(
+        BMSettings(
+            api_url=sandbox.api_url,
+            token_url=sandbox.token_url,
+            client_id=sandbox.client_id,
+            client_secret=sandbox.client_secret,
+            service_uuid=sandbox.service_uuid,
+        )
+    )
+
+
+def sent(sandbox: Sandbox, campaign_uuid: str | None = None) -> Counter[tuple[str, str]]:
+    """Receivers and texts, with how often each went out."""
+    return Counter((message["to"], message["text"]) for message in sandbox.messages(campaign_uuid))
+
+
+def expected(sandbox: Sandbox, recipients: str, text: str) -> Counter[tuple[str, str]]:
+    """The text once for everybody on a list."""
+    members = recipient_lists()[sandbox.recipient_lists[recipients]]
+    return Counter((one["mobile"], text.replace("{first_name}", one["first_name"])) for one in members)
+
+
+def writes(sandbox: Sandbox) -> list[str]:
+    return [
+        request["method"] for request in sandbox.requests(path="/campaigns") if request["method"] != "GET"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "dag_id"),
+    [
+        ("weather_alert", "weather_alert"),
+        ("life_cycle", "life_cycle"),
+        ("recurring", "recurring_set_up"),
+        ("recurring", "recurring_daily"),
+        ("mapped_regions", "mapped_regions"),
+        ("stop_everything", "stop_everything"),
+        *([] if is_airflow_2() else [("after_each_execution", "after_each_execution")]),
+    ],
+)
+def test_parses_without_a_connection(
+    name: str, dag_id: str, monkeypatch: pytest.MonkeyPatch, airflow_db: Path
+):
+    monkeypatch.delenv("AIRFLOW_CONN_BM_DEFAULT", raising=False)
+    dag = load_dag(EXAMPLES / f"{name}.py", dag_id)
+    assert dag.doc_md
+    assert "bm" in dag.tags
+
+
+def test_all_examples_are_tested():
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [path.stem for path in EXAMPLES.glob("*.py") if f'"{path.stem}.py"' not in tests] == []
+
+
+# weather_alert
+
+STORMY, FROSTY, QUIET = (datetime(2013, 12, day, 6, tzinfo=UTC) for day in (1, 7, 3))
+
+
+@pytest.mark.parametrize(
+    ("when", "text"),
+    [
+        pytest.param(
+            STORMY,
+            "Good morning {first_name}. Seattle today: as cold as 7.8C, wind 32km/h. Stay in if you can.",
+            id="storm",
+        ),
+        pytest.param(
+            FROSTY,
+            "Good morning {first_name}. Seattle today: as cold as -7.1C, wind 11km/h. Stay in if you can.",
+            id="frost",
+        ),
+    ],
+)
+def test_weather_alert_on_an_alert_day(staged, run_dag_file, looks, when, text):
+    path = EXAMPLES / "weather_alert.py"
+    run = run_dag_file(path, "weather_alert", logical_date=when, expect="success")
+
+    assert sent(staged) == expected(staged, "customers", text)
+    assert run.xcom("report") == sent(staged).total() == 1500
+    (clone,) = staged.campaigns(status="finished")
+    assert run.xcom("send") == clone["uuid"]
+    assert clone["name"].startswith(f"Weather alert {when:%Y-%m-%d} [")
+    assert set(looks) == {clone["uuid"]}, "the wait was not deferred"
+    assert writes(staged) == ["POST"]
+    assert "1500 messages" in run.logs("report")
+
+
+def test_weather_alert_on_a_quiet_day(staged, run_dag_file):
+    path = EXAMPLES / "weather_alert.py"
+    run = run_dag_file(path, "weather_alert", logical_date=QUIET, expect="success")
+
+    assert run.task_states == {"look_out": "skipped", "send": "skipped", "report": "skipped"}
+    assert "A quiet day: -0.5 °C, 5.6 m/s" in run.logs("look_out")
+    assert staged.messages() == staged.requests() == []
+
+
+def test_weather_alert_on_a_day_without_data(staged, run_dag, tmp_path, monkeypatch):
+    dag = load_dag(EXAMPLES / "weather_alert.py", "weather_alert")
+    empty = tmp_path / "empty.csv"
+    empty.write_text("date,temp_min,wind\n")
+    monkeypatch.setitem(dag.get_task("look_out").python_callable.__globals__, "WEATHER", empty)
+    run = run_dag(dag, logical_date=QUIET, expect="failed")
+
+    assert run.task_states["look_out"] == "failed", "nobody knows whether it is quiet"
+    assert "empty.csv has no weather for 2013-12-03" in run.logs("look_out")
+    assert staged.requests() == []
+
+
+# life_cycle
+
+
+def test_life_cycle(sandbox, run_dag_file, looks):
+    sandbox.clock.freeze()
+    looks.meanwhile = lambda: sandbox.clock.advance(60)
+    run = run_dag_file(EXAMPLES / "life_cycle.py", "life_cycle", expect="success")
+
+    text = "Hello {first_name}, the canteen opens at noon today."
+    assert sent(sandbox) == expected(sandbox, "staff", text)
+    assert run.xcom("wait")["status"] == "finished"
+    assert set(looks) == {run.xcom("create")}
+    assert writes(sandbox) == ["POST", "DELETE"]
+    assert sandbox.campaigns() == []
+
+
+def test_life_cycle_with_what_was_filled_in(sandbox, run_dag_file):
+    conf = {"text": "Fire drill, {first_name}.", "recipients": sandbox.recipient_lists["region-north"]}
+    run_dag_file(EXAMPLES / "life_cycle.py", "life_cycle", conf=conf, expect="success")
+
+    assert sent(sandbox) == expected(sandbox, "region-north", "Fire drill, {first_name}.")
+
+
+def test_life_cycle_keeps_a_campaign_that_somebody_stopped(sandbox, run_dag_file, looks):
+    sandbox.execution_seconds = 600
+    looks.meanwhile = lambda: console(sandbox).set_campaign_status(looks[0], "stopped")
+    run = run_dag_file(EXAMPLES / "life_cycle.py", "life_cycle", expect="failed")
+
+    assert run.task_states == {"create": "success", "wait": "failed", "delete": "upstream_failed"}
+    assert [campaign["status"] for campaign in sandbox.campaigns()] == ["stopped"]
+
+
+# recurring
+
+
+@pytest.fixture
+def no_variable(airflow_db: Path) -> Iterator[None]:
+    """The variable that the set-up makes stands in the database: gone after the test."""
+    from airflow.models import Variable
+    from airflow.utils.session import create_session
+
+    yield
+    with create_session() as session:
+        session.query(Variable).filter_by(key="good_morning_campaign").delete()
+
+
+@pytest.mark.usefixtures("no_variable")
+def test_recurring(sandbox, run_dag_file, looks):
+    path, midnight = EXAMPLES / "recurring.py", datetime(2026, 6, 1, tzinfo=UTC)
+    sandbox.clock.set(midnight)
+    sandbox.clock.freeze()
+    set_up = run_dag_file(path, "recurring_set_up", expect="success")
+    again = run_dag_file(path, "recurring_set_up", expect="success")
+
+    (campaign,) = sandbox.campaigns()
+    assert campaign["status"] == "active"
+    assert campaign["next_dt"] == "2026-06-01T06:30:00+00:00"
+    assert set_up.xcom("create") == campaign["uuid"]
+    assert again.task_states == {"not_started_yet": "success", "create": "skipped", "remember": "skipped"}
+    assert sandbox.messages() == []
+
+    looks.meanwhile = lambda: sandbox.clock.advance(timedelta(hours=7))
+    first = run_dag_file(path, "recurring_daily", logical_date=midnight, expect="success")
+    assert looks
+    assert first.xcom("carry_on") == "2026-06-01T06:30:00+00:00"
+    text = "Good morning {first_name}. Today's menu: example.com/menu"
+    assert sent(sandbox) == expected(sandbox, "staff", text)
+
+    # Late: it has executed already, and nothing more is waited for.
+    looks.clear()
+    late = run_dag_file(
+        path, "recurring_daily", logical_date=midnight + timedelta(seconds=1), expect="success"
+    )
+    assert late.xcom("carry_on") == "2026-06-01T06:30:00+00:00"
+    assert not looks
+
+    # The next day, yesterday's execution does not count.
+    looks.meanwhile = lambda: sandbox.clock.advance(timedelta(days=1))
+    second = run_dag_file(
+        path, "recurring_daily", logical_date=midnight + timedelta(days=1), expect="success"
+    )
+    assert looks
+    assert second.xcom("carry_on") == "2026-06-02T06:30:00+00:00"
+    assert set(sent(sandbox).values()) == {2}
+    assert "the next time is 2026-06-03T06:30:00+00:00" in second.logs("carry_on")
+
+
+# mapped_regions
+
+
+# Airflow 2.11 reads all of its context for map_index_template, what it deprecates itself included.
+@pytest.mark.filterwarnings("ignore:Accessing .* from the template is deprecated:DeprecationWarning")
+def test_mapped_regions(sandbox, run_dag_file, looks, monkeypatch):
+    sandbox.execution_seconds = 0.3
+    draft = sandbox.create(name="Storm by region", template="Hello {first_name}. {headline} {advice}")
+    monkeypatch.setenv("AIRFLOW_VAR_REGIONS_DRAFT", draft["uuid"])
+    run = run_dag_file(EXAMPLES / "mapped_regions.py", "mapped_regions", expect="success")
+
+    texts = {
+        "north": "Hello {first_name}. Storm from noon on. Stay away from the lake.",
+        "south": "Hello {first_name}. Heavy rain tonight. The pass road closes at 20:00.",
+        "east": "Hello {first_name}. Snow down to 400 m. Use winter tyres, or the train.",
+        "west": "Hello {first_name}. Gusts of 90km/h this evening. Tie down what can fly.",
+    }
+    names = {campaign["uuid"]: campaign["name"] for campaign in sandbox.campaigns(status="finished")}
+    for index, (region, text) in enumerate(texts.items()):
+        uuid = run.xcom("send", map_index=index)
+        assert names.pop(uuid).startswith(f"Storm {region} [")
+        assert sent(sandbox, uuid) == expected(sandbox, f"region-{region}", text)
+        assert uuid in looks
+    assert not names
+    counts = {region: expected(sandbox, f"region-{region}", "").total() for region in texts}
+    assert run.xcom("gather") == counts
+    assert len(sandbox.messages()) == sum(counts.values())
+
+
+# stop_everything
+
+
+@pytest.fixture
+def sending(sandbox: Sandbox) -> dict[str, str]:
+    """Campaigns that go on for long, by name; and others that are of no concern."""
+    sandbox.clock.freeze()
+    sandbox.execution_seconds = 600
+    made = [
+        sandbox.create(name="long", status="active"),
+        sandbox.create(
+            name="daily", status="active", schedule_type="scheduled", schedule_rrule="FREQ=DAILY;BYHOUR=3"
+        ),
+    ]
+    sandbox.create(name="draft", status="draft")
+    sandbox.create(name="finished", status="finished")
+    return {campaign["name"]: campaign["uuid"] for campaign in made}
+
+
+def statuses(sandbox: Sandbox) -> dict[str, str]:
+    return {campaign["name"]: campaign["status"] for campaign in sandbox.campaigns()}
+
+
+def test_stop_everything(sandbox, run_dag_file, sending):
+    run = run_dag_file(EXAMPLES / "stop_everything.py", "stop_everything", expect="success")
+
+    assert statuses(sandbox) == {
+        "long": "stopped",
+        "daily": "stopped",
+        "draft": "draft",
+        "finished": "finished",
+    }
+    assert {run.xcom("stop", map_index=index) for index in (0, 1)} == set(sending.values())
+    assert writes(sandbox) == ["PATCH", "PATCH"]
+
+
+def test_stop_everything_when_one_finishes_and_one_is_deleted_meanwhile(
+    sandbox, run_dag_file, sending, monkeypatch
+):
+    sandbox.execution_seconds = 5
+    sandbox.create(name="short", status="active")
+    sandbox.execution_seconds = 600
+    gone = sandbox.create(name="gone", status="active")
+    read_list = BMListCampaignsOperator.call_api
+
+    def read_list_then_time_passes(self: BMListCampaignsOperator, context: Any) -> Any:
+        found = read_list(self, context)
+        sandbox.clock.advance(10)
+        console(sandbox).delete_campaign(gone["uuid"])
+        return found
+
+    monkeypatch.setattr(BMListCampaignsOperator, "call_api", read_list_then_time_passes)
+    run = run_dag_file(EXAMPLES / "stop_everything.py", "stop_everything", expect="success")
+
+    now = statuses(sandbox)
+    assert (now["long"], now["daily"], now["short"]) == ("stopped", "stopped", "finished")
+    stops = Counter(state for task, state in run.task_states.items() if task[0] == "stop")
+    assert stops == {"success": 2, "failed": 2}
+    assert run.task_states["nothing_is_active"] == "success"
+
+
+def test_stop_everything_says_what_it_could_not_stop(sandbox, run_dag_file, sending):
+    sandbox.fault(method="PATCH", path=sending["long"], status=403, times=None)
+    run = run_dag_file(EXAMPLES / "stop_everything.py", "stop_everything", expect="failed")
+
+    assert statuses(sandbox)["daily"] == "stopped"
+    assert f"Still active: {sending['long']} long" in run.logs("nothing_is_active")
+    assert "Still active: 1." in run.logs("nothing_is_active")
+
+
+def test_stop_everything_when_nothing_is_active(sandbox, run_dag_file):
+    run = run_dag_file(EXAMPLES / "stop_everything.py", "stop_everything", expect="success")
+
+    assert run.task_states["nothing_is_active"] == "success"
+    assert writes(sandbox) == []
+
+
+# The demo: it must not say that all is well if it is not.
+
+RUN = {"state": "success", "campaign": None, "reported": None, "triggers": []}
+
+
+@pytest.fixture
+def played(staged: Sandbox) -> tuple[list[demo.Day], list[dict[str, Any]], set[str]]:
+    """A quiet day and a stormy one, as the demo would have seen them."""
+    days = [day for day in demo.read_days() if day.date in (date(2013, 11, 30), date(2013, 12, 1))]
+    drafts = {campaign["uuid"] for campaign in staged.campaigns()}
+    (draft,) = [campaign for campaign in staged.campaigns() if campaign["template"] == demo.WEATHER_TEMPLATE]
+    values = {"temp": "7.8C", "wind": "32km/h"}
+    clone = console(staged).clone_campaign(
+        draft["uuid"], template_vars=values, name="Weather alert 2013-12-01 [x]"
+    )
+    staged.clock.advance(10)
+    tasks = ("look_out", "send", "report")
+    uuid = clone["uuid"]
+    runs = [
+        RUN | {"day": "2013-11-30", "tasks": dict.fromkeys(tasks, "skipped")},
+        RUN
+        | {"day": "2013-12-01", "tasks": dict.fromkeys(tasks, "success")}
+        | {"campaign": uuid, "reported": 1500, "triggers": [uuid]},
+    ]
+    return days, runs, drafts
+
+
+def test_demo_finds_nothing_wrong(staged, played):
+    days, runs, drafts = played
+    assert demo.check(days, runs, staged, drafts, faults=False) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"state": "failed"}, "2013-12-01: state of the run: failed, expected success"),
+        ({"tasks": {}}, "2013-12-01: tasks: {}"),
+        ({"campaign": None}, "2013-12-01: campaign: None, expected one"),
+        ({"reported": 1499}, "2013-12-01: messages as the DAG reported: 1499, expected 1500"),
+        ({"triggers": []}, "2013-12-01: campaigns that triggers waited for: []"),
+        ({"day": "2013-12-02"}, "days run: "),
+    ],
+)
+def test_demo_notices_a_run_that_went_wrong(staged, played, wrong, said):
+    days, runs, drafts = played
+    runs[1] |= wrong
+    assert any(line.startswith(said) for line in demo.check(days, runs, staged, drafts, faults=False))
+
+
+def test_demo_notices_a_run_that_is_missing(staged, played):
+    days, runs, drafts = played
+    assert demo.check(days, runs[:1], staged, drafts, faults=False)
+    assert demo.check(days, [], staged, drafts, faults=False)
+
+
+def test_demo_notices_what_was_sent_beside(staged, played):
+    days, runs, drafts = played
+    staged.create(name="stray", status="active")
+    staged.clock.advance(10)
+    said = "\n".join(demo.check(days, runs, staged, drafts, faults=False))
+    assert "executions: 2, expected 1" in said
+    assert "messages in all: 1540, expected 1500" in said
+
+
+def test_demo_notices_another_text(staged, played, monkeypatch):
+    days, runs, drafts = played
+    monkeypatch.setattr(demo, "WEATHER_TEMPLATE", demo.WEATHER_TEMPLATE + "!")
+    (said,) = demo.check(days, runs, staged, drafts, faults=False)
+    assert said.startswith("2013-12-01: messages that differ: ")
