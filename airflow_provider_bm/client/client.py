@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -80,8 +80,18 @@ class BMClient:
 
     @property
     def clock_ahead(self) -> timedelta:
-        """How far the server's clock is ahead of this machine's; up to a second too little."""
-        return self._transport.clock_ahead
+        """How far the server's clock is ahead of this machine's; 0 if unknown, up to a second too little."""
+        server_now = self.server_now()
+        return timedelta(0) if server_now is None else server_now - datetime.now(UTC)
+
+    def server_now(self) -> datetime | None:
+        """Return the API's current time, by the ``Date`` header of its last response, in UTC.
+
+        Advances with this machine's monotonic clock between responses.
+
+        :return: None if there was no response yet, or none with a plausible ``Date``
+        """
+        return self._transport.server_now()
 
     def close(self) -> None:
         """Close the session's connections."""
@@ -177,7 +187,7 @@ class BMClient:
         :raises BMOutcomeUnknownError: it was sent, and may exist
         """
         campaign = mapping if isinstance(mapping, CampaignCreate) else CampaignCreate.from_mapping(mapping)
-        return self._post(campaign.to_payload())
+        return self.post_campaign(campaign.to_payload())
 
     def clone_campaign(
         self,
@@ -206,7 +216,22 @@ class BMClient:
                 ],
                 "clone of a campaign",
             )
-        return self._post(clone_uuid.to_payload())
+        return self.post_campaign(clone_uuid.to_payload())
+
+    def post_campaign(self, payload: Mapping[str, Any]) -> Campaign:
+        """POST a payload that :class:`.CampaignCreate` or :class:`.CampaignClone` has validated (3.1, 4.2).
+
+        Sent once: it is repeated only after a refusal (429, no connection).
+
+        :param payload: the JSON body; not validated again
+        :raises BMOutcomeUnknownError: it was sent, and the campaign may exist
+        """
+        body = dict(payload)
+        if self.settings.draft_only:
+            body = self._as_draft(body, body.get("name") or "without a name")
+        name = body.get("name")
+        what = f"a campaign named {name!r}" if name else "a campaign without a name of its own"
+        return self._once("POST", self._path(), body, f"{what} may exist", name=name)
 
     def update_campaign(
         self, uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
@@ -316,17 +341,6 @@ class BMClient:
         self, method: str, path: str, params: Params = (), body: Mapping[str, Any] | None = None
     ) -> Reply:
         return self._transport.exchange(method, path, params=params, body=body)
-
-    def _post(self, payload: dict[str, Any]) -> Campaign:
-        if self.settings.draft_only:
-            payload = self._as_draft(payload, payload.get("name") or "without a name")
-        name = payload.get("name")
-        what = (
-            f"a campaign named {name!r} may exist"
-            if name
-            else "a campaign without a name of its own may exist"
-        )
-        return self._once("POST", self._path(), payload, what, name=name)
 
     def _put(self, path: str, uuid: str, payload: dict[str, Any]) -> Campaign:
         if payload.get("status") == "active":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
@@ -28,6 +28,8 @@ _HINTS = {
     403: "is this machine's IP address on the API account's list, and the service one of its own?",
 }
 _NOT_JSON = object()
+#: Another ``Date`` comes from a broken clock, and date arithmetic with it may overflow.
+_PLAUSIBLE_YEARS = range(2020, 2200)
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -152,18 +154,14 @@ def page_of(
     return Page(campaigns, number, per_page, pages, _count(held.get("total")))
 
 
-def clock_ahead(date: str | None, now: datetime | None = None) -> timedelta | None:
-    """How far a server's clock is ahead of ours, by the ``Date`` of a reply; None if that does not say.
-
-    It tells whole seconds, and those of a moment ago, so it may be a second or so more.
-    """
+def server_time(date: str | None) -> datetime | None:
+    """The time of a ``Date`` header, in UTC and whole seconds; None if it is missing or implausible."""
     try:
-        there = parsedate_to_datetime(date or "")
+        moment = parsedate_to_datetime(date or "")
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    if there.tzinfo is None:
-        there = there.replace(tzinfo=UTC)
-    return there - (now or datetime.now(UTC))
+    return moment if moment.year in _PLAUSIBLE_YEARS else None
 
 
 def _count(value: Any) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 #: Seconds to wait for a connection, and then between two pieces of a reply.
 DEFAULT_TIMEOUT = 30.0
@@ -29,6 +31,15 @@ class BMSettings:
     :param proxies: as in requests, on top of the environment's; not in the ``repr``, they may hold a
         password
     :param draft_only: nothing may be sent: campaigns stay drafts
+    :param allowed_recipient_lists: UUIDs of the only contact lists that may be messaged; None: any;
+        ``()``: none
+    :param allowed_variables: variables, besides contact fields and ``template_vars``, that the content of
+        a cloned campaign may contain
+    :param max_campaigns_per_hour: nothing is activated once so many campaigns that are not drafts were
+        created on the service in the past hour; None: no limit
+    :param send_window: a :class:`.SendWindow`: when messages may go out; None: at any time
+    :param key_namespace: distinguishes the idempotency keys of Airflow installations that share a service
+    :param max_age: default of the operators' ``max_age``; None: no limit
     :param console_url: template of a link to a campaign, with ``{campaign_uuid}``
     :param conn_id: the Airflow connection that all this comes from, to name it in messages
     """
@@ -42,6 +53,12 @@ class BMSettings:
     verify: bool | str = True
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
     draft_only: bool = False
+    allowed_recipient_lists: tuple[str, ...] | None = None
+    allowed_variables: tuple[str, ...] = ()
+    max_campaigns_per_hour: int | None = None
+    send_window: Any = None
+    key_namespace: str = ""
+    max_age: timedelta | None = None
     console_url: str | None = None
     conn_id: str | None = field(default=None, compare=False)
 
@@ -54,3 +71,18 @@ class BMSettings:
     def timeouts(self) -> tuple[float, float]:
         """Connect and read time-outs, in seconds."""
         return min(self.timeout, LONGEST_CONNECT_TIMEOUT), self.timeout
+
+    @property
+    def exchange_deadline(self) -> float:
+        """Seconds after which a request is given up, however far its response has come."""
+        connect, read = self.timeouts
+        return connect + 2 * read
+
+    @property
+    def in_flight_window(self) -> timedelta:
+        """How long after it was first sent a request may still be carried out.
+
+        The client gives up after :attr:`exchange_deadline`; a gateway may work on for as long again. The
+        request may also have been sent a second time, after a refusal.
+        """
+        return timedelta(seconds=2 * self.exchange_deadline + self.latest_replay)

@@ -6,7 +6,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -20,7 +20,7 @@ from urllib3.exceptions import (
 )
 
 from airflow_provider_bm.client.auth import Token, TokenCache, token_cache
-from airflow_provider_bm.client.responses import Reply, clock_ahead, token_of
+from airflow_provider_bm.client.responses import Reply, server_time, token_of
 from airflow_provider_bm.client.retry import passes, repeat
 from airflow_provider_bm.client.session import BMSession, user_agent
 from airflow_provider_bm.client.settings import BMSettings
@@ -61,8 +61,8 @@ class Transport:
     ) -> None:
         self.settings = settings
         self._sleep = sleep
-        #: How far the server's clock is ahead of this machine's, by its last reply.
-        self.clock_ahead = timedelta(0)
+        #: The API's last ``Date``, and when it came (monotonic).
+        self._server_time: tuple[datetime, float] | None = None
         self.session = BMSession(settings, user_agent(*products), self.token, check)
 
     @property
@@ -84,6 +84,13 @@ class Transport:
         except BMError as error:
             error.of_token = True
             raise
+
+    def server_now(self) -> datetime | None:
+        """The API's time by its last plausible ``Date`` header; None if there was none."""
+        if self._server_time is None:
+            return None
+        date, received = self._server_time
+        return date + timedelta(seconds=time.monotonic() - received)
 
     def repeat(self, call: Callable[[], T]) -> T:
         """Make a call that is safe to repeat; see :func:`.retry.repeat`."""
@@ -160,7 +167,9 @@ class Transport:
                     permanent=True,
                 ) from None
             raise self._transport_error(call, error) from error
-        self.clock_ahead = clock_ahead(response.headers.get("Date")) or self.clock_ahead
+        date = server_time(response.headers.get("Date"))
+        if date is not None and url != self.settings.token_url:
+            self._server_time = date, time.monotonic()
         return Reply(call, response.status_code, response.headers, response.content)
 
     def _why(self, error: Exception) -> str:
