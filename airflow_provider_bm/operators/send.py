@@ -45,7 +45,8 @@ class SubmitOperator(BMOperator):
     stop_on_kill: bool
     deduplicate: bool
     staged: bool
-    _waiting: tuple[Any, str] | None = None
+    #: The task instance and the campaign, as long as ``on_kill`` has something to stop.
+    _waiting: tuple[Any, dict[str, Any]] | None = None
 
     def post(self, **marks: str) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
         """Return the checked payload, and what sends it.
@@ -117,7 +118,7 @@ class SubmitOperator(BMOperator):
         campaign = self.submit(context)
         uuid: str = campaign["uuid"]
         if self.wait_for_completion:
-            self._waiting = context["ti"], uuid
+            self._waiting = context["ti"], campaign
         self.log.info("Campaign %s %r is %s", uuid, campaign.get("name"), campaign["status"])
         # Before the wait: whatever happens then, people and tasks can find the campaign.
         self.push_campaign(context, campaign)
@@ -152,12 +153,16 @@ class SubmitOperator(BMOperator):
                     stop_on_kill=self.stop_on_kill,
                 )
             )
-        while verdict.state == "waiting":
-            remaining = (deadline - datetime.now(UTC)).total_seconds()
-            if remaining <= 0:
-                fail_wait(timeout_message(wait.last_seen()))
-            time.sleep(min(seconds(self.poke_interval), remaining))
-            verdict = wait.poll(self.hook.client)
+        try:
+            while verdict.state == "waiting":
+                remaining = (deadline - datetime.now(UTC)).total_seconds()
+                if remaining <= 0:
+                    fail_wait(timeout_message(wait.last_seen()))
+                time.sleep(min(seconds(self.poke_interval), remaining))
+                verdict = wait.poll(self.hook.client)
+        finally:
+            # Whatever ended the wait: on_kill has nothing to stop any more.
+            self._waiting = None
         if verdict.state == "failed":
             fail_wait(verdict.reason)
         self.push_campaign(context, wait.campaign or campaign)
@@ -173,25 +178,22 @@ class SubmitOperator(BMOperator):
 
     def on_kill(self) -> None:
         """Stop the campaign that this task waits for, if a person has ended the task."""
-        # Taken away meanwhile: a second signal must not stop it a second time.
+        # Reset meanwhile: a second signal must not stop it a second time.
         waiting, self._waiting = self._waiting, None
         if waiting is None or not self.stop_on_kill:
             return
+        from airflow_provider_bm.campaigns.labels import campaign_label
         from airflow_provider_bm.hooks.bm import BMHook
-        from airflow_provider_bm.triggers.on_kill import run_within_grace, stop_if_failed, task_instance_state
+        from airflow_provider_bm.triggers.on_kill import stop_within_grace
 
-        ti, uuid = waiting
-        # A hook of its own: the process was interrupted in the middle of something.
+        ti, campaign = waiting
+        # A new hook: the process was interrupted in the middle of something.
         hook = BMHook(self.bm_conn_id, self.service_uuid)
-
-        def end() -> None:
-            try:
-                stop_if_failed(hook.client, uuid, task_instance_state(ti))
-            finally:
-                # Airflow 3 goes on after a signal, e.g. of a worker that ends; a person's may come later.
-                self._waiting = waiting
-
-        run_within_grace(end)
+        uuid = campaign["uuid"]
+        label = campaign_label(uuid, campaign)
+        if stop_within_grace(ti, uuid, lambda: hook.client, label=label):
+            # Airflow 3 continues after a signal, for example of a worker that shuts down.
+            self._waiting = waiting
 
 
 def _sent(payload: dict[str, Any], send: Callable[[], dict[str, Any]]) -> dict[str, Any]:

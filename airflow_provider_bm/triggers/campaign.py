@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_bm.exceptions import BMError
 
 if TYPE_CHECKING:
-    from airflow_provider_bm.triggers.on_kill import TaskInstance
+    from airflow_provider_bm._compat import TaskInstance
     from airflow_provider_bm.waiting.wait import CampaignWait
 
 log = logging.getLogger(__name__)
@@ -157,8 +157,9 @@ class BMCampaignTrigger(BaseTrigger):
         from airflow.providers.common.compat.connection import get_async_connection
         from asgiref.sync import sync_to_async
 
+        from airflow_provider_bm._compat import task_instance_state
         from airflow_provider_bm.hooks.bm import client_of
-        from airflow_provider_bm.triggers.on_kill import stop_if_failed, task_instance_state
+        from airflow_provider_bm.triggers.on_kill import ADVICE, stop_if_failed
 
         ended_late = self.deadline is not None and datetime.now(UTC) >= datetime.fromisoformat(self.deadline)
         if ended_late and not _HAS_ON_KILL:
@@ -173,8 +174,13 @@ class BMCampaignTrigger(BaseTrigger):
             finally:
                 client.close()
         except Exception:
-            # Not to be told from a triggerer that is being ended, where this is no news.
-            log.warning("It is not known whether campaign %s must stop", self.campaign_uuid, exc_info=True)
+            # A warning only: this cannot be distinguished from a triggerer that is shutting down.
+            log.warning(
+                "Campaign %s: it is not known whether its task instance has failed. %s",
+                self.campaign_uuid,
+                ADVICE,
+                exc_info=True,
+            )
 
 
 def _event(state: str, reason: str, wait: CampaignWait | None, **more: Any) -> TriggerEvent:

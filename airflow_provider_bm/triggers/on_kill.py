@@ -1,8 +1,8 @@
-"""Stopping a campaign whose task was killed by a person, and never for any other reason.
+"""Stop a campaign whose task was killed by a person, and for no other reason.
 
 A worker's SIGTERM and a trigger's cancellation have many causes: a mark in the UI, a clear, a deployment.
-Only the task instance's state tells them apart: it is ``failed`` if a person (or Airflow, for good) has
-ended it, and anything else if another try goes on with the campaign.
+Only the task instance's state distinguishes them: it is ``failed`` if a person (or Airflow, with no retries
+left) has ended it, and anything else if another try continues with the campaign.
 """
 
 from __future__ import annotations
@@ -10,84 +10,91 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from airflow_provider_bm.exceptions import BMCampaignStateError, BMError
 
 if TYPE_CHECKING:
+    from airflow_provider_bm._compat import TaskInstance
     from airflow_provider_bm.client import BMClient
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a killed worker process has: Airflow kills it for good after five.
+#: Seconds that a killed worker process has: Airflow sends SIGKILL after five.
 GRACE = 4.5
+ADVICE = "It was not stopped; look at it in the BM console"
 
 
-class TaskInstance(Protocol):
-    """What identifies a task instance."""
+def stop_if_failed(client: BMClient, campaign_uuid: str, state: str | None, *, label: str = "") -> None:
+    """Stop a campaign if its task instance has failed. Log the outcome; raise no error of the API.
 
-    dag_id: str
-    run_id: str
-    task_id: str
-    map_index: int
-
-
-def task_instance_state(ti: TaskInstance) -> str | None:
-    """The state of a task instance as Airflow has it now. Blocks: not for an event loop."""
-    try:
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-    except ImportError:
-        return _state_in_database(ti)
-    states = RuntimeTaskInstance.get_task_states(
-        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
-    )
-    # By run, then by task: "task_id", or "task_id_map_index" for a mapped one.
-    found = list(states.get(ti.run_id, {}).values())
-    return str(getattr(found[0], "value", found[0])) if len(found) == 1 and found[0] else None
-
-
-def _state_in_database(ti: TaskInstance) -> str | None:
-    """Airflow 2, where tasks and triggers may read the database."""
-    from airflow.models.taskinstance import TaskInstance as Model
-    from airflow.utils.session import create_session
-
-    with create_session() as session:
-        row = (
-            session.query(Model.state)
-            .filter_by(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)
-            .one_or_none()
-        )
-    return None if row is None or row.state is None else str(row.state)
-
-
-def stop_if_failed(client: BMClient, campaign_uuid: str, state: str | None) -> None:
-    """Stop a campaign, if its task instance has failed. Logs, and raises nothing of the API's.
-
-    :param state: of the task instance, now
+    :param state: current state of the task instance
+    :param label: UUID and name, for the log; default: the UUID
     """
+    label = label or campaign_uuid
     if state != "failed":
-        log.info("Campaign %s goes on: its task instance is %s, not failed", campaign_uuid, state)
+        log.info("Campaign %s continues: its task instance is %s, not failed", label, state)
         return
     try:
-        log.warning("The task was killed; stopping its campaign %s", campaign_uuid)
+        log.warning("The task was killed; stopping its campaign %s", label)
         client.set_campaign_status(campaign_uuid, "stopped")
     except BMCampaignStateError as error:
         log.info("%s", error)
     except BMError as error:
-        log.error("Campaign %s could not be stopped; look at it in the BM console. %s", campaign_uuid, error)
+        log.error("Campaign %s could not be stopped; look at it in the BM console. %s", label, error)
 
 
-def run_within_grace(call: Callable[[], Any], seconds: float = GRACE) -> None:
-    """Make a call from a signal handler: in a thread, so that no lock of the interrupted one blocks it."""
+def stop_within_grace(
+    ti: TaskInstance,
+    campaign_uuid: str,
+    make_client: Callable[[], BMClient],
+    *,
+    label: str = "",
+    grace: float = GRACE,
+) -> bool:
+    """Stop the campaign of a worker's task that was killed, from the signal handler.
 
-    def guarded() -> None:
+    Runs in a thread, so that a lock of the interrupted code cannot block it for longer than ``grace``. While
+    the interrupted code is itself waiting for an answer from Airflow's supervisor, a second request gets
+    none (Airflow 3.3), and the state of the task instance remains unknown.
+
+    :param make_client: called in the thread
+    :param label: UUID and name, for the log; default: the UUID
+    :param grace: seconds to wait
+    :return: False if it was still running after ``grace``
+    """
+    from airflow_provider_bm._compat import task_instance_state
+
+    label = label or campaign_uuid
+    state_known = threading.Event()
+
+    def stop() -> None:
         try:
-            call()
+            state = task_instance_state(ti)
         except Exception:
-            log.exception("The campaign may be going on; look at it in the BM console")
+            log.exception(
+                "Campaign %s: it is not known whether its task instance has failed. %s", label, ADVICE
+            )
+            return
+        state_known.set()
+        try:
+            stop_if_failed(make_client(), campaign_uuid, state, label=label)
+        except Exception:
+            log.exception("Campaign %s could not be stopped; look at it in the BM console", label)
 
-    thread = threading.Thread(target=guarded, daemon=True)
+    thread = threading.Thread(target=stop, daemon=True, name="bm-on-kill")
     thread.start()
-    thread.join(seconds)
-    if thread.is_alive():
-        log.error("There was no time to stop the campaign; look at it in the BM console")
+    thread.join(grace)
+    if not thread.is_alive():
+        return True
+    if state_known.is_set():
+        log.error("There was no time to stop campaign %s; look at it in the BM console", label)
+    else:
+        log.error(
+            "Campaign %s: it is not known whether its task instance has failed, since Airflow did not "
+            "answer in %.1f seconds. %s",
+            label,
+            grace,
+            ADVICE,
+        )
+    return False

@@ -7,17 +7,13 @@ import gc
 import logging
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_bm.client import retry
 from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.sandbox import listing
-from airflow_provider_bm.triggers import on_kill as killing
 from tests.polling.helpers import (
     LISTS,
     active,
@@ -267,16 +263,3 @@ def test_a_loop_that_is_closed_takes_its_poller_with_it(frozen, wire):
         logging.getLogger("asyncio").setLevel(logging.NOTSET)
     time.sleep(0.1)
     assert len(wire.looks) == 2
-
-
-@pytest.mark.parametrize("seconds", [-1, 3600])
-def test_a_person_ends_the_task_while_the_time_out_is_under_way(frozen, monkeypatch, seconds):
-    """Airflow 3.3 tells only what a person does; before, it may be Airflow that ends what is late."""
-    (uuid,) = active(frozen, 1)
-    monkeypatch.setattr(killing, "task_instance_state", lambda ti: "failed")
-    deadline = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
-    trigger = waiting(uuid, stop_on_kill=True, deadline=deadline)
-    trigger.task_instance = SimpleNamespace(task_id="wait")
-    asyncio.run(trigger.on_kill())
-    stops = seconds > 0 or hasattr(BaseTrigger, "on_kill")
-    assert [campaign["status"] for campaign in frozen.campaigns()] == ["stopped" if stops else "active"]

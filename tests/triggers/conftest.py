@@ -7,7 +7,7 @@ from airflow_provider_bm.sandbox import Sandbox
 from tools.airflow_env import is_airflow_2
 
 # Airflow 2 has no event triggers.
-collect_ignore_glob = ["test_*.py"] if is_airflow_2() else []
+collect_ignore_glob = ["test_event*.py"] if is_airflow_2() else []
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,73 @@
+"""The only place in production code that uses what Airflow does not document as public.
+
+Each function raises :class:`AirflowChangedError` when the Airflow that is installed no longer has what it
+needs, so that callers refuse instead of guessing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from airflow import __version__ as airflow_version
+
+IS_AIRFLOW_2 = airflow_version.startswith("2.")
+
+
+class AirflowChangedError(RuntimeError):
+    """Airflow no longer offers something that this provider needs."""
+
+
+class TaskInstance(Protocol):
+    """What identifies a task instance."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+
+def task_instance_state(ti: TaskInstance) -> str | None:
+    """Return the current state of a task instance, such as ``failed``. Blocks: not for an event loop.
+
+    :return: None if the task instance has no state, or no longer exists
+    :raises AirflowChangedError: Airflow cannot be asked any more in the way known here
+    """
+    return _state_from_database(ti) if IS_AIRFLOW_2 else _state_from_supervisor(ti)
+
+
+def _state_from_supervisor(ti: TaskInstance) -> str | None:
+    try:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        get_task_states = RuntimeTaskInstance.get_task_states
+    except (ImportError, AttributeError) as error:
+        raise _changed("RuntimeTaskInstance.get_task_states", error) from error
+    states = get_task_states(
+        dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+    )
+    # By run, then by task: "task_id", or "task_id_map_index" if it is mapped.
+    found = list(states.get(ti.run_id, {}).values())
+    return str(getattr(found[0], "value", found[0])) if len(found) == 1 and found[0] else None
+
+
+def _state_from_database(ti: TaskInstance) -> str | None:
+    """Airflow 2 lets tasks and triggers read the metadata database."""
+    try:
+        from airflow.models.taskinstance import TaskInstance as Model
+        from airflow.utils.session import create_session
+    except ImportError as error:
+        raise _changed("TaskInstance and create_session", error) from error
+    with create_session() as session:
+        row = (
+            session.query(Model.state)
+            .filter_by(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=ti.map_index)
+            .one_or_none()
+        )
+    return None if row is None or row.state is None else str(row.state)
+
+
+def _changed(what: str, error: Exception) -> AirflowChangedError:
+    return AirflowChangedError(
+        f"Airflow {airflow_version} has no {what} ({error}), so the state of a task instance cannot be read. "
+        "Update airflow-provider-bm."
+    )
