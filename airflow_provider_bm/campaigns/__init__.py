@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         SegmentationQuery,
         SegmentationRule,
     )
+    from airflow_provider_bm.campaigns.send_window import SendWindow
     from airflow_provider_bm.campaigns.times import parse_time
     from airflow_provider_bm.campaigns.validation import check_complete, writable
     from airflow_provider_bm.campaigns.wait_condition import (
@@ -51,6 +52,7 @@ __all__ = [
     "SegmentationGroup",
     "SegmentationQuery",
     "SegmentationRule",
+    "SendWindow",
     "Verdict",
     "Wait",
     "WaitCondition",
@@ -74,6 +76,7 @@ if not TYPE_CHECKING:  # For a type checker, the names above are all that there 
             "models": "CampaignClone CampaignCreate CampaignStatus CampaignUpdate",
             "wait_condition": "Verdict Wait WaitCondition check_wait decide describe evaluate",
             "segmentation": "SegmentationGroup SegmentationQuery SegmentationRule",
+            "send_window": "SendWindow",
             "times": "parse_time",
         },
     )

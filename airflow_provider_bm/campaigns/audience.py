@@ -6,13 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_bm.campaigns.constants import QUERY_TYPES
-from airflow_provider_bm.campaigns.problems import (
-    Problems,
-    check_choice,
-    dump_json,
-    json_problem,
-    parse_json,
-)
+from airflow_provider_bm.campaigns.json_text import dump_json, parse_json
+from airflow_provider_bm.campaigns.problems import Problems, check_choice, json_problem
 from airflow_provider_bm.campaigns.segmentation import SegmentationQuery
 from airflow_provider_bm.campaigns.segmentation_rules import check_segmentation
 

@@ -47,6 +47,8 @@ CAMPAIGN_FIELDS: Final = (
     "query_type",
     "query",
 )
+#: Texts that only webpush has (4.1).
+WEBPUSH_FIELDS: Final = tuple(name for name in CAMPAIGN_FIELDS if name.startswith("webpush_"))
 #: Fields of a POST that clones (4.2).
 CLONE_FIELDS: Final = ("clone_uuid", "template_vars")
 #: Fields that only a response has (4.4).

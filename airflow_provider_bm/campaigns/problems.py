@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from airflow_provider_bm.exceptions import Problem
 
@@ -100,30 +99,6 @@ def is_rendered_none(field: str, value: Any, problems: Problems) -> bool:
     return False
 
 
-def parse_json(text: str) -> Any:
-    """Read JSON strictly: no ``NaN``, and no key twice in an object (which one counts is anyone's guess).
-
-    :param text: the JSON
-    :raises ValueError: if it is not JSON; the message says where
-    """
-    try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_twins)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-
-
-def dump_json(value: Any) -> str:
-    """Write JSON compactly and with letters as they are.
-
-    :param value: anything that JSON can hold
-    :raises ValueError: if it holds something that JSON cannot
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except (TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from None
-
-
 def json_problem(field: str, text: str, error: ValueError, wanted: str, problems: Problems) -> None:
     """Note that a text is not the JSON it should be.
 
@@ -135,16 +110,3 @@ def json_problem(field: str, text: str, error: ValueError, wanted: str, problems
     """
     hint = f"; {NATIVE_HINT}" if looks_like_python(text) else ""
     problems.add(field, text, f"{wanted}: {error}{hint}")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twins = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"the key {twins[0]!r} stands twice in one object")
-    return result

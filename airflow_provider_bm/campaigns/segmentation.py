@@ -7,7 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_bm.campaigns.problems import Problems, dump_json
+from airflow_provider_bm.campaigns.json_text import dump_json
+from airflow_provider_bm.campaigns.problems import Problems
 from airflow_provider_bm.campaigns.segmentation_rules import check_group, check_rule, check_segmentation
 from airflow_provider_bm.exceptions import BMPayloadError
 

@@ -3,20 +3,58 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES
+from airflow_provider_bm.campaigns.json_text import dump_json, parse_json
 from airflow_provider_bm.campaigns.problems import (
     NATIVE_HINT,
     Problems,
-    dump_json,
     is_rendered_none,
     json_problem,
     looks_like_python,
-    parse_json,
 )
+
+#: Control characters that are white space to people.
+_BREAKS: Final = "\t\n\v\f\r\x85"
+_HALF_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+
+
+def normalize_name(value: str) -> str:
+    """Return a campaign's name in the form in which any server keeps it: stripped, white space collapsed.
+
+    White space includes line breaks and tabs.
+
+    :param value: the name
+    :raises ValueError: it contains another control character or half of a surrogate pair, or is empty
+    """
+    name = " ".join(value.split())
+    # str.split() takes the separators U+001C to U+001F for white space; they are control characters.
+    unwanted = [char for char in value if unicodedata.category(char) == "Cc" and char not in _BREAKS]
+    if unwanted:
+        raise ValueError(f"must not contain the control character {unwanted[0]!r}")
+    check_unicode(name)
+    if not name:
+        raise ValueError("must not be empty")
+    return name
+
+
+def check_unicode(text: str) -> None:
+    """Check that a text can be sent.
+
+    :param text: the text
+    :raises ValueError: it contains half of a surrogate pair, as when text is cut in the middle of an emoji
+    """
+    half = _HALF_SURROGATE.search(text)
+    if half is not None:
+        raise ValueError(
+            f"has half of a surrogate pair, {half[0]!r} at position {half.start()}: the text was cut in the "
+            "middle of an emoji, or decoded wrongly"
+        )
 
 
 def check_text(field: str, value: Any, problems: Problems, *, may_be_empty: bool = False) -> str | None:

@@ -17,6 +17,7 @@ from airflow_provider_bm.campaigns.constants import (
     RESPONSE_FIELDS,
     SENDING_TYPES,
     STATUSES,
+    WEBPUSH_FIELDS,
 )
 from airflow_provider_bm.campaigns.ids import check_recipient_lists
 from airflow_provider_bm.campaigns.problems import Problems, check_choice, did_you_mean
@@ -24,7 +25,6 @@ from airflow_provider_bm.campaigns.schedule import check_schedule
 from airflow_provider_bm.campaigns.text import check_template, check_text
 from airflow_provider_bm.exceptions import BMPayloadError
 
-_PLAIN_FIELDS = tuple(name for name in CAMPAIGN_FIELDS if name.startswith("webpush_"))
 _EXPECTED: Final = {
     "status": "active or draft",
     "sending_type": f"one of {', '.join(SENDING_TYPES)}",
@@ -85,7 +85,7 @@ def check_fields(values: Mapping[str, Any], kind: Kind, problems: Problems) -> d
     for name in ("name", "sender"):
         if name in given:
             found[name] = check_text(name, given[name], problems)
-    for name in _PLAIN_FIELDS:
+    for name in WEBPUSH_FIELDS:
         if name in given:
             found[name] = check_text(name, given[name], problems, may_be_empty=True)
     if "status" in given:

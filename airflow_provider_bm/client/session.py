@@ -14,7 +14,7 @@ from requests.utils import select_proxy
 
 from airflow_provider_bm import __version__
 from airflow_provider_bm._loopback import is_loopback
-from airflow_provider_bm.campaigns.problems import parse_json
+from airflow_provider_bm.campaigns.json_text import parse_json
 from airflow_provider_bm.client.outbound_guard import GUARDS, origin
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMConnectError, BMDraftOnlyError, truncated_repr

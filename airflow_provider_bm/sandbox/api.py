@@ -7,7 +7,7 @@ import time
 from typing import Any
 from urllib.parse import parse_qsl
 
-from airflow_provider_bm.campaigns.problems import parse_json
+from airflow_provider_bm.campaigns.json_text import parse_json
 
 from .access import base_url
 from .clock import MAX_SECONDS

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.campaigns.problems import parse_json
+from airflow_provider_bm.campaigns.json_text import parse_json
 
 from . import page
 from .access import refuse_other_sites

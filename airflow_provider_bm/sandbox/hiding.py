@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus
 
-from airflow_provider_bm.campaigns.problems import parse_json
+from airflow_provider_bm.campaigns.json_text import parse_json
 
 from .messages import Request
 

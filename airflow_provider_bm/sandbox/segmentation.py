@@ -14,7 +14,7 @@ from airflow_provider_bm.campaigns.constants import (
     GROUP_OPERATORS,
     RULE_OPERATORS,
 )
-from airflow_provider_bm.campaigns.problems import parse_json
+from airflow_provider_bm.campaigns.json_text import parse_json
 
 _DAYS = re.compile(r"[0-9]{1,6}")
 #: Contact fields that hold several values, separated by commas.

@@ -20,7 +20,7 @@ from airflow_provider_bm.campaigns.constants import (
     SENDING_TYPES,
     STATUSES,
 )
-from airflow_provider_bm.campaigns.problems import parse_json
+from airflow_provider_bm.campaigns.json_text import parse_json
 
 from . import segmentation
 from .errors import invalid, item

@@ -101,7 +101,7 @@ def _query(**rule):
         ({"query_type": "segmentation"}, "query", "is required"),
         ({"query_type": "segmentation", "query": "{"}, "query", "not JSON"),
         ({"query_type": "segmentation", "query": "[" * 100_000}, "query", "not JSON"),
-        ({"query": json.dumps(QUERY)[:-1] + ', "segmentation": []}'}, "query", "stands twice"),
+        ({"query": json.dumps(QUERY)[:-1] + ', "segmentation": []}'}, "query", "occurs twice"),
         ({"query": "[]"}, "query", "must be a JSON object"),
         ({"query": '{"segmentation": []}'}, "query", "at least one group"),
         ({"query": _query(operator="OR")}, "query", "the same operator as the first"),
