@@ -1,5 +1,5 @@
-# Needs make, and any Python from 3.11 on as python3 (or PYTHON=...). Everything else is installed into
-# .venv/ at the first run.
+# Needs make and Python 3.11 or newer as python3 (or PYTHON=...). Everything else is installed into .venv/ on
+# the first run.
 
 AIRFLOW ?= 3.3.2
 PYTHON  ?= python3
@@ -20,58 +20,67 @@ RUN   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PINS  := $(wildcard constraints/airflow-$(AIRFLOW).txt constraints/dev.txt constraints/build.txt constraints/uv.txt)
 
-# The benchmarks compare with other providers, on one Airflow.
+# The benchmarks compare with other providers on one Airflow version.
 BENCH_VENV  := .venv/bench-airflow-3.3.2-py$(PYVER)
 BENCH_READY := $(BENCH_VENV)/.ready
 BENCH_PINS  := $(addprefix constraints/,airflow-3.3.2.txt bench.txt build.txt uv.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench airflow lint format types venv constraints package clean
+.PHONY: help demo test test-slow test-matrix bench airflow lint format types layers venv constraints package clean
 
-help:  ## what can be made (this list)
+help:  ## list the targets
 	@echo "make TARGET [AIRFLOW=$(AIRFLOW)] [PYTHON=$(PYTHON)]"
-	@sed -n 's/^\([a-z]*\):[^#]*##  *\(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*##  *\(.*\)/  \1\t\2/p' Makefile | expand -t 16
 
-demo: $(READY)  ## the weather alert, in a real Airflow against the sandbox: nothing leaves this machine
-	@$(RUN) -m tools.demo
+demo: $(READY)  ## run the weather alert in a real Airflow against the sandbox; nothing leaves this machine
+	@$(RUN) -m tools.demo $(DEMO)
 
-test: $(READY)  ## all tests; TESTS="tests/client -k token -x" for some of them
+test: $(READY)  ## run the tests, except those marked slow; TESTS="tests/client -k token -x" runs any selection
 ifdef TESTS
 	$(RUN) -m pytest $(TESTS)
 else
-	$(RUN) -m pytest --ignore tests/system --numprocesses 2 --dist loadgroup
-	@# By themselves: a whole Airflow is busy enough.
-	$(RUN) -m pytest tests/system
+	$(RUN) -m pytest -m "not slow" --numprocesses 2 --dist loadgroup
 endif
 
-bench: $(BENCH_READY)  ## what waiting, parsing and creating cost, beside others; BENCH="--quick" for a minute's
+test-slow: $(READY)  ## run the tests marked slow: browsers, killed processes, whole Airflows, fuzzing
+	$(RUN) -m pytest -m slow --ignore tests/system --numprocesses 2 --dist loadgroup
+	@# One at a time: each starts a whole Airflow.
+	$(RUN) -m pytest -m slow tests/system
+
+test-matrix:  ## run the tests that depend on versions on every supported Airflow and Python; prints a table
+	@$(PYTHON) tools/test_matrix.py $(MATRIX)
+
+bench: $(BENCH_READY)  ## measure waiting, parsing and creating against other providers; BENCH=--quick takes a minute
 	@$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
 
-airflow: $(READY)  ## a local Airflow with UI, examples and sandbox, until Ctrl-C; PORT=8080
+airflow: $(READY)  ## start a local Airflow with UI, examples and sandbox; Ctrl-C stops it; PORT=8080
 	@$(RUN) -m tools.run_airflow --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
-lint: $(READY)  ## style and common mistakes
+lint: $(READY)  ## check style and common mistakes
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-format: $(READY)  ## put the code into shape
+format: $(READY)  ## format the code
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-types: $(READY)  ## static types
+types: $(READY)  ## check static types: the package, the tools and programs that use the package
 	$(RUN) -m mypy
 
-venv: $(READY)  ## only the set-up
+layers: $(READY)  ## check which package may import which
+	$(VENV)/bin/lint-imports --no-cache
 
-package: $(READY)  ## wheel and sdist into dist/
+venv: $(READY)  ## only set up the virtual environment
+
+package: $(READY)  ## build wheel and sdist into dist/
 	.venv/uv/bin/uv build --quiet --python $(RUN) --build-constraint constraints/build.txt
 	@ls -l dist
 
-constraints:  ## pin what is installed anew, from today's packages
+constraints:  ## pin the newest versions in constraints/; KEEP=1 only adds and removes pins
 	@$(PYTHON) tools/setup_venv.py --airflow $(AIRFLOW) --uv-only
-	$(PYTHON) tools/compile_constraints.py --uv .venv/uv/bin/uv
+	$(PYTHON) tools/compile_constraints.py --uv .venv/uv/bin/uv $(if $(KEEP),--keep)
 
-clean:  ## remove everything that was made
+clean:  ## remove everything that make created
 	rm -rf .venv .airflow dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

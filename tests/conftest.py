@@ -55,10 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.getplugin("capturemanager").read_global_capture()
 
 
+#: All tests in these folders are slow: they start a whole Airflow, or a browser.
+SLOW_FOLDERS = {"tests/system", "tests/sandbox/browser"}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several processes (pytest-xdist): what shares fixtures stays together."""
-    if hasattr(config, "workerinput"):
-        for item in items:
+    """Mark the tests of slow folders, and keep each file's tests in one process of pytest-xdist."""
+    for item in items:
+        if item.path.parent.relative_to(config.rootpath).as_posix() in SLOW_FOLDERS:
+            item.add_marker(pytest.mark.slow)
+        if hasattr(config, "workerinput"):
             item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{item.path.name}"))
 
 

@@ -31,6 +31,8 @@ from airflow_provider_bm.sandbox.api import API_PATH, TOKEN_PATH
 from tests.support.contract import document
 from tests.support.leaks import GUARD
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "0"))
 OPERATIONS = [
     "getAccessToken",

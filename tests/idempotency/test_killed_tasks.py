@@ -7,6 +7,8 @@ from itertools import combinations_with_replacement
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 MODES = {
     "no_wait": {},
     "wait": {"wait_for_completion": True, "deferrable": False, "poke_interval": 0.3},
