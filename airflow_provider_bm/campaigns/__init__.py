@@ -19,6 +19,11 @@ from typing import TYPE_CHECKING
 from airflow_provider_bm._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from airflow_provider_bm.campaigns.executions import (
+        executions,
+        fires_immediately,
+        first_execution_outside,
+    )
     from airflow_provider_bm.campaigns.ids import campaign_id, parse_uuid
     from airflow_provider_bm.campaigns.models import (
         CampaignClone,
@@ -62,6 +67,9 @@ __all__ = [
     "decide",
     "describe",
     "evaluate",
+    "executions",
+    "fires_immediately",
+    "first_execution_outside",
     "parse_time",
     "parse_uuid",
     "writable",
@@ -72,6 +80,7 @@ if not TYPE_CHECKING:  # For a type checker, the names above are all that there 
         globals(),
         {
             "validation": "check_complete writable",
+            "executions": "executions fires_immediately first_execution_outside",
             "ids": "campaign_id parse_uuid",
             "models": "CampaignClone CampaignCreate CampaignStatus CampaignUpdate",
             "wait_condition": "Verdict Wait WaitCondition check_wait decide describe evaluate",

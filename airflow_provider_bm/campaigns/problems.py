@@ -40,8 +40,9 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     """
     if not isinstance(word, str):
         return ""
-    near = difflib.get_close_matches(word.strip().lower(), list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    spellings = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.strip().lower(), list(spellings), n=1)
+    return f"; did you mean {spellings[near[0]]!r}?" if near else ""
 
 
 def looks_like_python(text: str) -> bool:

@@ -8,14 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
 from airflow_provider_bm.campaigns.constants import ONCE_FORMAT, SCHEDULE_TYPES
+from airflow_provider_bm.campaigns.cron import rule_from_cron
 from airflow_provider_bm.campaigns.problems import Problems, check_choice
-from airflow_provider_bm.campaigns.rrule import check_parts, check_start, rules_in, starts_in
+from airflow_provider_bm.campaigns.rrule import check_rule
 from airflow_provider_bm.campaigns.times import read_time
 
 _ONCE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _LOOKS_LIKE_TIME = re.compile(r"\d{4}-?\d\d", re.ASCII)
-#: RFC 5545 wants both to be positive; dateutil takes anything.
-_NOT_POSITIVE = re.compile(r"[;:\s](INTERVAL|COUNT)=(?![+]?0*[1-9])([^;\s]*)", re.IGNORECASE)
 _HAS_FREQUENCY = re.compile(r"(?:^|[;:\s])FREQ=", re.IGNORECASE)
 
 #: What kind of moment each type of schedule needs.
@@ -37,7 +36,9 @@ class ScheduleTime:
     text: str
 
 
-def parse_schedule(field: str, value: Any, may_clear: bool, problems: Problems) -> ScheduleTime | None:
+def parse_schedule(
+    field: str, value: Any, may_clear: bool, problems: Problems, *, from_server: bool = False
+) -> ScheduleTime | None:
     """Read a ``schedule_rrule`` in any of the forms that users may write.
 
     Times are converted to UTC. What is below a second is rounded up, so that nothing runs too early. A time
@@ -47,6 +48,7 @@ def parse_schedule(field: str, value: Any, may_clear: bool, problems: Problems) 
     :param value: an aware datetime, an ISO 8601 string with an offset, ``Y-m-d H:i:s`` in UTC, or an RRULE
     :param may_clear: whether the empty text is a wish to clear the field
     :param problems: where a problem is noted
+    :param from_server: the server stores it already: a rule may end in a semicolon
     :return: what it is, or None if there is a problem
     """
     if value == "" and may_clear:
@@ -60,10 +62,10 @@ def parse_schedule(field: str, value: Any, may_clear: bool, problems: Problems) 
             raise ValueError(_WANTED)
         text = value.strip()
         if _ONCE.fullmatch(text):
-            return ScheduleTime(kind="time", text=to_utc_text(_read_once(text)))
+            return ScheduleTime(kind="time", text=to_utc_text(read_once(text)))
         if _LOOKS_LIKE_TIME.match(text):
             return ScheduleTime(kind="time", text=to_utc_text(read_time(text)))
-        check_rule(text)
+        _check_rule(text, from_server)
         return ScheduleTime(kind="rule", text=text)
     except (ValueError, OverflowError) as error:
         problems.add(field, value, str(error))
@@ -85,36 +87,14 @@ def to_utc_text(moment: datetime) -> str:
     return f"{moment.year:04}-{moment:%m-%d %H:%M:%S}"
 
 
-def check_rule(text: str) -> None:
-    """Check that a text is an iCalendar recurrence rule (RFC 5545).
-
-    :param text: ``FREQ=…``, with or without ``RRULE:`` before it and lines such as ``DTSTART`` around it
-    :raises ValueError: if it is not; the message says why
-    """
-    from dateutil.rrule import rrulestr
-
+def _check_rule(text: str, from_server: bool) -> None:
     if not _HAS_FREQUENCY.search(text):
-        raise ValueError(_WANTED)
-    wrong = _NOT_POSITIVE.search(f";{text}")
-    if wrong is not None:
-        raise ValueError(f"not a valid RRULE: {wrong[1].upper()} must be a positive number")
+        same = rule_from_cron(text)
+        raise ValueError(f"looks like cron: the same as an RRULE is {same}" if same else _WANTED)
     try:
-        for start in starts_in(text):
-            check_start(start)
-        for rule in rules_in(text):
-            check_parts(rule)
+        check_rule(text, from_server)
     except ValueError as error:
         raise ValueError(f"not a valid RRULE: {error}") from None
-    aware = datetime(2024, 1, 1, tzinfo=UTC)
-    failures = []
-    for first in (aware, aware.replace(tzinfo=None)):
-        try:
-            rrulestr(text, dtstart=first)
-        except Exception as error:  # noqa: BLE001 - dateutil lets any kind of error out
-            failures.append(error)
-        else:
-            return
-    raise ValueError(f"not a valid RRULE: {failures[0]}") from failures[0]
 
 
 def check_schedule(
@@ -142,7 +122,7 @@ def check_schedule(
         return result
     # A time that came out empty by accident must not send at once: it takes "now" beside it.
     may_clear = may_clear and (leftovers or kind == "now")
-    moment = parse_schedule("schedule_rrule", rrule, may_clear, problems)
+    moment = parse_schedule("schedule_rrule", rrule, may_clear, problems, from_server=leftovers)
     if moment is None:
         return result
     result["schedule_rrule"] = moment.text
@@ -155,7 +135,11 @@ def check_schedule(
     return result
 
 
-def _read_once(text: str) -> datetime:
+def read_once(text: str) -> datetime:
+    """Read the time of a ``once`` campaign, ``Y-m-d H:i:s`` in UTC.
+
+    :raises ValueError: the text is not such a time
+    """
     try:
         return datetime.strptime(text, ONCE_FORMAT).replace(tzinfo=UTC)
     except ValueError as error:
