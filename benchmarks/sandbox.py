@@ -31,7 +31,7 @@ class CountingSandbox(Sandbox):
         self.connections: set[int] = set()
         self.connections_of_round: set[int] = set()
 
-    def _note(self, request: Request, connection: int) -> Callable[[int], None]:
+    def record(self, request: Request, connection: int) -> Callable[[int], None]:
         looks = 0
         if request.method == "GET" and request.path.rpartition("/")[2] != "campaigns":
             looks = 1
@@ -42,7 +42,7 @@ class CountingSandbox(Sandbox):
             self.asked += 1
             self.connections.add(connection)
             self.connections_of_round.add(connection)
-        return super()._note(request, connection)
+        return super().record(request, connection)
 
     # Commands
 
@@ -80,7 +80,7 @@ class CountingSandbox(Sandbox):
         """End all campaigns, and tell when that was, on the clock that all processes share."""
         with self.store.lock:
             self.clock.advance(2 * EXECUTION_SECONDS)
-            self.store.settle()
+            self.store.run_due()
             self.clear_faults()
             return time.monotonic()
 

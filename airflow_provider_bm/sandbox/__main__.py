@@ -12,8 +12,8 @@ from pathlib import Path
 
 from airflow_provider_bm._loopback import is_loopback
 
-from .connection import CLIENT_ID, CLIENT_SECRET, export
 from .contact_files import read_contacts
+from .endpoint import CLIENT_ID, CLIENT_SECRET, export_command
 from .sandbox import Sandbox
 
 
@@ -25,10 +25,12 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--port", type=int, default=8765, help="TCP port, 0 for any free one (default: 8765)")
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
-    made.add_argument("--speed", type=float, help="sandbox seconds per real second (default: 1)")
+    made.add_argument("--speed", type=float, default=1.0, help="sandbox seconds per real second (default: 1)")
     made.add_argument("--client-id", default=CLIENT_ID, help=f"client id (default: {CLIENT_ID})")
     made.add_argument("--client-secret", default=CLIENT_SECRET, help="client secret (needed beyond loopback)")
-    made.add_argument("--execution-seconds", type=float, help="how long an execution takes (default: 2)")
+    made.add_argument(
+        "--execution-seconds", type=float, default=2.0, help="how long an execution takes (default: 2)"
+    )
     made.add_argument(
         "--recipient-list",
         metavar="NAME=FILE",
@@ -37,7 +39,12 @@ def parser() -> argparse.ArgumentParser:
         help="a recipient list of your own contacts, from CSV or JSON; may be given several times",
     )
     made.add_argument(
-        "--state", metavar="FILE", help="keep everything in this file, and go on from it (default: in memory)"
+        "--load",
+        metavar="FILE",
+        help="start with the services, clients, contacts, lists and campaigns of this JSON file",
+    )
+    made.add_argument(
+        "--name-policy", metavar="POLICY", help="how campaign names are changed, e.g. trim or cut:40"
     )
     made.add_argument("--verbose", action="store_true", help="log every request")
     return made
@@ -50,7 +57,7 @@ def banner(sandbox: Sandbox) -> str:
 BM sandbox: {sandbox.url}
 
   Airflow connection:
-    {export(sandbox)}
+    {export_command(sandbox)}
 
   Service:
     {sandbox.service_uuid}
@@ -79,7 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             client_secret=options.client_secret,
             speed=options.speed,
             execution_seconds=options.execution_seconds,
-            state=options.state,
+            load=options.load,
+            name_policy=options.name_policy,
         )
         for option in options.recipient_list:
             name, equals, path = option.partition("=")
@@ -106,11 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not is_loopback(options.host):
         print("Others can reach it, by this machine's name, with client id and secret.", flush=True)
     ended.wait()
-    try:
-        sandbox.stop()
-    except OSError as error:
-        print(f"bm sandbox: {error}", file=sys.stderr)
-        return 1
+    sandbox.stop()
     return 0
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import time
+from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qsl
 
 from airflow_provider_bm.campaigns.json_text import parse_json
 
 from .access import base_url
+from .arguments import number
 from .clock import MAX_SECONDS
 from .errors import ApiError, invalid, item
 from .execution import Campaign
-from .given import number
-from .listing import pagination, parse_list, parse_single
+from .list_query import pagination, parse_list, parse_single
 from .messages import Reply, Request, json_reply
 from .store import Store
 from .validation import UUID, changed_campaign, cloned_campaign, new_campaign, new_status
@@ -22,26 +23,34 @@ from .validation import UUID, changed_campaign, cloned_campaign, new_campaign, n
 API_PATH = "/news/v1"
 TOKEN_PATH = "/oauth2/access-token"  # noqa: S105 - a path
 _ROUTE = re.compile(rf"{API_PATH}/services/([^/]*)/campaigns(?:/([^/]*))?")
+FORM = "application/x-www-form-urlencoded"
+_BASIC = (
+    "HTTP Basic is not supported here: send client_id and client_secret in the form-encoded body, beside "
+    "grant_type=client_credentials, without an Authorization header."
+)
 _COLLECTION = ("GET", "POST")
 _SINGLE = ("GET", "PUT", "PATCH", "DELETE")
 
 
 class RateLimit:
-    """A bucket of calls that fills with time; real time, because that is what clients wait in."""
+    """A token bucket, in real time, because that is what clients wait in."""
 
     def __init__(self) -> None:
         """Start without a limit."""
         self.set(None)
 
     def set(self, per_second: float | None, retry_after: str = "1") -> None:
-        """Set or (None) lift the limit."""
+        """Set the limit; None removes it."""
         self.per_second = None if per_second is None else number("per_second", per_second, MAX_SECONDS)
         self.retry_after = retry_after
         self._size = 0.0 if not per_second else max(1.0, per_second)
         self._left, self._at = self._size, time.monotonic()
 
     def check(self) -> None:
-        """Count a call; refuse it if there are too many."""
+        """Count a call.
+
+        :raises ApiError: 429 if there are too many
+        """
         if self.per_second is None:
             return
         now = time.monotonic()
@@ -53,14 +62,17 @@ class RateLimit:
 
 
 class Api:
-    """The API over a store. All of a call happens under the store's lock."""
+    """The API over a store. A call runs entirely under the store's lock.
 
-    def __init__(self, store: Store, api_url: str) -> None:
-        """Serve this store; ``api_url`` is for the links between pages, if a request names no host."""
+    :ivar api_url: base of the links between pages, for requests without a host
+    """
+
+    api_url = ""
+
+    def __init__(self, store: Store) -> None:
+        """Serve this store."""
         self.store = store
-        self.api_url = api_url
         self.rate_limit = RateLimit()
-        self.ignore_filters = False
 
     def handle(self, request: Request) -> Reply:
         """Answer one call."""
@@ -75,23 +87,25 @@ class Api:
     def _token(self, request: Request) -> Reply:
         if request.method != "POST":
             raise ApiError(405, headers={"Allow": "POST"})
-        if request.content_type != "application/x-www-form-urlencoded":
+        if request.headers.get("Authorization", "").lower().startswith("basic "):
+            return _oauth_error(400, "invalid_request", _BASIC)
+        if request.content_type != FORM:
             return _oauth_error(400, "invalid_request", "The body must be form-encoded.")
         pairs = parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True)
         form = dict(pairs)
         if len(form) != len(pairs):
-            return _oauth_error(400, "invalid_request", "A parameter is there more than once.")
+            return _oauth_error(400, "invalid_request", "A parameter occurs more than once.")
         if form.get("grant_type") != "client_credentials":
             error = "unsupported_grant_type" if "grant_type" in form else "invalid_request"
             return _oauth_error(400, error, "grant_type must be client_credentials.")
         with self.store.lock:
-            lifetime = self.store.token_lifetime
+            lifetime = self.store.settings.token_lifetime
             credentials = form.get("client_id", ""), form.get("client_secret", "")
             token = self.store.clients.issue_token(*credentials, lifetime)
         if token is None:
             return _oauth_error(401, "invalid_client", "The client_id or client_secret is wrong.")
-        answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(lifetime)}
-        return json_reply(200, answer, {"Cache-Control": "no-store"})
+        reply = {"access_token": token, "token_type": "Bearer", "expires_in": int(lifetime)}
+        return json_reply(200, reply, {"Cache-Control": "no-store"})
 
     def _campaigns(self, request: Request) -> Reply:
         self.rate_limit.check()
@@ -111,7 +125,7 @@ class Api:
             raise invalid([item(name, "unknown parameter") for name, _ in request.pairs])
         if route[2] is None:
             return self._list(request, service) if request.method == "GET" else self._create(request, service)
-        self.store.settle()
+        self.store.run_due()
         campaign = self.store.services[service].get(route[2].lower()) if UUID.fullmatch(route[2]) else None
         if campaign is None:
             raise ApiError(404, "There is no campaign with this UUID.")
@@ -125,7 +139,7 @@ class Api:
         return client
 
     def _create(self, request: Request, service: str) -> Reply:
-        body, now = _json_body(request), self.store.settle()
+        body, now = _json_body(request), self.store.run_due()
         if "clone_uuid" in body:
             source = self.store.services[service].get(str(body["clone_uuid"]).lower())
             fields = cloned_campaign(
@@ -137,19 +151,21 @@ class Api:
         return self._reply(201, self.store.add(service, fields, status))
 
     def _list(self, request: Request, service: str) -> Reply:
-        listing = parse_list(request.pairs, ignore_filters=self.ignore_filters)
-        now = self.store.settle()
-        uuids = listing.uuids()
+        query = parse_list(request.pairs, ignore_filters=self.store.settings.ignore_filters)
+        now = self.store.run_due()
+        uuids = query.uuids()
         candidates = self.store.campaigns(service)
         if uuids is not None:
-            held = self.store.services[service]
-            candidates = sorted((held[one] for one in set(uuids) if one in held), key=lambda one: one.age)
-        found = listing.select(candidates)
-        first = (listing.page - 1) * listing.size
-        page = found[first : first + listing.size]
+            stored = self.store.services[service]
+            candidates = sorted(
+                (stored[uuid] for uuid in set(uuids) if uuid in stored), key=attrgetter("age")
+            )
+        selected = query.select(candidates)
+        first = (query.page - 1) * query.size
+        page = selected[first : first + query.size]
         url = f"{base_url(request, API_PATH) or self.api_url}/services/{service}/campaigns"
-        pages = pagination(listing, len(found), len(page), url, request.pairs)
-        data = [campaign.answer(now, listing.extras) for campaign in page]
+        pages = pagination(query, len(selected), len(page), url, request.pairs)
+        data = [campaign.as_response(now, query.extras) for campaign in page]
         return json_reply(200, {"data": data, "meta": {"pagination": pages}})
 
     def _single(self, request: Request, campaign: Campaign) -> Reply:
@@ -159,9 +175,9 @@ class Api:
             case "PUT":
                 fields = changed_campaign(
                     _json_body(request),
-                    self.store.settle(),
+                    self.store.run_due(),
                     lists=self.store.recipients,
-                    going=self.store.going(campaign),
+                    in_progress=self.store.in_progress(campaign),
                 )
                 status = fields.pop("status")
                 self.store.replace(campaign, fields, status)
@@ -179,13 +195,13 @@ class Api:
             raise invalid([item("status", f"a {campaign.status} campaign cannot be made {status}")])
         if status == "stopped":
             self.store.stop(campaign)
-        elif self.store.missed(campaign):
+        elif self.store.is_overdue(campaign):
             raise invalid([item("status", "its time has passed: update it with a new schedule_rrule")])
         else:
             self.store.resume(campaign)
 
     def _reply(self, status: int, campaign: Campaign, extras: list[str] | None = None) -> Reply:
-        return json_reply(status, campaign.answer(self.store.clock.now(), extras or ()))
+        return json_reply(status, campaign.as_response(self.store.clock.now(), extras or ()))
 
 
 def _oauth_error(status: int, error: str, description: str) -> Reply:

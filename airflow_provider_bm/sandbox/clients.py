@@ -1,108 +1,89 @@
-"""Who may call the API: clients, their secrets, and the tokens that they have got."""
+"""API clients, their secrets, and the access tokens issued to them."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from .clock import Clock
 from .messages import in_utf8
-from .saving import Saving
-from .state import StateFile
+
+
+class _Client(NamedTuple):
+    secret: str
+    services: frozenset[str]
+
+
+class _Token(NamedTuple):
+    client_id: str
+    expires: datetime
 
 
 class Clients:
-    """API clients and their tokens. Neither a secret nor a token is kept, only what they are known by.
+    """API clients and their tokens.
 
-    :param clock: says when a token expires.
-    :param saving: is told what changes.
+    :param clock: tells when a token expires
     """
 
-    def __init__(self, clock: Clock, saving: Saving) -> None:
-        """Start without any."""
-        self._clock, self._saving = clock, saving
-        self._clients: dict[str, tuple[str, frozenset[str]]] = {}
-        #: By their hash: whose, and until when.
-        self._tokens: dict[str, tuple[str, datetime]] = {}
+    def __init__(self, clock: Clock) -> None:
+        """Start without clients."""
+        self._clock = clock
+        self._clients: dict[str, _Client] = {}
+        self._tokens: dict[str, _Token] = {}
 
-    def load(self, state: StateFile) -> None:
-        """Take over what a state file holds."""
-        for name, row in state.rows("client"):
-            self._clients[name] = (row["secret"], frozenset(row["services"]))
-        for name, row in state.rows("token"):
-            self._tokens[name] = (row["client_id"], datetime.fromisoformat(row["expires"]))
+    @property
+    def secrets(self) -> list[str]:
+        """All client secrets."""
+        return [client.secret for client in self._clients.values()]
 
     def services_of(self, client_id: str) -> frozenset[str]:
-        """Services that a client may use; none, if there is no such client."""
-        return self._clients[client_id][1] if client_id in self._clients else frozenset()
+        """Return the services that a client may use; none if there is no such client."""
+        return self._clients[client_id].services if client_id in self._clients else frozenset()
 
-    def has(self, client_id: str, client_secret: str) -> bool:
-        """Tell whether these are the credentials of a client."""
-        held = self._clients.get(client_id)
-        return held is not None and _is_secret(client_secret, held[0])
+    def authenticate(self, client_id: str, client_secret: str) -> bool:
+        """Return whether these are the credentials of a client."""
+        client = self._clients.get(client_id)
+        return client is not None and secrets.compare_digest(client.secret.encode(), client_secret.encode())
 
     def add(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
-        """Add a client, or change what it may use; with another secret, its tokens are worthless.
+        """Add a client, or change it; with another secret, its tokens become invalid.
 
-        :raises ValueError: if the credentials are none, see :func:`check_credentials`.
+        :raises ValueError: see :func:`check_credentials`
         """
         check_credentials(client_id, client_secret)
-        if client_id in self._clients and not self.has(client_id, client_secret):
-            self._drop_tokens_of(client_id)
-        held = (_hashed(client_secret, secrets.token_hex(8)), frozenset(service_uuids))
-        self._clients[client_id] = held
-        self._saving.note("client", client_id, lambda: {"secret": held[0], "services": sorted(held[1])})
-
-    def drop(self, client_secret: str) -> list[str]:
-        """Drop all clients that have a secret, with their tokens, and tell which."""
-        found = [name for name in self._clients if self.has(name, client_secret)]
-        for name in found:
-            del self._clients[name]
-            self._saving.note("client", name, None)
-            self._drop_tokens_of(name)
-        return found
+        if not self.authenticate(client_id, client_secret):
+            self._tokens = {name: one for name, one in self._tokens.items() if one.client_id != client_id}
+        self._clients[client_id] = _Client(client_secret, frozenset(service_uuids))
 
     def issue_token(self, client_id: str, client_secret: str, lifetime: float) -> str | None:
-        """Give out a token for good credentials.
+        """Issue a token; return None if the credentials are wrong.
 
-        :param lifetime: seconds that it is good for.
+        :param lifetime: seconds until it expires
         """
-        if not self.has(client_id, client_secret):
+        if not self.authenticate(client_id, client_secret):
             return None
         now = self._clock.now()
-        for name in [name for name, held in self._tokens.items() if held[1] <= now]:
-            self._drop_token(name)
+        self._tokens = {name: one for name, one in self._tokens.items() if one.expires > now}
         token = secrets.token_urlsafe(32)
-        name, held = _fingerprint(token), (client_id, now + timedelta(seconds=lifetime))
-        self._tokens[name] = held
-        self._saving.note("token", name, lambda: {"client_id": held[0], "expires": held[1].isoformat()})
+        self._tokens[token] = _Token(client_id, now + timedelta(seconds=lifetime))
         return token
 
     def revoke_tokens(self) -> None:
-        """Make all tokens worthless."""
-        for name in list(self._tokens):
-            self._drop_token(name)
+        """Invalidate all tokens."""
+        self._tokens.clear()
 
     def client_of(self, token: str) -> str | None:
-        """Find whose token this is; None if it is not good any more."""
-        held = self._tokens.get(_fingerprint(token))
-        return held[0] if held is not None and held[1] > self._clock.now() else None
-
-    def _drop_tokens_of(self, client_id: str) -> None:
-        for name in [name for name, held in self._tokens.items() if held[0] == client_id]:
-            self._drop_token(name)
-
-    def _drop_token(self, name: str) -> None:
-        del self._tokens[name]
-        self._saving.note("token", name, None)
+        """Return the client that a token was issued to; None if the token is invalid."""
+        found = self._tokens.get(token)
+        return found.client_id if found is not None and found.expires > self._clock.now() else None
 
 
 def check_credentials(client_id: object, client_secret: object) -> None:
-    """Refuse what is no client id, or no secret.
+    """Validate a client id and a client secret.
 
-    :raises ValueError: if one is no text, is empty, or cannot be sent.
+    :raises ValueError: one is not a string, is empty, or cannot be sent
     """
     for name, value in (("client_id", client_id), ("client_secret", client_secret)):
         if not isinstance(value, str):
@@ -112,19 +93,4 @@ def check_credentials(client_id: object, client_secret: object) -> None:
             # From a variable that is not set, for example.
             raise ValueError(f"{name} must not be empty")
         if not in_utf8(value):
-            raise ValueError(f"{name} is no text that UTF-8 can hold")
-
-
-def _fingerprint(token: str) -> str:
-    # A token is long and random: its plain hash is as good as any, and quick.
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _hashed(secret: str, salt: str) -> str:
-    """Make what is kept of a client secret: it is chosen by people, so the hash is a slow one."""
-    digest = hashlib.scrypt(secret.encode(), salt=salt.encode(), n=2**10, r=8, p=1)
-    return f"{salt}${digest.hex()}"
-
-
-def _is_secret(secret: str, kept: str) -> bool:
-    return secrets.compare_digest(_hashed(secret, kept.partition("$")[0]), kept)
+            raise ValueError(f"{name} is not valid Unicode")

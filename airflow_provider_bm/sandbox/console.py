@@ -1,4 +1,4 @@
-"""Campaigns handled as somebody at the BM console would."""
+"""Campaigns as a person at the BM console creates and changes them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES,
 from . import contacts
 from .errors import ApiError
 from .execution import Campaign
-from .spans import given_time
 from .store import Store
+from .time_range import parse_time
 from .validation import UUID, changed_campaign, new_campaign
 
-_OWN = ("service_uuid", "uuid", "created_dt", "last_dt")
+#: Fields that only the console can set.
+_NOT_WRITABLE = ("service_uuid", "uuid", "created_dt", "last_dt")
 
 
-def put_in(store: Store, fields: Mapping[str, Any]) -> Campaign:
-    """Add a campaign of any status, with defaults for what is missing."""
-    own = {name: fields.get(name) for name in _OWN}
+def create(store: Store, fields: Mapping[str, Any]) -> Campaign:
+    """Create a campaign of any status, with defaults for missing fields.
+
+    :raises ValueError: a field is invalid
+    """
+    own = {name: fields.get(name) for name in _NOT_WRITABLE}
     service = str(own["service_uuid"] or contacts.DEFAULT_SERVICE).lower()
     if service not in store.services:
         raise ValueError(f"there is no service {service}")
@@ -27,10 +31,10 @@ def put_in(store: Store, fields: Mapping[str, Any]) -> Campaign:
     if wanted is not None and not UUID.fullmatch(wanted):
         raise ValueError(f"uuid: {wanted!r} is not a UUID")
     if wanted in store.services[service]:
-        raise ValueError(f"there is a campaign {wanted} already")
-    written = {name: value for name, value in fields.items() if name not in _OWN}
+        raise ValueError(f"campaign {wanted} exists already")
+    written = {name: value for name, value in fields.items() if name not in _NOT_WRITABLE}
     try:
-        checked = new_campaign(_with_defaults(written), store.settle(), STATUSES, lists=store.recipients)
+        checked = new_campaign(_with_defaults(written), store.run_due(), STATUSES, lists=store.recipients)
     except ApiError as error:
         raise _refusal(error) from None
     return store.add(
@@ -38,27 +42,32 @@ def put_in(store: Store, fields: Mapping[str, Any]) -> Campaign:
         checked,
         checked.pop("status"),
         campaign_uuid=wanted,
-        created=given_time(own["created_dt"]),
-        last=given_time(own["last_dt"]),
+        created=parse_time(own["created_dt"]),
+        last=parse_time(own["last_dt"]),
     )
 
 
 def find(store: Store, campaign_uuid: str) -> Campaign:
-    """Find a campaign in whatever service it is."""
-    store.settle()
+    """Find a campaign in any service.
+
+    :raises ValueError: there is none
+    """
+    store.run_due()
     wanted = str(campaign_uuid).lower()
-    for held in store.services.values():
-        if wanted in held:
-            return held[wanted]
+    for campaigns in store.services.values():
+        if wanted in campaigns:
+            return campaigns[wanted]
     raise ValueError(f"there is no campaign {campaign_uuid}")
 
 
 def change(store: Store, campaign: Campaign, fields: Mapping[str, Any]) -> Campaign:
     """Save a campaign with other fields; None unsets one."""
     whole = {**campaign.fields, "status": campaign.status, **fields}
-    given = {name: value for name, value in whole.items() if value is not None}
+    present = {name: value for name, value in whole.items() if value is not None}
     try:
-        checked = changed_campaign(given, store.settle(), lists=store.recipients, going=store.going(campaign))
+        checked = changed_campaign(
+            present, store.run_due(), lists=store.recipients, in_progress=store.in_progress(campaign)
+        )
     except ApiError as error:
         raise _refusal(error) from None
     status = checked.pop("status")
@@ -67,10 +76,13 @@ def change(store: Store, campaign: Campaign, fields: Mapping[str, Any]) -> Campa
 
 
 def start(store: Store, campaign: Campaign) -> Campaign:
-    """Start a draft, let a stopped campaign go on, run a finished one again."""
+    """Start a draft, resume a stopped campaign, or run a finished one again.
+
+    :raises ValueError: its schedule is over
+    """
     if campaign.status == "stopped":
-        if store.missed(campaign):
-            raise ValueError("its time has passed: give it another schedule_rrule by update_campaign")
+        if store.is_overdue(campaign):
+            raise ValueError("its time has passed: change schedule_rrule with update_campaign")
         store.resume(campaign)
     elif campaign.status != "active":
         change(store, campaign, {"status": "active"})
@@ -78,7 +90,10 @@ def start(store: Store, campaign: Campaign) -> Campaign:
 
 
 def stop(store: Store, campaign: Campaign) -> Campaign:
-    """Stop an active campaign."""
+    """Stop an active campaign.
+
+    :raises ValueError: it is neither active nor stopped
+    """
     if campaign.status not in ("active", "stopped"):
         raise ValueError(f"a {campaign.status} campaign cannot be stopped")
     if campaign.status == "active":
@@ -88,7 +103,7 @@ def stop(store: Store, campaign: Campaign) -> Campaign:
 
 def _refusal(error: ApiError) -> ValueError:
     items = "; ".join(f"{item['name']}: {item['message']}" for item in error.body.get("items", ()))
-    return ValueError(f"no such campaign can be: {items or error.body['message']}")
+    return ValueError(items or error.body["message"])
 
 
 def _with_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from airflow_provider_bm.campaigns.constants import SENDING_TYPES
 
 Contact = dict[str, str]
 
+#: Of a contact (Contact Manager API, ``opt_status``). A contact without one has opted in.
+OPT_STATUSES: Final = ("in", "out")
+
 COUNT: Final = 2000
 SEED: Final = 20240501
 #: All fixed ids are made in this namespace, so that they are the same for everybody.

@@ -1,4 +1,4 @@
-"""The routes under ``/_sandbox``: the handles of :class:`.Sandbox` for other processes."""
+"""The routes under ``/_sandbox``: the operations of a sandbox for other processes."""
 
 from __future__ import annotations
 
@@ -7,66 +7,53 @@ import inspect
 import secrets
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from airflow_provider_bm.campaigns.json_text import parse_json
 
 from . import page
 from .access import refuse_other_sites
+from .arguments import boolean
 from .clock import Clock
 from .errors import ApiError
-from .given import truth
 from .messages import Reply, Request, json_reply
+from .operations import OPERATIONS, Operation, Operations
 from .page.view import View
+from .settings import SETTINGS
 
-if TYPE_CHECKING:
-    from .sandbox import Sandbox
-
-Action = Callable[..., Any]
-_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-SETTINGS = ("ignore_filters", "execution_seconds", "token_lifetime")
+_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 class Control:
-    """Calls the methods of a sandbox: query parameters or the JSON body are their arguments."""
+    """Calls the operations of a sandbox: query parameters or the JSON body are their arguments."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Operations) -> None:
         """Control this sandbox."""
-        self.sandbox = sandbox
+        self._sandbox = sandbox
         view = View(sandbox)
-        self._routes: dict[tuple[str, str], Action] = {
-            ("GET", "health"): self._health,
-            ("GET", "campaigns"): sandbox.campaigns,
-            ("POST", "campaigns"): sandbox.create,
-            ("POST", "update_campaign"): sandbox.update_campaign,
-            ("POST", "start_campaign"): sandbox.start_campaign,
-            ("POST", "stop_campaign"): sandbox.stop_campaign,
-            ("POST", "delete_campaign"): sandbox.delete_campaign,
-            ("GET", "messages"): sandbox.messages,
-            ("GET", "requests"): sandbox.requests,
-            ("GET", "executions"): sandbox.executions,
+        self._routes: dict[tuple[str, str], Callable[..., Any]] = {
+            (operation.method, operation.path): self._action(operation) for operation in OPERATIONS
+        } | {
             ("GET", "clock"): self._clock,
-            ("POST", "clock"): self._steer_clock,
-            ("GET", "faults"): sandbox.faults,
-            ("POST", "faults"): sandbox.fault,
-            ("DELETE", "faults"): sandbox.clear_faults,
-            ("POST", "refuse"): sandbox.refuse,
-            ("POST", "reset"): sandbox.reset,
-            ("POST", "revoke_tokens"): sandbox.revoke_tokens,
-            ("POST", "rate_limit"): sandbox.rate_limit,
-            ("POST", "services"): self._add_service,
-            ("POST", "clients"): sandbox.add_client,
-            ("GET", "recipient_lists"): lambda: sandbox.recipient_lists,
-            ("POST", "recipient_lists"): self._add_recipient_list,
+            ("POST", "clock"): self._control_clock,
             ("GET", "settings"): self._settings,
-            ("POST", "settings"): self._set,
+            ("POST", "settings"): self._configure,
             ("GET", "page/overview"): view.overview,
             ("GET", "page/campaign"): view.campaign,
             ("GET", "page/request"): view.request,
             ("GET", "page/connection"): view.connection,
-            ("POST", "page/next"): view.go_to_next,
+            ("POST", "page/next"): view.advance_to_next,
             ("POST", "page/clear_used_up"): view.clear_used_up,
         }
+
+    def _action(self, operation: Operation) -> Callable[..., Any]:
+        name, key = operation.name, operation.key
+        if isinstance(getattr(Operations, name), property):
+            return lambda: getattr(self._sandbox, name)
+        method: Callable[..., Any] = getattr(self._sandbox, name)
+        if key is None:
+            return method
+        return lambda **arguments: {key: method(**arguments)}
 
     def handle(self, request: Request) -> Reply:
         """Answer one call."""
@@ -93,63 +80,45 @@ class Control:
         return Reply(204) if result is None else json_reply(200, result, _HEADERS)
 
     def _check_access(self, request: Request, name: str) -> None:
-        refuse_other_sites(request, loopback=self.sandbox.loopback)
-        if self.sandbox.loopback or name == "health":
+        refuse_other_sites(request, loopback=self._sandbox.loopback)
+        if self._sandbox.loopback or name == "health":
             return
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        wanted = base64.b64encode(f"{self.sandbox.client_id}:{self.sandbox.client_secret}".encode())
-        if scheme.lower() != "basic" or not secrets.compare_digest(given.strip().encode(), wanted):
+        scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+        login = base64.b64encode(f"{self._sandbox.client_id}:{self._sandbox.client_secret}".encode())
+        if scheme.lower() != "basic" or not secrets.compare_digest(sent.strip().encode(), login):
             text = "Beyond loopback this needs the client id and secret, as Basic authorization."
             raise ApiError(401, text, headers={"WWW-Authenticate": 'Basic realm="bm-sandbox"'})
 
-    def _health(self) -> dict[str, Any]:
-        sandbox = self.sandbox
-        return {
-            "status": "ok",
-            "api_url": sandbox.api_url,
-            "token_url": sandbox.token_url,
-            "service_uuid": sandbox.service_uuid,
-            "client_id": sandbox.client_id,
-            "recipient_lists": sandbox.recipient_lists,
-        }
-
     def _clock(self) -> dict[str, Any]:
-        clock = self.sandbox.clock
+        clock = self._sandbox.clock
         return {"now": clock.now().isoformat(), "speed": clock.speed, "frozen": clock.frozen}
 
-    def _steer_clock(self, **wanted: Any) -> dict[str, Any]:
-        steer_clock(self.sandbox.clock, **wanted)
+    def _control_clock(self, **wanted: Any) -> dict[str, Any]:
+        control_clock(self._sandbox.clock, **wanted)
         return self._clock()
 
-    def _add_service(self, service_uuid: str | None = None) -> dict[str, str]:
-        return {"service_uuid": self.sandbox.add_service(service_uuid)}
-
-    def _add_recipient_list(self, name: str, contacts: list[dict[str, str]]) -> dict[str, str]:
-        return {"uuid": self.sandbox.add_recipient_list(name, contacts)}
-
     def _settings(self) -> dict[str, Any]:
-        return {name: getattr(self.sandbox, name) for name in SETTINGS}
+        return {name: getattr(self._sandbox, name) for name in SETTINGS}
 
-    def _set(self, **wanted: Any) -> dict[str, Any]:
-        unknown = wanted.keys() - set(SETTINGS)
+    def _configure(self, **changes: Any) -> dict[str, Any]:
+        unknown = changes.keys() - set(SETTINGS)
         if unknown:
             raise ValueError(f"unknown settings: {', '.join(sorted(unknown))}")
-        for name, value in wanted.items():
-            setattr(self.sandbox, name, value)
+        self._sandbox.configure(**changes)
         return self._settings()
 
 
-def steer_clock(
+def control_clock(
     clock: Clock,
     *,
     freeze: bool = False,
     resume: bool = False,
     speed: float | None = None,
-    set: str | None = None,  # noqa: A002 - the word of the request
+    set: str | None = None,  # noqa: A002 - the name in the request
     advance: float | None = None,
 ) -> None:
-    """Do to the clock what a request asks for."""
-    if truth("freeze", freeze):
+    """Apply a request to the clock."""
+    if boolean("freeze", freeze):
         clock.freeze()
     if speed is not None:
         clock.speed = speed
@@ -159,14 +128,14 @@ def steer_clock(
         clock.set(datetime.fromisoformat(set))
     if advance is not None:
         clock.advance(advance)
-    if truth("resume", resume):
+    if boolean("resume", resume):
         clock.resume()
 
 
 def _arguments(request: Request) -> dict[str, Any]:
     if not request.body:
         return {}
-    # A form of another site could be sent without asking; JSON cannot.
+    # Another site could submit a form without asking; it cannot send JSON.
     if request.content_type != "application/json":
         raise ApiError(400, "The body must be JSON: Content-Type must be application/json.")
     try:

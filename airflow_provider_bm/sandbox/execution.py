@@ -1,6 +1,6 @@
 """What happens to a campaign as time passes: executions, messages, recurrences.
 
-Nothing runs in the background. A campaign is settled up to the clock's time whenever somebody looks,
+Nothing runs in the background. Whenever the state is read, everything due by the clock's time is run first,
 so the outcome depends on the clock alone.
 """
 
@@ -34,30 +34,27 @@ class Run:
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     paused: datetime | None = None
     closed: datetime | None = None
-    #: Messages that were sent when it closed: fewer than contacts if it was given up.
+    #: Number of messages sent when it closed: fewer than contacts if it was aborted.
     final: int | None = None
-    #: From which message on which start counts: a pause moves the start of the rest.
+    #: Pairs of a message and the start that counts from there on: a pause moves the start of the rest.
     segments: list[tuple[int, datetime]] = field(default_factory=list)
-    #: Its place among all executions, and its campaign's among all campaigns.
-    number: int = 0
-    campaign_number: int = 0
 
     def __post_init__(self) -> None:
-        """Begin with one segment."""
+        """Start with one segment."""
         self.segments = [(0, self.started)]
 
     @property
     def total(self) -> int:
-        """Count the contacts it is for."""
+        """The number of contacts."""
         return len(self.contacts)
 
     @property
     def ends(self) -> datetime:
-        """When it will be over if nothing stops it."""
+        """When it will be finished unless it is stopped."""
         return self.segments[-1][1] + self.duration
 
     def sent(self, now: datetime) -> int:
-        """Count the messages sent until now."""
+        """Return the number of messages sent until now."""
         if self.final is not None:
             return self.final
         before, anchor = self.segments[-1]
@@ -67,11 +64,11 @@ class Run:
         return max(before, self.total * elapsed // self.duration)
 
     def pause(self, now: datetime) -> None:
-        """Send no more until it goes on."""
+        """Send nothing until :meth:`resume`."""
         if self.closed is None and self.paused is None:
             self.paused = now
 
-    def go_on(self, now: datetime) -> None:
+    def resume(self, now: datetime) -> None:
         """Send the rest after a pause."""
         if self.closed is None and self.paused is not None:
             rest, anchor = self.sent(now), self.segments[-1][1]
@@ -79,18 +76,19 @@ class Run:
             self.paused = None
 
     def close(self, now: datetime) -> None:
-        """End it; what has not been sent never will be."""
+        """End it; what has not been sent will not be sent."""
         if self.closed is None:
             self.final = self.sent(now)
             self.closed = self.paused or now
 
     def messages(self, now: datetime) -> Iterator[dict[str, Any]]:
-        """List the messages sent until now, rendered."""
+        """Render the messages sent until now."""
         return map(self.message, range(self.sent(now)))
 
     def message(self, number: int, *, sign: str = "") -> dict[str, Any]:
-        """Render one of the messages sent so far, by the place of its contact.
+        """Render a message that has been sent.
 
+        :param number: index of its contact
         :param sign: see :func:`.fill`.
         """
         contact, sending_type = self.contacts[number], self.fields["sending_type"]
@@ -106,12 +104,12 @@ class Run:
         }
 
     def sent_at(self, number: int) -> datetime:
-        """Tell when one of the messages sent so far was sent."""
+        """Return when a message was sent."""
         anchor = next(anchor for first, anchor in reversed(self.segments) if first <= number)
         return anchor + self.duration * (number + 1) / self.total
 
     def snapshot(self) -> Run:
-        """Copy it as it is at this moment, to be read without the store's lock."""
+        """Copy the current state, to be read without the store's lock."""
         copied = copy(self)
         copied.segments = list(self.segments)
         return copied
@@ -126,7 +124,7 @@ class Run:
 
 @dataclass(eq=False)
 class Campaign:
-    """A campaign as stored: its fields (all but ``status``) and where its execution stands."""
+    """A campaign as stored: its fields (all but ``status``) and the state of its executions."""
 
     service_uuid: str
     uuid: str
@@ -139,39 +137,36 @@ class Campaign:
     #: The next execution; it counts only while the campaign is active.
     upcoming: datetime | None = None
     runs: list[Run] = field(default_factory=list)
-    #: Runs that are neither over nor given up.
+    #: Runs that are neither finished nor aborted.
     open_runs: list[Run] = field(default_factory=list)
     deleted: bool = False
-    #: When the executions to come were worked out, which is where a rule without DTSTART starts.
-    planned: datetime | None = None
     #: The executions after the upcoming one.
     times: Iterator[datetime] = field(default_factory=lambda: iter(()))
 
     @property
     def age(self) -> tuple[datetime, int]:
-        """What campaigns are ordered by: as answered, in whole seconds, then as they came."""
+        """Sort key: creation time in whole seconds, as in responses, then order of creation."""
         return (self.created.replace(microsecond=0), self.number)
 
     @property
     def next(self) -> datetime | None:
-        """The next execution, if there is going to be one."""
+        """The next execution, if any."""
         return self.upcoming if self.status == "active" else None
 
     @property
     def due(self) -> datetime | None:
-        """When something will happen to it by itself."""
+        """When its state will change by itself."""
         if self.status != "active" or self.deleted:
             return None
         times = [run.ends for run in self.open_runs]
         if self.upcoming is not None:
             times.append(self.upcoming)
-        # Active with nothing to come: it is over at once.
+        # Active without a next execution: it is finished at once.
         return min(times, default=self.updated)
 
     def plan(self, now: datetime) -> None:
-        """Work out the executions to come anew, from its schedule."""
+        """Compute the executions to come from its schedule."""
         kind, rule = self.fields["schedule_type"], self.fields.get("schedule_rrule", "")
-        self.planned = now
         if kind == "scheduled":
             self.times = occurrences(rule, now)
         elif kind == "once":
@@ -181,7 +176,7 @@ class Campaign:
         self.upcoming = next(self.times, None)
 
     def skip(self, now: datetime) -> bool:
-        """Drop recurrences whose time has passed while it was not active; False if they are too many."""
+        """Drop recurrences that have passed while it was not active; return False if there are too many."""
         earliest = now.replace(microsecond=0)
         for _ in range(MAX_PAST):
             if self.upcoming is None or self.upcoming >= earliest:
@@ -189,39 +184,39 @@ class Campaign:
             self.upcoming = next(self.times, None)
         return False
 
-    def count_until(self, moment: datetime, most: int) -> int:
-        """Count the executions to come until a time, and no more than ``most``."""
+    def count_until(self, moment: datetime, maximum: int) -> int:
+        """Count the executions to come until a time, up to a maximum."""
         if self.next is None:
             return 0
         self.times, ahead = tee(self.times)
-        coming = takewhile(lambda one: one <= moment, chain((self.next,), ahead))
-        return sum(1 for _ in islice(coming, most))
+        coming = takewhile(lambda execution: execution <= moment, chain((self.next,), ahead))
+        return sum(1 for _ in islice(coming, maximum))
 
-    def take(self) -> datetime:
-        """Take the next execution off the plan."""
+    def pop_next(self) -> datetime:
+        """Remove and return the next execution."""
         taken, self.upcoming = self.upcoming, next(self.times, None)
         if taken is None:
-            raise RuntimeError("there is no next execution to take")
+            raise RuntimeError("there is no next execution")
         return taken
 
     def pause(self, now: datetime) -> None:
-        """Hold back what has not been sent."""
+        """Pause all open runs."""
         for run in self.open_runs:
             run.pause(now)
 
-    def go_on(self, now: datetime) -> None:
-        """Send what was held back."""
+    def resume(self, now: datetime) -> None:
+        """Resume all open runs."""
         for run in self.open_runs:
-            run.go_on(now)
+            run.resume(now)
 
-    def give_up(self, now: datetime) -> None:
-        """End all executions where they are."""
+    def abort(self, now: datetime) -> None:
+        """Close all open runs."""
         for run in self.open_runs:
             run.close(now)
         self.open_runs.clear()
 
     def close_finished(self, now: datetime) -> None:
-        """Close executions that are over; the campaign is finished when nothing is left."""
+        """Close finished runs; the campaign is finished when nothing is left."""
         for run in [run for run in self.open_runs if run.ends <= now]:
             run.close(run.ends)
             self.open_runs.remove(run)
@@ -229,14 +224,14 @@ class Campaign:
             self.status = "finished"
 
     def value(self, name: str) -> str | None:
-        """One field as the API answers it; None if it is not set."""
+        """Return a field as in a response; None if it is not set."""
         if name in OWN_FIELDS:
             moment_or_text = getattr(self, OWN_FIELDS[name])
             return rfc3339(moment_or_text) if isinstance(moment_or_text, datetime) else moment_or_text
         return self.fields.get(name)
 
-    def answer(self, now: datetime, extras: Sequence[str] = ()) -> dict[str, Any]:
-        """Make its CampaignResponse (4.4)."""
+    def as_response(self, now: datetime, extras: Sequence[str] = ()) -> dict[str, Any]:
+        """Build its CampaignResponse (4.4)."""
         body: dict[str, Any] = {"uuid": self.uuid, **self.fields}
         for name in ("status", "created_dt", "updated_dt", "next_dt", "last_dt"):
             value = self.value(name)
@@ -261,11 +256,11 @@ OWN_FIELDS = {
 
 
 def same_schedule(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    """Tell whether two campaigns have the same schedule; an empty rule is none."""
+    """Return whether two campaigns have the same schedule; an empty rule counts as none."""
     names = ("schedule_type", "schedule_rrule")
     return all(one.get(name, "") == other.get(name, "") for name in names)
 
 
 def once_time(text: str) -> datetime:
-    """Read the time of a ``once`` campaign, which is in UTC."""
+    """Parse the time of a ``once`` campaign, which is in UTC."""
     return datetime.strptime(text, ONCE_FORMAT).replace(tzinfo=UTC)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .given import header_text, number
+from .arguments import header_text, number
 
 #: ``times`` not given: once, or with a probability for ever.
 DEFAULT_TIMES: Final = -1
@@ -27,7 +27,7 @@ _KINDS: Final[tuple[tuple[str, type | tuple[type, ...], tuple[str, ...]], ...]] 
     ("a whole number", int, ("nth", "times", "status", "seed")),
     ("a number", (int, float), ("probability",)),
     ("true or false", bool, ("lose_reply", "drop", "truncate", "garbage", "html", "revoke_token", "apply")),
-    ("an object of names and values", Mapping, ("headers",)),
+    ("an object of names and values", Mapping, ("headers", "change_request", "change_reply")),
 )
 
 
@@ -40,7 +40,9 @@ class Fault:
     nth: int = 1
     times: int | None = DEFAULT_TIMES
     status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    change_request: Mapping[str, Any] = field(default_factory=dict)
+    change_reply: Mapping[str, Any] = field(default_factory=dict)
     body: str | Mapping[str, Any] | list[Any] | None = None
     delay: float = 0.0
     delay_after: float = 0.0
@@ -80,8 +82,9 @@ class Fault:
             number(name, getattr(self, name), MAX_SECONDS)
         effects = (self.status, self.headers, self.delay, self.delay_after, self.lose_reply, self.drop)
         others = (self.refuse, self.truncate, self.garbage, self.html, self.revoke_token)
+        changes = (self.change_request, self.change_reply)
         # An empty body is an effect.
-        if self.body is None and not any(effects + others):
+        if self.body is None and not any((*effects, *others, *changes)):
             raise ValueError("a fault needs an effect: status, body, delay, lose_reply, drop, ...")
         self._refuse_contradictions()
         try:
@@ -92,7 +95,7 @@ class Fault:
 
     def _refuse_contradictions(self) -> None:
         unanswered = [name for name in ("drop", "refuse", "lose_reply") if getattr(self, name)]
-        answer = ("status", "headers", "html", "garbage", "truncate")
+        answer = ("status", "headers", "html", "garbage", "truncate", "change_reply")
         told = [name for name in answer if getattr(self, name)] + ["body"] * (self.body is not None)
         if unanswered and told:
             raise ValueError(f"{unanswered[0]} sends no answer, so {', '.join(told)} cannot be")
@@ -103,7 +106,8 @@ class Fault:
         for name, value in self.headers.items():
             if name.lower() in _FRAMING:
                 raise ValueError(f"headers: {name} is the sandbox's own; truncate=True cuts an answer short")
-            header_text(f"headers: {name!r}", value)
+            if value is not None:
+                header_text(f"headers: {name!r}", value)
             if not re.fullmatch(r"[\w-]+", name):
                 raise ValueError(f"headers: {name!r} is no name of a header")
 

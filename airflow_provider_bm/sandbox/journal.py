@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from .messages import Reply
-from .spans import Span
+from .time_range import TimeRange
 
 LIMIT: Final = 100_000
-EVER: Final = Span()
+ALWAYS: Final = TimeRange()
 
 
 @dataclass(eq=False)
@@ -29,9 +29,9 @@ class Entry:
     dt: str
     connection: int
     status: int | None = None
-    #: What an error reply said.
+    #: Message of an error reply.
     error: str | None = None
-    #: Whether it is over: answered, or hung up on.
+    #: Whether it has been answered, or the connection closed.
     finished: bool = False
 
     @property
@@ -41,7 +41,7 @@ class Entry:
 
 
 class Last(NamedTuple):
-    """The last requests, newest first, each with its number; how many there were, and how many are newer."""
+    """The last requests, newest first, each with its number; the total, and how many are newer."""
 
     total: int
     newer: int
@@ -58,13 +58,13 @@ class Journal:
         self._added = self._cleared = 0
 
     def add(self, entry: Entry) -> None:
-        """Note a request as it comes in."""
+        """Add a request when it is received."""
         with self._lock:
             self._entries.append(entry)
             self._added += 1
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all requests."""
         with self._lock:
             self._entries.clear()
             self._cleared = self._added  # numbers go on: a page may still ask for the old ones
@@ -74,9 +74,9 @@ class Journal:
         method: str | None = None,
         path: str | None = None,
         status: int | str | None = None,
-        span: Span = EVER,
+        time_range: TimeRange = ALWAYS,
     ) -> list[dict[str, Any]]:
-        """Describe requests. See :meth:`.Sandbox.requests`."""
+        """List requests. See :meth:`.Sandbox.requests`."""
         wanted = None if status in (None, "none") else _number(status)
         with self._lock:
             found = list(self._entries)
@@ -86,14 +86,14 @@ class Journal:
             if (method is None or entry.method == method.upper())
             and (path is None or path in entry.path)
             and (status is None or entry.status == wanted)
-            and span.holds(entry.dt)
+            and entry.dt in time_range
         ]
 
     def last(self, count: int, *, failed: bool = False, until: int | None = None) -> Last:
-        """Give the last requests.
+        """Return the last requests.
 
-        :param failed: only those that failed.
-        :param until: number of the newest one to give; later ones are only counted.
+        :param failed: only those that failed
+        :param until: number of the newest one to return; later ones are only counted
         """
         with self._lock:
             added, total = self._added, self._added - self._cleared
@@ -112,7 +112,7 @@ class Journal:
         return Last(total, newer, found)
 
     def numbered(self, number: int) -> Entry | None:
-        """Find the request with a number; None if it is forgotten."""
+        """Return the request with a number; None if it has been dropped."""
         with self._lock:
             index = number - 1 - self._added + len(self._entries)
             return self._entries[index] if 0 <= index < len(self._entries) else None
@@ -126,7 +126,7 @@ def _number(status: int | str | None) -> int:
 
 
 def error_of(reply: Reply) -> str | None:
-    """Tell in a line what an error reply says; None if it is no error, or has no words for it."""
+    """Return the message of an error reply; None if it is not an error, or has none."""
     if reply.status < 400:
         return None
     try:
@@ -136,11 +136,11 @@ def error_of(reply: Reply) -> str | None:
     if not isinstance(body, dict):
         return None
     items = body.get("items")
-    told = [
-        f"{one.get('name')}: {one.get('message')}"
-        + (f" ({one['description']})" if "description" in one else "")
-        for one in (items if isinstance(items, list) else ())
-        if isinstance(one, dict)
+    problems = [
+        f"{entry.get('name')}: {entry.get('message')}"
+        + (f" ({entry['description']})" if "description" in entry else "")
+        for entry in (items if isinstance(items, list) else ())
+        if isinstance(entry, dict)
     ]
-    text = "; ".join(told) or body.get("message") or body.get("error_description")
+    text = "; ".join(problems) or body.get("message") or body.get("error_description")
     return str(text) if text else None

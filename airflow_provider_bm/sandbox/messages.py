@@ -49,10 +49,11 @@ class Reply:
 
     status: int
     body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    #: None leaves out a header that the server would add.
+    headers: dict[str, str | None] = field(default_factory=dict)
 
 
-def json_reply(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
+def json_reply(status: int, body: Any, headers: Mapping[str, str | None] | None = None) -> Reply:
     """Make a reply of JSON."""
     raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Reply(status, raw, {"Content-Type": "application/json; charset=utf-8", **(headers or {})})

@@ -1,45 +1,57 @@
-"""The handles of a sandbox in another process."""
+"""The operations of a sandbox in another process."""
 
 from __future__ import annotations
 
 import base64
+import functools
+import inspect
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from .arguments import strings
 from .clock import as_utc
-from .connection import CLIENT_ID, CLIENT_SECRET, Connectable
-from .faults import DEFAULT_TIMES
-from .given import strings, uuids
+from .endpoint import CLIENT_ID, CLIENT_SECRET, SandboxEndpoint
+from .operations import OPERATIONS, Operation, Operations
+from .settings import SETTINGS
+
+# Type checkers and editors see the operations; at run time they are made from OPERATIONS.
+if TYPE_CHECKING:
+    _Base = Operations
+else:
+    _Base = SandboxEndpoint
 
 
-class SandboxClient(Connectable):
-    """The same methods as :class:`.Sandbox`, over HTTP.
+class SandboxClient(_Base):
+    """The same operations as :class:`.Sandbox`, over HTTP.
 
-    :param url: where the sandbox is served, e.g. ``http://127.0.0.1:8765``.
+    :param url: where the sandbox is served, e.g. ``http://127.0.0.1:8765``
     """
 
     def __init__(self, url: str, client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -> None:
-        """Nothing is requested yet."""
+        """Send nothing yet."""
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"{url!r} is not the URL of a sandbox")
         self._url = url.rstrip("/")
         self.client_id, self.client_secret = client_id, client_secret
-        # A proxy from the environment has no business between two processes of a test.
+        # Not through a proxy from the environment: it is another process of a test.
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-        self.clock = RemoteClock(self)
+        self.clock = RemoteClock(self)  # type: ignore[assignment]
 
-    def call(self, method: str, name: str, arguments: dict[str, Any] | None = None) -> Any:
-        """Call a handle; raise ValueError for what the sandbox refuses."""
+    def call(self, method: str, name: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Call a route under ``/_sandbox/``.
+
+        :raises ValueError: the sandbox refuses it
+        """
         url, data = f"{self.url}/_sandbox/{name}", None
         if method == "GET":
-            url += "?" + urlencode({n: v for n, v in (arguments or {}).items() if v is not None})
+            url += "?" + urlencode({name: _as_query(value) for name, value in (arguments or {}).items()})
         elif arguments is not None:
-            data = json.dumps(arguments).encode()
+            data = json.dumps(arguments, default=_as_json).encode()
         request = urllib.request.Request(url, data=data, method=method)  # noqa: S310 - checked above
         request.add_header("Content-Type", "application/json")
         login = base64.b64encode(f"{self.client_id}:{self.client_secret}".encode()).decode()
@@ -52,191 +64,109 @@ class SandboxClient(Connectable):
                 raise ValueError(f"{error.code} {error.read().decode('utf-8', 'replace')}") from None
         return json.loads(text) if text else None
 
-    def health(self) -> dict[str, Any]:
-        """Tell that it runs, where, and with which service and recipient lists."""
-        return dict(self.call("GET", "health"))
 
-    def campaigns(self, **filters: Any) -> list[dict[str, Any]]:
-        """See :meth:`.Sandbox.campaigns`."""
-        fields = filters.pop("fields", None) or ""
-        service = {"service_uuid": filters.pop("service_uuid", None)}
-        # A query has no None: nothing stands for it.
-        wanted = {name: "" if value is None else value for name, value in strings(filters).items()}
-        named = {"fields": fields if isinstance(fields, str) else ",".join(fields)}
-        return list(self.call("GET", "campaigns", wanted | service | named))
-
-    def messages(
-        self,
-        campaign_uuid: str | None = None,
-        to: str | None = None,
-        channel: str | None = None,
-        text: str | None = None,
-        since: datetime | str | None = None,
-        until: datetime | str | None = None,
-    ) -> list[dict[str, Any]]:
-        """See :meth:`.Sandbox.messages`."""
-        wanted = strings({"campaign_uuid": campaign_uuid, "to": to, "channel": channel, "text": text})
-        return list(self.call("GET", "messages", wanted | _texts({"since": since, "until": until})))
-
-    def executions(self, campaign_uuid: str | None = None) -> list[dict[str, Any]]:
-        """See :meth:`.Sandbox.executions`."""
-        return list(self.call("GET", "executions", {"campaign_uuid": campaign_uuid}))
-
-    def requests(
-        self,
-        method: str | None = None,
-        path: str | None = None,
-        status: int | str | None = None,
-        since: datetime | str | None = None,
-        until: datetime | str | None = None,
-    ) -> list[dict[str, Any]]:
-        """See :meth:`.Sandbox.requests`."""
-        wanted = {"method": method, "path": path, "status": status}
-        return list(self.call("GET", "requests", wanted | _texts({"since": since, "until": until})))
-
-    def fault(
-        self,
-        method: str | None = None,
-        path: str | None = None,
-        nth: int = 1,
-        times: int | None = DEFAULT_TIMES,
-        **effect: Any,
-    ) -> dict[str, Any]:
-        """See :meth:`.Sandbox.fault`."""
-        which = {"method": method, "path": path, "nth": nth, "times": times}
-        return dict(self.call("POST", "faults", which | effect))
-
-    def faults(self) -> list[dict[str, Any]]:
-        """See :meth:`.Sandbox.faults`."""
-        return list(self.call("GET", "faults"))
-
-    def clear_faults(self, id: int | None = None) -> None:  # noqa: A002
-        """See :meth:`.Sandbox.clear_faults`."""
-        self.call("DELETE", "faults", {"id": id})
-
-    def refuse(self, seconds: float) -> None:
-        """See :meth:`.Sandbox.refuse`."""
-        self.call("POST", "refuse", {"seconds": seconds})
-
-    def reset(self) -> None:
-        """See :meth:`.Sandbox.reset`."""
-        self.call("POST", "reset")
-
-    def revoke_tokens(self) -> None:
-        """See :meth:`.Sandbox.revoke_tokens`."""
-        self.call("POST", "revoke_tokens")
-
-    def rate_limit(self, per_second: float | None, retry_after: str | int = "1") -> None:
-        """See :meth:`.Sandbox.rate_limit`."""
-        self.call("POST", "rate_limit", {"per_second": per_second, "retry_after": retry_after})
-
-    def add_service(self, service_uuid: str | None = None) -> str:
-        """See :meth:`.Sandbox.add_service`."""
-        arguments = {} if service_uuid is None else {"service_uuid": service_uuid}
-        return str(self.call("POST", "services", arguments)["service_uuid"])
-
-    def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
-        """See :meth:`.Sandbox.add_client`."""
-        services = uuids("service_uuids", service_uuids)
-        arguments = {"client_id": client_id, "client_secret": client_secret, "service_uuids": services}
-        self.call("POST", "clients", arguments)
-
-    def create(self, **fields: Any) -> dict[str, Any]:
-        """See :meth:`.Sandbox.create`."""
-        return dict(self.call("POST", "campaigns", _texts(fields)))
-
-    def update_campaign(self, uuid: str, **fields: Any) -> dict[str, Any]:
-        """See :meth:`.Sandbox.update_campaign`."""
-        return dict(self.call("POST", "update_campaign", {"uuid": uuid, **_texts(fields)}))
-
-    def start_campaign(self, uuid: str) -> dict[str, Any]:
-        """See :meth:`.Sandbox.start_campaign`."""
-        return dict(self.call("POST", "start_campaign", {"uuid": uuid}))
-
-    def stop_campaign(self, uuid: str) -> dict[str, Any]:
-        """See :meth:`.Sandbox.stop_campaign`."""
-        return dict(self.call("POST", "stop_campaign", {"uuid": uuid}))
-
-    def delete_campaign(self, uuid: str) -> None:
-        """See :meth:`.Sandbox.delete_campaign`."""
-        self.call("POST", "delete_campaign", {"uuid": uuid})
-
-    @property
-    def recipient_lists(self) -> dict[str, str]:
-        """See :attr:`.Sandbox.recipient_lists`."""
-        return dict(self.call("GET", "recipient_lists"))
-
-    def add_recipient_list(self, name: str, contacts: Iterable[Mapping[str, str]]) -> str:
-        """See :meth:`.Sandbox.add_recipient_list`."""
-        given = [dict(contact) if isinstance(contact, Mapping) else contact for contact in contacts]
-        arguments = {"name": name, "contacts": given}
-        return str(self.call("POST", "recipient_lists", arguments)["uuid"])
-
-    @property
-    def ignore_filters(self) -> bool:
-        """See :attr:`.Sandbox.ignore_filters`."""
-        return bool(self.call("GET", "settings")["ignore_filters"])
-
-    @ignore_filters.setter
-    def ignore_filters(self, ignore: bool) -> None:
-        self.call("POST", "settings", {"ignore_filters": ignore})
-
-    @property
-    def execution_seconds(self) -> float:
-        """See :attr:`.Sandbox.execution_seconds`."""
-        return float(self.call("GET", "settings")["execution_seconds"])
-
-    @execution_seconds.setter
-    def execution_seconds(self, seconds: float) -> None:
-        self.call("POST", "settings", {"execution_seconds": seconds})
-
-    @property
-    def token_lifetime(self) -> float:
-        """See :attr:`.Sandbox.token_lifetime`."""
-        return float(self.call("GET", "settings")["token_lifetime"])
-
-    @token_lifetime.setter
-    def token_lifetime(self, seconds: float) -> None:
-        self.call("POST", "settings", {"token_lifetime": seconds})
+def _as_query(value: Any) -> Any:
+    if isinstance(value, str | int | float | None):
+        return "" if value is None else value
+    return _as_json(value) if isinstance(value, datetime) else ",".join(value)
 
 
-def _texts(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: as_utc(v).isoformat() if isinstance(v, datetime) else v for n, v in arguments.items()}
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return as_utc(value).isoformat()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    raise ValueError(f"{value!r} cannot be sent as JSON")
+
+
+def _arguments(
+    signature: inspect.Signature, sandbox: SandboxClient, *args: Any, **kwargs: Any
+) -> dict[str, Any]:
+    bound = signature.bind(sandbox, *args, **kwargs).arguments
+    del bound["self"]
+    others = {
+        name: bound.pop(name)
+        for name, parameter in signature.parameters.items()
+        if parameter.kind is parameter.VAR_KEYWORD and name in bound
+    }
+    return bound | {name: value for mapping in others.values() for name, value in mapping.items()}
+
+
+def _method(operation: Operation, local: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(local)
+
+    @functools.wraps(local)
+    def method(self: SandboxClient, *args: Any, **kwargs: Any) -> Any:
+        arguments = _arguments(signature, self, *args, **kwargs)
+        if operation.method == "GET":
+            # In a query everything is a string: a number would be compared as one.
+            known = signature.parameters
+            strings({name: value for name, value in arguments.items() if name not in known})
+            arguments = {n: v for n, v in arguments.items() if v is not None or n not in known}
+        result = self.call(operation.method, operation.path, arguments)
+        return result if operation.key is None else result[operation.key]
+
+    return method
+
+
+def _property(path: str, key: str | None, local: property) -> property:
+    def read(self: SandboxClient) -> Any:
+        result = self.call("GET", path)
+        return result if key is None else result[key]
+
+    def write(self: SandboxClient, value: Any) -> None:
+        self.call("POST", path, {str(key): value})
+
+    return property(read, write if local.fset else None, doc=local.__doc__)
+
+
+for _operation in OPERATIONS:
+    _local = getattr(Operations, _operation.name)
+    _made = (
+        _property(_operation.path, _operation.key, _local)
+        if isinstance(_local, property)
+        else _method(_operation, _local)
+    )
+    setattr(SandboxClient, _operation.name, _made)
+for _name in SETTINGS:
+    setattr(SandboxClient, _name, _property("settings", _name, getattr(Operations, _name)))
 
 
 class RemoteClock:
     """The clock of a sandbox in another process; see :class:`.Clock`."""
 
     def __init__(self, client: SandboxClient) -> None:
-        """Steer the clock of this sandbox."""
+        """Control the clock of this sandbox."""
         self._client = client
 
-    def _steer(self, **wanted: Any) -> datetime:
+    def _control(self, **wanted: Any) -> datetime:
         return datetime.fromisoformat(self._client.call("POST", "clock", wanted)["now"])
 
     def now(self) -> datetime:
-        """Tell the sandbox's time, aware, in UTC."""
+        """Return the current time of the sandbox, aware, in UTC."""
         return datetime.fromisoformat(self._client.call("GET", "clock")["now"])
 
     def advance(self, by: float | timedelta) -> datetime:
         """Move the clock forward."""
-        return self._steer(advance=by.total_seconds() if isinstance(by, timedelta) else by)
+        return self._control(advance=by.total_seconds() if isinstance(by, timedelta) else by)
 
     def freeze(self) -> datetime:
-        """Let time stand still."""
-        return self._steer(freeze=True)
+        """Stop the clock."""
+        return self._control(freeze=True)
 
     def resume(self) -> datetime:
-        """Let time pass again."""
-        return self._steer(resume=True)
+        """Start the clock again."""
+        return self._control(resume=True)
 
     def set(self, now: datetime) -> datetime:
         """Set the time."""
-        return self._steer(set=as_utc(now).isoformat())
+        return self._control(set=as_utc(now).isoformat())
 
     @property
     def frozen(self) -> bool:
-        """Whether time stands still."""
+        """Whether the clock is stopped."""
         return bool(self._client.call("GET", "clock")["frozen"])
 
     @property
@@ -246,4 +176,4 @@ class RemoteClock:
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        self._steer(speed=speed)
+        self._control(speed=speed)

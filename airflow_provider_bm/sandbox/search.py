@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_provider_bm.campaigns.constants import OPTIONAL_FIELDS
 
+from .arguments import choice, strings
 from .execution import Campaign
 from .filters import COLUMNS, WORDS
-from .given import choice, strings
 from .store import Store
 
 
@@ -30,10 +30,10 @@ def search(
     for name, value in strings(wanted).items():
         if value and name in WORDS:
             choice(name, value, WORDS[name])
-    now = store.settle()
+    now = store.run_due()
     found = store.every_campaign() if service_uuid is None else _campaigns_of(store, service_uuid)
     return [
-        one.answer(now, names)
+        one.as_response(now, names)
         for one in found
         if all((one.value(name) or None) == (value or None) for name, value in wanted.items())
     ]

@@ -1,8 +1,9 @@
-"""HTTP: sockets, connections, and the faults that need a hold of them."""
+"""HTTP: sockets, connections, and the faults that happen there."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import random
 import selectors
@@ -10,8 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from email.utils import format_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,9 +19,11 @@ from typing import Any, Final
 
 from . import page
 from .access import sent_by_a_page
+from .control import Control
 from .errors import ApiError, error_body
-from .faults import Fault, Faults
+from .faults import Fault
 from .messages import Reply, Request, json_reply
+from .operations import Operations
 
 log = logging.getLogger("airflow_provider_bm.sandbox")
 
@@ -29,10 +31,8 @@ CONTROL_PATH: Final = "/_sandbox"
 MAX_BODY: Final = 10_000_000
 
 Handle = Callable[[Request], Reply]
-#: Notes the reply to a request, or that there is none.
-NoteReply = Callable[[Reply | None], None]
-#: Notes a request in the journal; what it gives back notes the reply.
-Note = Callable[[Request, int], NoteReply]
+#: Records the reply to a request, or None if there is none.
+Finish = Callable[[Reply | None], None]
 
 
 class Server(ThreadingHTTPServer):
@@ -42,24 +42,10 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(
-        self,
-        address: tuple[str, int],
-        *,
-        api: Handle,
-        control: Handle,
-        faults: Faults,
-        revoke_tokens: Callable[[], None],
-        note: Note,
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, address: tuple[str, int], sandbox: Operations) -> None:
         """Bind, but do not serve yet."""
-        self.api = api
-        self.control = control
-        self.faults = faults
-        self.revoke_tokens = revoke_tokens
-        self.note = note
-        self.now = now
+        self.sandbox = sandbox
+        self.control = Control(sandbox)
         self.numbers = itertools.count(1)
         self.stopping = threading.Event()
         self._ended = threading.Event()
@@ -196,52 +182,57 @@ class _Handler(BaseHTTPRequestHandler):
         except ApiError as error:
             self.close_connection = True  # what follows on the connection could be anything
             reply = json_reply(error.status, error.body)
-            self.server.note(Request(self.command, target, self.headers), self.number)(reply)
+            self.server.sandbox.record(Request(self.command, target, self.headers), self.number)(reply)
             self._send(reply)
             return
         request = Request(self.command, target, self.headers, body)
         if (request.path + "/").startswith(CONTROL_PATH + "/") or page.serves(request.path):
-            self._send(self._call(self.server.control, request))
+            self._send(self._call(self.server.control.handle, request))
             return
-        note = self.server.note(request, self.number)
+        finish = self.server.sandbox.record(request, self.number)
         if sent_by_a_page(request):
             reply = json_reply(403, error_body(403, "The API is not for web pages: there is an Origin."))
-            note(reply)
+            finish(reply)
             self._send(reply)
             return
-        fault = self.server.faults.match(request.method, request.path)
+        fault = self.server.sandbox.scripted_faults.match(request.method, request.path)
         if fault is None:
-            reply = self._call(self.server.api, request)
-            note(reply)
+            reply = self._call(self.server.sandbox.api.handle, request)
+            finish(reply)
             log.info("%s %s %d", request.method, request.shown, reply.status)
             self._send(reply)
         else:
-            self._serve_faulty(request, fault, note)
+            self._serve_faulty(request, fault, finish)
 
-    def _serve_faulty(self, request: Request, fault: Fault, note: NoteReply) -> None:
-        log.info("%s %s hit by fault %d", request.method, request.shown, fault.id)
+    def _serve_faulty(self, request: Request, fault: Fault, finish: Finish) -> None:
+        log.info("%s %s is hit by fault %d", request.method, request.shown, fault.id)
         self.server.stopping.wait(fault.delay)
         if fault.drop or (fault.refuse and not fault.lose_reply):
-            self._hang_up(fault, note)
+            self._hang_up(fault, finish)
             return
         if fault.revoke_token:
-            self.server.revoke_tokens()
-        reply = self._call(self.server.api, request) if fault.applies else Reply(fault.status or 502)
+            self.server.sandbox.revoke_tokens()
+        request.body = _merged(request.body, fault.change_request)
+        reply = (
+            self._call(self.server.sandbox.api.handle, request)
+            if fault.applies
+            else Reply(fault.status or 502)
+        )
         reply = _changed(reply, fault)
         self.server.stopping.wait(fault.delay_after)
         if fault.lose_reply:
-            self._hang_up(fault, note)
+            self._hang_up(fault, finish)
             return
-        note(reply)
+        finish(reply)
         if fault.truncate:
             self.close_connection = True
             self._send(reply, half=True)
         else:
             self._send(reply)
 
-    def _hang_up(self, fault: Fault, note: NoteReply) -> None:
+    def _hang_up(self, fault: Fault, finish: Finish) -> None:
         self.close_connection = True
-        note(None)
+        finish(None)
         if fault.refuse:
             # Before the client notices: it must not get through with its next connection.
             self.server.refuse(fault.refuse)
@@ -249,10 +240,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _call(self, handle: Handle, request: Request) -> Reply:
         try:
             return handle(request)
-        except OSError as error:
-            # The state file: what is not in it must not be answered.
-            log.error("%s %s failed: %s", request.method, request.shown or request.path, error)
-            return json_reply(500, error_body(500, str(error)))
         except Exception:
             log.exception("%s %s failed", request.method, request.shown or request.path)
             return json_reply(500, error_body(500))
@@ -274,10 +261,10 @@ class _Handler(BaseHTTPRequestHandler):
         status = reply.status
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
         headers = {
-            "Date": format_datetime(self.server.now(), usegmt=True),
+            "Date": format_datetime(self.server.sandbox.clock.now(), usegmt=True),
             "Server": "bm-sandbox",
         } | reply.headers
-        lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+        lines = [f"HTTP/1.1 {status} {phrase}", *(f"{n}: {v}" for n, v in headers.items() if v is not None)]
         # A 204 or 304 has no body by definition, and no length of it.
         bodiless = status in (204, 304)
         if not bodiless:
@@ -315,9 +302,22 @@ def _changed(reply: Reply, fault: Fault) -> Reply:
         reply.body = fault.body.encode()
     elif fault.body is not None:
         reply = json_reply(reply.status, fault.body, reply.headers)
+    reply.body = _merged(reply.body, fault.change_reply)
     for name, value in fault.headers.items():
-        for held in [held for held in reply.headers if held.lower() == name.lower()]:
-            del reply.headers[held]
-        # As the sandbox writes them, so that "server" takes the place of its own.
-        reply.headers[name.title()] = str(value)
+        for same in [same for same in reply.headers if same.lower() == name.lower()]:
+            del reply.headers[same]
+        # As the sandbox writes them, so that "server" replaces its own.
+        reply.headers[name.title()] = None if value is None else str(value)
     return reply
+
+
+def _merged(body: bytes, changes: Mapping[str, Any]) -> bytes:
+    """Merge changes into a JSON object; None removes a property. What is not JSON remains unchanged."""
+    try:
+        content = json.loads(body) if changes else None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        return body
+    merged = {name: value for name, value in {**content, **changes}.items() if value is not None}
+    return json.dumps(merged, ensure_ascii=False).encode("utf-8", "replace")

@@ -59,14 +59,15 @@ def changed_campaign(
     now: datetime,
     *,
     lists: Container[str],
-    going: Mapping[str, str] | None = None,
+    in_progress: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Check the body of a PUT, which is a whole campaign; give its fields.
 
-    :param going: the fields of a campaign that is on its way: its schedule may stay, whatever time it is.
+    :param in_progress: the fields of a campaign that is active or can be resumed: it may keep its schedule,
+        even if that lies in the past
     """
     items = list(_shape(body, CAMPAIGN_FIELDS, also_unknown=CLONE_FIELDS))
-    return _checked(body, items, STATUSES, now, lists, going)
+    return _checked(body, items, STATUSES, now, lists, in_progress)
 
 
 def cloned_campaign(
@@ -111,7 +112,7 @@ def _checked(
     statuses: tuple[str, ...],
     now: datetime,
     lists: Container[str],
-    going: Mapping[str, str] | None = None,
+    in_progress: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     strings = _strings(body)
     for name in REQUIRED_FIELDS:
@@ -119,7 +120,7 @@ def _checked(
             items.append(item(name, "is required"))
         elif strings.get(name) == "":
             items.append(item(name, "must not be empty"))
-    items += _values(strings, statuses, now, lists, going)
+    items += _values(strings, statuses, now, lists, in_progress)
     if items:
         raise invalid(items)
     # An empty field is one that is not set.
@@ -181,10 +182,10 @@ def _values(
     statuses: tuple[str, ...],
     now: datetime,
     lists: Container[str],
-    going: Mapping[str, str] | None,
+    in_progress: Mapping[str, str] | None,
 ) -> Items:
     yield from _enums(fields, statuses)
-    yield from _schedule(fields, now, going is not None and same_schedule(fields, going))
+    yield from _schedule(fields, now, in_progress is not None and same_schedule(fields, in_progress))
     if fields.get("sending_type") in JSON_TEMPLATE_SENDING_TYPES and fields.get("template"):
         yield from _json_template(fields)
     if fields.get("recipient_lists"):

@@ -84,9 +84,10 @@ class BMTestSandbox(Sandbox):
         self.add_client(self.client_id, self.client_secret, list(self.store.services))
         return made
 
-    def _note(self, request: Request, connection: int) -> Callable[[Reply | None], None]:
+    def record(self, request: Request, connection: int) -> Callable[[Reply | None], None]:
+        """Record a request, and start the clock at the first one."""
         self.clock.begin()
-        return super()._note(request, connection)
+        return super().record(request, connection)
 
     def messages_to(self, to: str) -> list[Message]:
         """List the messages to an address: a mobile, an email, or for webpush the contact's UUID."""
@@ -185,7 +186,7 @@ class BMTestSandbox(Sandbox):
     ) -> str:
         to = wanted.get("to")
         with self.store.lock:
-            now = self.store.settle()
+            now = self.store.run_due()
             campaigns = [one for service in self.store.services for one in self.store.campaigns(service)]
             campaigns = sorted([*campaigns, *self.store.deleted], key=lambda one: one.age)
             explained: dict[bool, list[str]] = {True: [], False: []}

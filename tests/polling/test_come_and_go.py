@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_bm.client import retry
 from airflow_provider_bm.polling.watcher import Watcher
-from airflow_provider_bm.sandbox import listing
+from airflow_provider_bm.sandbox import list_query as listing
 from tests.polling.helpers import (
     LISTS,
     active,

@@ -12,7 +12,7 @@ from airflow_provider_bm.client import retry
 from airflow_provider_bm.client.filters import CampaignFilter
 from airflow_provider_bm.polling import back_off
 from airflow_provider_bm.polling.changes import CampaignEvents
-from airflow_provider_bm.sandbox import listing as listing_module
+from airflow_provider_bm.sandbox import list_query as listing_module
 from tests.polling.helpers import (
     INTERVAL,
     LISTS,

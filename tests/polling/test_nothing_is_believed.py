@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from airflow_provider_bm.client import bulk as batch
-from airflow_provider_bm.sandbox import listing
+from airflow_provider_bm.sandbox import list_query as listing
 from tests.polling.helpers import (
     LISTS,
     active,

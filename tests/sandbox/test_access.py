@@ -70,13 +70,13 @@ def test_no_good_token(api, value):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_a_service_may_be_that_of_the_real_bm(api, sandbox, remote):
+def test_add_service_with_a_given_uuid(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     real = "9C8E2A14-C1AF-11EE-8073-BF4D6E8C1618"
     assert handle.add_service(real) == real.lower()
     for given, said in (
-        (real, "there is a service 9c8e2a14-.* already"),
-        (sandbox.service_uuid, "there is a service .* already"),
+        (real, "service 9c8e2a14-.* exists already"),
+        (sandbox.service_uuid, "service .* exists already"),
         ("mine", "service_uuid must be a UUID, not 'mine'"),
     ):
         with pytest.raises(ValueError, match=said):
@@ -157,7 +157,7 @@ def test_what_is_no_http_gets_an_error_body(api):
 
 @pytest.mark.off_contract("the sandbox is made to fail")
 def test_a_failure_of_the_sandbox_is_an_error_body(api, sandbox, monkeypatch, caplog):
-    monkeypatch.setattr(sandbox.store, "settle", lambda: 1 / 0)
+    monkeypatch.setattr(sandbox.store, "run_due", lambda: 1 / 0)
     reply = api.call("GET")
     assert reply.status_code == 500
     assert reply.json()["code"] == "internal_error"

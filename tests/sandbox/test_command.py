@@ -44,29 +44,17 @@ def test_command(number):
         assert process.stderr.read() == ""
 
 
-def test_command_with_a_state_file_and_contacts(tmp_path):
-    contacts = tmp_path / "mine.csv"
+def test_command_with_a_loaded_file_and_contacts(tmp_path):
+    contacts, loaded = tmp_path / "mine.csv", tmp_path / "bm.json"
     contacts.write_text("mobile,first_name\n+41790000001,Ada\n")
-    state = tmp_path / "bm.state"
-    arguments = (
-        "--port",
-        "0",
-        "--state",
-        str(state),
-        "--speed",
-        "100",
-        "--recipient-list",
-        f"mine={contacts}",
-    )
-    for _ in range(2):
-        with _command(*arguments) as process:
-            remote = SandboxClient(process.stdout.readline().removeprefix("BM sandbox: ").strip())
-            mine = remote.recipient_lists["mine"]
-            names = [campaign["name"] for campaign in remote.campaigns()]
-            remote.create(status="active", recipient_lists=mine, name=f"number {len(names)}")
-            process.terminate()
-            assert process.wait(5) == 0
-    assert names == ["number 0"]
+    loaded.write_text('{"campaigns": [{"name": "Storm "}]}')
+    options = ("--load", str(loaded), "--name-policy", "trim", "--recipient-list", f"mine={contacts}")
+    with _command("--port", "0", *options) as process:
+        remote = SandboxClient(process.stdout.readline().removeprefix("BM sandbox: ").strip())
+        assert "mine" in remote.recipient_lists
+        assert [campaign["name"] for campaign in remote.campaigns()] == ["Storm"]
+        process.terminate()
+        assert process.wait(5) == 0
     for wrong, said in (("mine", "NAME=FILE"), (f"mine={contacts}x", "cannot read")):
         with _command("--port", "0", "--recipient-list", wrong) as process:
             assert process.wait(10) == 2
@@ -82,4 +70,4 @@ def test_command_refuses():
             assert "cannot listen" in process.stderr.read()
     with _command("--host", "0.0.0.0") as process:
         assert process.wait(10) == 2
-        assert "client secret of your own" in process.stderr.read()
+        assert "default client secret is public" in process.stderr.read()

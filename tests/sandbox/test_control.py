@@ -69,8 +69,8 @@ def test_remote_has_the_same_handles(api, sandbox):
     assert (sandbox.clock.speed, sandbox.clock.frozen, sandbox.execution_seconds) == (1, False, 10)
 
 
-def test_every_public_handle_is_remote_too():
-    own = {"start", "stop", "journal", "store", "loopback", "host", "port"}
+def test_every_operation_is_remote_too():
+    own = {"start", "stop", "record", "configure", "loopback", "refuse_connections"}
     for name in {name for name in dir(Sandbox) if not name.startswith("_")} - own:
         here, there = getattr(Sandbox, name), getattr(SandboxClient, name)
         if callable(here):
@@ -117,9 +117,10 @@ def test_what_nothing_can_be_is_refused(sandbox, remote):
             handle.campaigns(**wanted)
     with pytest.raises(ValueError, match=r"channel must be one of sms, .*, not 'SMS'; did you mean 'sms'"):
         handle.messages(channel="SMS")
-    for name in ("campaign_uuid", "to", "channel", "text"):
-        with pytest.raises(ValueError, match=f"{name} must be a string, not 5"):
-            handle.messages(**{name: 5})
+    if not remote:  # in a query everything is a string
+        for name in ("campaign_uuid", "to", "channel", "text"):
+            with pytest.raises(ValueError, match=f"{name} must be a string, not 5"):
+                handle.messages(**{name: 5})
 
 
 @pytest.mark.parametrize("remote", [False, True])
@@ -127,13 +128,13 @@ def test_other_types_are_refused_here_and_there(sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     for given in (sandbox.service_uuid, None):
         said = re.escape(f"service_uuids must be a list of UUIDs, not {given!r}")
-        with pytest.raises(ValueError, match=f"^{said}$"):
+        with pytest.raises(ValueError, match=said):
             handle.add_client("c", "secret", given)
     handle.add_client("c", "secret", iter([sandbox.service_uuid]))
     for given in ("2026-01-01T00:00:00Z", 5):
-        with pytest.raises(ValueError, match=f"^{given!r} is no time: give an aware datetime$"):
+        with pytest.raises(ValueError, match=f"^{given!r} is not a time: pass an aware datetime$"):
             handle.clock.set(given)
-    with pytest.raises(ValueError, match="is no time"):
+    with pytest.raises(ValueError, match="is not a time"):
         Sandbox(start="2026-01-01T00:00:00Z")
 
 
@@ -222,7 +223,7 @@ def test_a_web_page_cannot_steer_it(sandbox):
 
 
 def test_beyond_loopback():
-    with pytest.raises(ValueError, match=r"client secret of your own"):
+    with pytest.raises(ValueError, match=r"default client secret is public"):
         Sandbox(host="0.0.0.0")
     with pytest.raises(ValueError, match=r"must not be empty"):
         Sandbox(host="0.0.0.0", client_secret="")

@@ -205,7 +205,8 @@ def test_one_fault_can_be_taken_back(api, sandbox, remote):
      {"drop": "no"}, {"delay": "1"}, {"status": 500, "path": "("},
      {"drop": True, "apply": True}, {"revoke_token": True, "apply": True}, {"refuse": 1, "apply": True},
      {"drop": True, "lose_reply": True}, {"drop": True, "status": 500}, {"lose_reply": True, "body": ""},
-     {"headers": {"Content-Length": "5"}}, {"headers": {"X": "a\r\nY: b"}}, {"headers": {"X": None}}],
+     {"headers": {"Content-Length": "5"}}, {"headers": {"X": "a\r\nY: b"}},
+     {"change_request": "draft"}, {"drop": True, "change_reply": {"name": "x"}}],
 )  # fmt: skip
 def test_senseless_faults_are_refused(sandbox, wrong):
     with pytest.raises(ValueError, match=r"fault|must|nth|cannot|no answer|before the call|own"):
@@ -292,3 +293,28 @@ def test_speed(sandbox, api):
     uuid = api.post().json()["uuid"]
     time.sleep(0.05)
     assert api.get(uuid)["status"] == "finished"
+
+
+def test_a_call_is_applied_with_another_request(api, sandbox):
+    sandbox.fault("POST", "campaigns$", change_request={"status": "draft", "query_type": None})
+    reply = api.post(query_type="all").json()
+    assert reply["status"] == "draft"
+    assert "query_type" not in reply
+    assert sandbox.executions() == []
+
+
+def test_a_call_is_answered_with_another_reply(api, sandbox):
+    other = sandbox.create(name="other")
+    sandbox.fault("POST", "campaigns$", change_reply={"uuid": other["uuid"], "status": None})
+    reply = api.post(name="mine")
+    assert (reply.status_code, reply.json()["uuid"], reply.json()["name"]) == (201, other["uuid"], "mine")
+    assert "status" not in reply.json()
+    assert [campaign["name"] for campaign in sandbox.campaigns()] == ["other", "mine"]
+
+
+def test_date_header_is_wrong_or_missing(api, sandbox):
+    sandbox.fault("GET", headers={"Date": "Thu, 01 Jan 1970 00:00:00 GMT"})
+    sandbox.fault("GET", headers={"date": None})
+    assert api.call("GET").headers["Date"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert "Date" not in api.call("GET").headers
+    assert "Date" in api.call("GET").headers

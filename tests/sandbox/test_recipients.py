@@ -111,12 +111,12 @@ def test_other_contacts_in_a_list(api, sandbox):
 @pytest.mark.parametrize(
     ("name", "contact", "said"),
     [
-        ("mine", {"mobil": "+41790000001"}, "contact 1: there is no contact field mobil"),
+        ("mine", {"mobil": "+41790000001"}, "contact 1: unknown contact field mobil"),
         ("mine", {"mobile": 41790000001}, "contact 1: mobile must be a string, not 41790000001"),
-        ("mine", {"mobile": "+\ud800"}, "contact 1: mobile is no text that UTF-8 can hold"),
+        ("mine", {"mobile": "+\ud800"}, "contact 1: mobile is not valid Unicode"),
         ("mine", {"first_name": "Ada"}, "contact 1 needs a mobile, an email or a uuid"),
         ("mine", "Ada", "contact 1 must be an object"),
-        ("staff", ADA, "staff is a list that every sandbox has"),
+        ("staff", ADA, "every sandbox has a list staff"),
         ("", ADA, "needs a name"),
     ],
 )
@@ -162,3 +162,13 @@ def test_wrong_files(sandbox, tmp_path, name, text, said):
         path.write_text(text)
     with pytest.raises(ValueError, match=said):
         sandbox.add_recipient_list(str(uuid.uuid4()), read_contacts(path))
+
+
+def test_who_has_opted_out_gets_nothing(api, sandbox):
+    mine = sandbox.add_recipient_list("mine", [ADA, {**BOB, "opt_status": "out"}])
+    others = sandbox.add_recipient_list("others", [BOB, {"mobile": "+41790000003", "opt_status": "in"}])
+    api.post(recipient_lists=f"{others},{mine}")
+    sandbox.clock.advance(10)
+    assert {message["to"] for message in sandbox.messages()} == {"+41790000001", "+41790000003"}
+    with pytest.raises(ValueError, match=r"contact 1: opt_status must be one of in, out, not 'OUT'"):
+        sandbox.add_recipient_list("mine", [{**ADA, "opt_status": "OUT"}])

@@ -70,7 +70,7 @@ def _watched_handle(self: api.Api, request: Request) -> Reply:
     call = f"{request.method} {urlsplit(request.target).path}"
     problems = contract.answer_problems(request.method, path, reply.status, reply.headers, reply.body)
     _answers.extend(f"{call}: {problem}" for problem in problems)
-    if reply.status < 300 and not self.ignore_filters:
+    if reply.status < 300 and not self.store.settings.ignore_filters:
         headers = dict(request.headers.items())
         wrong = contract.request_problems(request.method, path, request.pairs, headers, request.body)
         _answers.extend(f"{call} was answered {reply.status}, but {problem}" for problem in wrong)

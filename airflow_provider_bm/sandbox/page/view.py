@@ -11,13 +11,14 @@ from collections import Counter
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from uuid import uuid4
 
 from airflow_provider_bm.sandbox.clock import rfc3339, rfc3339_ms
-from airflow_provider_bm.sandbox.connection import SECRET_OF_YOURS, export
+from airflow_provider_bm.sandbox.endpoint import SECRET_PLACEHOLDER, export_command
 from airflow_provider_bm.sandbox.errors import ApiError
 from airflow_provider_bm.sandbox.execution import Campaign, Run
+from airflow_provider_bm.sandbox.operations import Operations
 
 from .campaigns import (
     DELETED,
@@ -37,9 +38,6 @@ from .messages import messages_of
 from .paging import page_of
 from .traffic import REQUESTS, fault_rows, request_rows, spent
 
-if TYPE_CHECKING:
-    from airflow_provider_bm.sandbox.sandbox import Sandbox
-
 ROWS: Final = 15
 RUNS: Final = 50
 LISTS: Final = 20
@@ -50,7 +48,7 @@ PREVIEW: Final = "preview"
 class View:
     """Answers to the page; arguments are texts, as they stand in a query."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Operations) -> None:
         """Look at this sandbox."""
         self._sandbox = sandbox
         self._store = sandbox.store
@@ -84,7 +82,7 @@ class View:
         last = sandbox.journal.last(REQUESTS, failed=bool(failed), until=int(until) if until else None)
         faults = sandbox.faults()
         with store.lock:
-            now = store.settle()
+            now = store.run_due()
             live = live_ones(store)
             deleted = deleted_ones(store)
             counts = Counter(one.status for one in live)
@@ -125,9 +123,9 @@ class View:
         fields = {"name": "Storm", "status": "active", "template": "Stay in, {first_name}."}
         command = ["curl", "-X", "POST", f"{sandbox.url}/_sandbox/campaigns"]
         if not sandbox.loopback:
-            command += ["-u", f"{sandbox.client_id}:{SECRET_OF_YOURS}"]
+            command += ["-u", f"{sandbox.client_id}:{SECRET_PLACEHOLDER}"]
         command += ["-H", "Content-Type: application/json", "-d", json.dumps(fields)]
-        return {"url": sandbox.url, "connection": export(sandbox), "example": shlex.join(command)}
+        return {"url": sandbox.url, "connection": export_command(sandbox), "example": shlex.join(command)}
 
     def campaign(
         self, uuid: str, run: str = "", search: str = "", page: str = "1", message: str = ""
@@ -139,7 +137,7 @@ class View:
         :param message: the one to show the content of; by default the first of the page.
         """
         with self._store.lock:
-            now = self._store.settle()
+            now = self._store.run_due()
             shown = find(self._store, uuid)
             if shown is None:
                 raise ApiError(404, f"There is no campaign {cut(uuid, 100)} any more.")
@@ -179,18 +177,18 @@ class View:
             "connection": entry.connection,
         }
 
-    def go_to_next(self) -> dict[str, Any]:
+    def advance_to_next(self) -> dict[str, Any]:
         """Move the clock to the next execution of any campaign.
 
         :raises ApiError: 400 if there is none to come.
         """
         with self._store.lock:
-            now = self._store.settle()
+            now = self._store.run_due()
             moment = next_execution(live_ones(self._store))
             if moment is None:
                 raise ApiError(400, "No campaign has an execution to come.")
             self._sandbox.clock.advance(max(moment - now, timedelta(0)))
-            self._store.settle()
+            self._store.run_due()
             return {"now": rfc3339_ms(self._sandbox.clock.now())}
 
     def clear_used_up(self) -> None:

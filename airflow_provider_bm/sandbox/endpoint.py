@@ -1,4 +1,4 @@
-"""Where a sandbox is and how Airflow connects to it: the same for the sandbox and its remote control."""
+"""Where a sandbox is, and how Airflow connects to it: the same for a sandbox and its remote client."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from . import contacts
 from .api import API_PATH, TOKEN_PATH
 
 CLIENT_ID: Final = "sandbox"
-CLIENT_SECRET: Final = "sandbox-secret"  # noqa: S105 - published, and good on loopback only
-#: Stands for a client secret of one's own, where that may be read by others.
-SECRET_OF_YOURS: Final = "YOUR_CLIENT_SECRET"  # noqa: S105
+CLIENT_SECRET: Final = "sandbox-secret"  # noqa: S105 - published, and valid on loopback only
+#: Stands for a custom client secret where others may read it.
+SECRET_PLACEHOLDER: Final = "YOUR_CLIENT_SECRET"  # noqa: S105
 
 
-class Connectable:
+class SandboxEndpoint:
     """What a client has to know about a sandbox."""
 
     _url: str = ""
@@ -26,7 +26,10 @@ class Connectable:
 
     @property
     def url(self) -> str:
-        """Where it is served."""
+        """Base URL of the server.
+
+        :raises RuntimeError: it has not been started
+        """
         if not self._url:
             raise RuntimeError("the sandbox has no URL before it is started")
         return self._url
@@ -42,26 +45,31 @@ class Connectable:
         return self.url + TOKEN_PATH
 
     def connection(self, **extra: Any) -> dict[str, Any]:
-        """Make the Airflow connection, as ``AIRFLOW_CONN_*`` takes it in JSON.
+        """Return the Airflow connection, in the form of ``AIRFLOW_CONN_*`` in JSON.
 
-        :param extra: more extras of the connection, e.g. ``draft_only=True``.
+        :param extra: more extras of the connection, e.g. ``draft_only=True``
         """
         return {
             "conn_type": "bm",
             "login": self.client_id,
             "password": self.client_secret,
             "schema": self.service_uuid,
-            "extra": {"api_url": self.api_url, "token_url": self.token_url, **extra},
+            "extra": {
+                "api_url": self.api_url,
+                "token_url": self.token_url,
+                "console_url": self.url + "/#{campaign_uuid}",
+                **extra,
+            },
         }
 
     def connection_json(self, **extra: Any) -> str:
-        """Make the Airflow connection as JSON text."""
+        """Return the Airflow connection as JSON text."""
         return json.dumps(self.connection(**extra))
 
 
-def export(sandbox: Connectable) -> str:
-    """Write the command that tells Airflow of it, without a client secret of one's own."""
+def export_command(sandbox: SandboxEndpoint) -> str:
+    """Return the shell command that sets the Airflow connection, without a custom client secret."""
     connection = sandbox.connection()
     if sandbox.client_secret != CLIENT_SECRET:
-        connection["password"] = SECRET_OF_YOURS
+        connection["password"] = SECRET_PLACEHOLDER
     return f"export AIRFLOW_CONN_BM_DEFAULT={shlex.quote(json.dumps(connection))}"

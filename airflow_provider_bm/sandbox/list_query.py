@@ -22,8 +22,8 @@ Pair = tuple[str, str]
 
 
 @dataclass
-class Listing:
-    """What a list was asked for."""
+class ListQuery:
+    """The parameters of a list, parsed."""
 
     filters: list[Filter] = field(default_factory=list)
     sort: list[tuple[str, bool]] = field(default_factory=list)
@@ -56,25 +56,25 @@ class Listing:
         return found
 
 
-def parse_list(pairs: list[Pair], *, ignore_filters: bool = False) -> Listing:
+def parse_list(pairs: list[Pair], *, ignore_filters: bool = False) -> ListQuery:
     """Read the parameters of the list; all that is wrong ends in one 400."""
-    listing, items, seen = Listing(), [], set()
+    query, items, seen = ListQuery(), [], set()
     for name, value in pairs:
         try:
             if name in ONCE and name in seen:
                 raise ValueError("must be given once")
             seen.add(name)
             if name in ("page_number", "page_size", "fields", "sort"):
-                _option(listing, name, value)
+                _option(query, name, value)
             elif ignore_filters and (name in ("name", "uuid") or "(" in name):
                 continue
             else:
-                listing.filters.append(parse_filter(name, value))
+                query.filters.append(parse_filter(name, value))
         except ValueError as error:
             items.append(item(name, str(error)))
     if items:
         raise invalid(items)
-    return listing
+    return query
 
 
 def parse_single(pairs: list[Pair]) -> list[str]:
@@ -95,22 +95,22 @@ def parse_single(pairs: list[Pair]) -> list[str]:
     return extras
 
 
-def _option(listing: Listing, name: str, value: str) -> None:
+def _option(query: ListQuery, name: str, value: str) -> None:
     if name == "fields":
-        listing.extras += _extras(value)
+        query.extras += _extras(value)
     elif name == "sort":
         for column in value.split(","):
             wanted = column.removeprefix("-")
             if wanted not in COLUMNS:
                 raise ValueError(f"there is no column {wanted!r}")
-            listing.sort.append((wanted, column != wanted))
+            query.sort.append((wanted, column != wanted))
     else:
         if not (value.isascii() and value.isdigit() and 0 < int(value[:19]) < 10**18):
             raise ValueError("must be a whole number of at least 1")
         if name == "page_number":
-            listing.page = int(value)
+            query.page = int(value)
         else:
-            listing.size = min(int(value), MAX_PAGE_SIZE)
+            query.size = min(int(value), MAX_PAGE_SIZE)
 
 
 def _extras(value: str) -> list[str]:
@@ -121,25 +121,25 @@ def _extras(value: str) -> list[str]:
     return names
 
 
-def pagination(listing: Listing, total: int, count: int, url: str, pairs: list[Pair]) -> dict[str, object]:
+def pagination(query: ListQuery, total: int, count: int, url: str, pairs: list[Pair]) -> dict[str, object]:
     """Make the CollectionMetaPagination (4.13). There is no link to a page that does not exist."""
-    pages = -(-total // listing.size)
+    pages = -(-total // query.size)
     kept = [pair for pair in pairs if pair[0] not in ("page_number", "page_size")]
 
     def link(page: int) -> str:
-        query = urlencode([*kept, ("page_number", str(page)), ("page_size", str(listing.size))], safe="(),:")
-        return f"{url}?{query}"
+        parameters = [*kept, ("page_number", str(page)), ("page_size", str(query.size))]
+        return f"{url}?{urlencode(parameters, safe='(),:')}"
 
     links = {"first": link(1), "last": link(max(pages, 1))}
-    if 1 < listing.page <= pages + 1:
-        links["prev"] = link(listing.page - 1)
-    if listing.page < pages:
-        links["next"] = link(listing.page + 1)
+    if 1 < query.page <= pages + 1:
+        links["prev"] = link(query.page - 1)
+    if query.page < pages:
+        links["next"] = link(query.page + 1)
     return {
         "total": total,
         "count": count,
-        "perPage": listing.size,
-        "currentPage": listing.page,
+        "perPage": query.size,
+        "currentPage": query.page,
         "totalPages": pages,
         "links": links,
     }
