@@ -11,7 +11,7 @@ from uuid import UUID
 from airflow_provider_bm.campaigns.problems import NATIVE_HINT, Problems
 from airflow_provider_bm.exceptions import BMPayloadError
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _WANTED = "must be a UUID such as 'cf9eeb30-c1af-11ee-8073-bf4d6e8c1618'"
 
 
@@ -47,7 +47,7 @@ def check_uuid(field: str, value: object, problems: Problems) -> str | None:
     """
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, str) and _UUID.fullmatch(value):
+    if isinstance(value, str) and UUID_PATTERN.fullmatch(value):
         return value.lower()
     problems.add(field, value, _WANTED)
     return None

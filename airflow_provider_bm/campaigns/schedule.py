@@ -13,7 +13,7 @@ from airflow_provider_bm.campaigns.problems import Problems, check_choice
 from airflow_provider_bm.campaigns.rrule import check_rule
 from airflow_provider_bm.campaigns.times import read_time
 
-_ONCE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+ONCE_PATTERN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _LOOKS_LIKE_TIME = re.compile(r"\d{4}-?\d\d", re.ASCII)
 _HAS_FREQUENCY = re.compile(r"(?:^|[;:\s])FREQ=", re.IGNORECASE)
 
@@ -61,7 +61,7 @@ def parse_schedule(
         if not isinstance(value, str) or not value.strip():
             raise ValueError(_WANTED)
         text = value.strip()
-        if _ONCE.fullmatch(text):
+        if ONCE_PATTERN.fullmatch(text):
             return ScheduleTime(kind="time", text=to_utc_text(read_once(text)))
         if _LOOKS_LIKE_TIME.match(text):
             return ScheduleTime(kind="time", text=to_utc_text(read_time(text)))

@@ -1,7 +1,7 @@
-"""A BM of one's own, for development, tests and demonstrations: it sends nothing to anybody.
+"""A BM of your own, for development, tests and demonstrations: it sends nothing to anybody.
 
-``python -m airflow_provider_bm.sandbox`` serves one; :class:`Sandbox` does so from Python, and
-:class:`SandboxClient` steers one that runs in another process.
+``python -m airflow_provider_bm.sandbox`` serves one, :class:`Sandbox` does so from Python, and
+:class:`SandboxClient` controls one in another process.
 """
 
 from __future__ import annotations

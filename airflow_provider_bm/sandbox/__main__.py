@@ -18,7 +18,7 @@ from .sandbox import Sandbox
 
 
 def parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line."""
+    """Build the command line parser."""
     made = argparse.ArgumentParser(
         prog="python -m airflow_provider_bm.sandbox",
         description="Serve a BM of your own: the whole Campaign API, and no message leaves this machine.",
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=FILE",
         action="append",
         default=[],
-        help="a recipient list of your own contacts, from CSV or JSON; may be given several times",
+        help="a recipient list of your contacts, from CSV or JSON; may be repeated",
     )
     made.add_argument(
         "--load",
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def banner(sandbox: Sandbox) -> str:
-    """Say where the sandbox is and how to connect to it."""
+    """Return where the sandbox is and how to connect to it."""
     lists = "\n".join(f"    {uuid}  {name}" for name, uuid in sandbox.recipient_lists.items())
     return f"""\
 BM sandbox: {sandbox.url}
@@ -66,8 +66,8 @@ BM sandbox: {sandbox.url}
 {lists}
 
   In your browser: {sandbox.url}/
-  What was sent:   {sandbox.url}/_sandbox/messages
-  What was asked:  {sandbox.url}/_sandbox/requests
+  Messages:        {sandbox.url}/_sandbox/messages
+  Requests:        {sandbox.url}/_sandbox/requests
 
 Ctrl-C ends it."""
 
@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: ended.set())
     print(banner(sandbox), flush=True)
     if not is_loopback(options.host):
-        print("Others can reach it, by this machine's name, with client id and secret.", flush=True)
+        print("It can be reached from other machines, with client id and secret.", flush=True)
     ended.wait()
     sandbox.stop()
     return 0

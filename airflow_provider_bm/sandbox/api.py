@@ -1,4 +1,4 @@
-"""The routes of the API: the token endpoint and the six of the Campaign API."""
+"""The routes of the API: the token endpoint and the six calls of the Campaign API."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 from urllib.parse import parse_qsl
 
+from airflow_provider_bm.campaigns.ids import UUID_PATTERN
 from airflow_provider_bm.campaigns.json_text import parse_json
 
 from .access import base_url
@@ -18,7 +19,7 @@ from .execution import Campaign
 from .list_query import pagination, parse_list, parse_single
 from .messages import Reply, Request, json_reply
 from .store import Store
-from .validation import UUID, changed_campaign, cloned_campaign, new_campaign, new_status
+from .validation import changed_campaign, cloned_campaign, new_campaign, new_status
 
 API_PATH = "/news/v1"
 TOKEN_PATH = "/oauth2/access-token"  # noqa: S105 - a path
@@ -126,7 +127,9 @@ class Api:
         if route[2] is None:
             return self._list(request, service) if request.method == "GET" else self._create(request, service)
         self.store.run_due()
-        campaign = self.store.services[service].get(route[2].lower()) if UUID.fullmatch(route[2]) else None
+        campaign = (
+            self.store.services[service].get(route[2].lower()) if UUID_PATTERN.fullmatch(route[2]) else None
+        )
         if campaign is None:
             raise ApiError(404, "There is no campaign with this UUID.")
         return self._single(request, campaign)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES, STATUSES
+from airflow_provider_bm.campaigns.ids import UUID_PATTERN
 
 from . import contacts
 from .errors import ApiError
 from .execution import Campaign
 from .store import Store
 from .time_range import parse_time
-from .validation import UUID, changed_campaign, new_campaign
+from .validation import changed_campaign, new_campaign
 
 #: Fields that only the console can set.
 _NOT_WRITABLE = ("service_uuid", "uuid", "created_dt", "last_dt")
@@ -28,7 +29,7 @@ def create(store: Store, fields: Mapping[str, Any]) -> Campaign:
     if service not in store.services:
         raise ValueError(f"there is no service {service}")
     wanted = None if own["uuid"] is None else str(own["uuid"]).lower()
-    if wanted is not None and not UUID.fullmatch(wanted):
+    if wanted is not None and not UUID_PATTERN.fullmatch(wanted):
         raise ValueError(f"uuid: {wanted!r} is not a UUID")
     if wanted in store.services[service]:
         raise ValueError(f"campaign {wanted} exists already")

@@ -1,7 +1,7 @@
 """The contacts and recipient lists that the sandbox ships: invented, and the same in every run.
 
-Phone numbers are in ranges that no network has given out, addresses are in the domains reserved for
-examples: even if something did send, nobody would get it.
+Phone numbers are in unassigned ranges, email addresses in domains reserved for examples: even if something
+did send, nobody would get it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ OPT_STATUSES: Final = ("in", "out")
 
 COUNT: Final = 2000
 SEED: Final = 20240501
-#: All fixed ids are made in this namespace, so that they are the same for everybody.
+#: Fixed ids are derived in this namespace, so that they are the same everywhere.
 NAMESPACE: Final = uuid.UUID("c0ffee00-b0b0-4000-8000-5a2db0c50000")
 DEFAULT_SERVICE: Final = str(uuid.uuid5(NAMESPACE, "service"))
 REGIONS: Final = ("north", "south", "east", "west")
 STAFF: Final = 40
 EXAMPLE: Final = 3
 LIST_NAMES: Final = ("customers", "staff", *(f"region-{region}" for region in REGIONS))
-#: The list that the API's documentation has in its examples, which work here as they stand there.
+#: The list in the examples of the API's documentation, which work here unchanged.
 EXAMPLE_LIST: Final = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
 RECIPIENT_LISTS: Final = {
     **{name: str(uuid.uuid5(NAMESPACE, f"list-{name}")) for name in LIST_NAMES},
@@ -70,7 +70,7 @@ _DEPARTMENTS = _words("Finance,IT,Logistics,Marketing,Sales", ",")
 
 
 class _Dice:
-    """Picks made from ``random()`` alone: the one generator that Python promises never to change."""
+    """Choices made with ``random()`` alone: the one generator that Python promises never to change."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed).random
@@ -130,20 +130,20 @@ def _make(number: int, dice: _Dice) -> Contact:
         "subscription_options_in": ",".join(options),
         "subscription_options_out": ",".join(c for c in SENDING_TYPES if c not in options),
     }
-    # A field without a value is absent: that is what isnull looks for.
+    # A field without a value is absent: that is what isnull matches.
     return {field: value for field, value in contact.items() if value}
 
 
 @cache
 def contacts() -> tuple[Contact, ...]:
-    """All contacts; made at the first use."""
+    """Return all contacts; created at the first use."""
     dice = _Dice(SEED)
     return tuple(_make(number, dice) for number in range(COUNT))
 
 
 @cache
 def recipient_lists() -> dict[str, tuple[Contact, ...]]:
-    """Members of each recipient list, by the list's UUID."""
+    """Return the members of each recipient list, by the list's UUID."""
     everybody = contacts()
     members = {
         "customers": tuple(contact for number, contact in enumerate(everybody) if number % 4),

@@ -24,7 +24,7 @@ CODES = {
 
 
 def item(name: str, message: str, description: str | None = None) -> dict[str, str]:
-    """Make one ErrorItem (4.11)."""
+    """Build an ErrorItem (4.11)."""
     made = {"name": name, "message": message}
     if description is not None:
         made["description"] = description
@@ -38,7 +38,7 @@ def error_body(
     description: str | None = None,
     items: list[dict[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Make an Error (4.10) for an HTTP status."""
+    """Build an Error (4.10) for an HTTP status."""
     code, usual = CODES.get(status, (f"error_{status}", f"The request ended with status {status}."))
     body: dict[str, Any] = {"code": code, "message": message or usual}
     if description is not None:
@@ -60,7 +60,7 @@ class ApiError(Exception):
         headers: dict[str, str] | None = None,
         description: str | None = None,
     ) -> None:
-        """Keep what the reply needs."""
+        """Build the body of the reply."""
         self.status = status
         self.body = error_body(status, message, description=description, items=items)
         self.headers = headers or {}
@@ -68,5 +68,5 @@ class ApiError(Exception):
 
 
 def invalid(items: list[dict[str, str]]) -> ApiError:
-    """Make the 400 that lists every problem of a request."""
+    """Build the 400 that lists every problem of a request."""
     return ApiError(400, "The request is invalid: see items.", items=items)

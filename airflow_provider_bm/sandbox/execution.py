@@ -10,15 +10,15 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain, islice, takewhile, tee
 from typing import Any
 
-from airflow_provider_bm.campaigns.constants import ONCE_FORMAT
+from airflow_provider_bm.campaigns.recurrence import MAX_PAST, occurrences
+from airflow_provider_bm.campaigns.schedule import read_once
 
 from .clock import rfc3339, rfc3339_ms
 from .contacts import Contact
-from .recurrence import MAX_PAST, occurrences
 from .rendering import address_of, render_message
 
 
@@ -170,7 +170,7 @@ class Campaign:
         if kind == "scheduled":
             self.times = occurrences(rule, now)
         elif kind == "once":
-            self.times = iter((once_time(rule),))
+            self.times = iter((read_once(rule),))
         else:
             self.times = iter((now,))
         self.upcoming = next(self.times, None)
@@ -259,8 +259,3 @@ def same_schedule(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Return whether two campaigns have the same schedule; an empty rule counts as none."""
     names = ("schedule_type", "schedule_rrule")
     return all(one.get(name, "") == other.get(name, "") for name in names)
-
-
-def once_time(text: str) -> datetime:
-    """Parse the time of a ``once`` campaign, which is in UTC."""
-    return datetime.strptime(text, ONCE_FORMAT).replace(tzinfo=UTC)

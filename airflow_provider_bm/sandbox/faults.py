@@ -1,8 +1,9 @@
-"""Scripted faults: what goes wrong, with which call."""
+"""Scripted faults: which calls fail, and how."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import re
 import threading
@@ -12,16 +13,16 @@ from typing import Any, Final
 
 from .arguments import header_text, number
 
-#: ``times`` not given: once, or with a probability for ever.
+#: Default of ``times``: once, or with a probability always.
 DEFAULT_TIMES: Final = -1
 
-#: A day: the longest that anything is late, or down.
+#: A day: the maximum of delays and downtimes.
 MAX_SECONDS: Final = 86_400.0
 
-#: Headers that say where an answer ends: another one would break the next answer, too.
+#: Headers that delimit a reply: another value would break the next reply, too.
 _FRAMING: Final = ("content-length", "transfer-encoding")
 
-#: What fields of a fault must be if they are given, in words and as types. They come from JSON, too.
+#: Types of the fields of a fault, in words and as types. They may come from JSON.
 _KINDS: Final[tuple[tuple[str, type | tuple[type, ...], tuple[str, ...]], ...]] = (
     ("text", str, ("method", "path")),
     ("a whole number", int, ("nth", "times", "status", "seed")),
@@ -30,10 +31,14 @@ _KINDS: Final[tuple[tuple[str, type | tuple[type, ...], tuple[str, ...]], ...]] 
     ("an object of names and values", Mapping, ("headers", "change_request", "change_reply")),
 )
 
+#: The part of a path that is searched, and the maximum of steps that may take.
+_LONGEST_PATH: Final = 200
+_MOST_STEPS: Final = 1e8
+
 
 @dataclass
 class Fault:
-    """One fault. See :meth:`.Sandbox.fault` for what the fields mean."""
+    """A fault. See :meth:`.Sandbox.fault` for its fields."""
 
     method: str | None = None
     path: str | None = None
@@ -61,7 +66,7 @@ class Fault:
     hits: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Refuse what could never happen, so that a typing error does not turn a fault off."""
+        """Reject what could never happen, so that a typo does not disable a fault."""
         self.id = self.seen = self.hits = 0
         for words, kind, names in _KINDS:
             for name in names:
@@ -73,7 +78,7 @@ class Fault:
         if self.times == DEFAULT_TIMES:
             self.times = 1 if self.probability is None else None
         if self.times is not None and self.times < 1:
-            raise ValueError("times must be at least 1, or None for ever")
+            raise ValueError("times must be at least 1, or None for all calls")
         if self.probability is not None and not 0 <= self.probability <= 1:
             raise ValueError("probability must be from 0 to 1")
         if self.status is not None and not 200 <= self.status <= 599:
@@ -86,36 +91,35 @@ class Fault:
         # An empty body is an effect.
         if self.body is None and not any((*effects, *others, *changes)):
             raise ValueError("a fault needs an effect: status, body, delay, lose_reply, drop, ...")
-        self._refuse_contradictions()
-        try:
-            self._pattern = re.compile(self.path or "")
-        except re.error as error:
-            raise ValueError(f"path must be a regular expression, not {self.path!r}: {error}") from None
+        self._check_contradictions()
+        self._pattern = _pattern(self.path or "")
         self._chance = random.Random(self.seed)
 
-    def _refuse_contradictions(self) -> None:
+    def _check_contradictions(self) -> None:
         unanswered = [name for name in ("drop", "refuse", "lose_reply") if getattr(self, name)]
         answer = ("status", "headers", "html", "garbage", "truncate", "change_reply")
-        told = [name for name in answer if getattr(self, name)] + ["body"] * (self.body is not None)
-        if unanswered and told:
-            raise ValueError(f"{unanswered[0]} sends no answer, so {', '.join(told)} cannot be")
+        changed = [name for name in answer if getattr(self, name)] + ["body"] * (self.body is not None)
+        if unanswered and changed:
+            raise ValueError(f"{unanswered[0]} sends no answer, so it excludes {', '.join(changed)}")
         if self.drop and self.lose_reply:
-            raise ValueError("drop hangs up before the call is carried out, lose_reply after it")
+            raise ValueError("drop hangs up before the call is applied, lose_reply after it: choose one")
         if self.apply and (self.drop or self.revoke_token or (self.refuse and not self.lose_reply)):
-            raise ValueError("apply cannot be with drop, refuse or revoke_token: they end the call before it")
+            raise ValueError(
+                "apply excludes drop, refuse and revoke_token, which end the call before it is applied"
+            )
         for name, value in self.headers.items():
             if name.lower() in _FRAMING:
-                raise ValueError(f"headers: {name} is the sandbox's own; truncate=True cuts an answer short")
+                raise ValueError(f"headers: {name} cannot be changed; truncate=True cuts a reply short")
             if value is not None:
                 header_text(f"headers: {name!r}", value)
             if not re.fullmatch(r"[\w-]+", name):
-                raise ValueError(f"headers: {name!r} is no name of a header")
+                raise ValueError(f"headers: {name!r} is not the name of a header")
 
     def hit(self, method: str, path: str) -> bool:
-        """Count a call, and tell whether it is hit; it is up to the caller to count the hit."""
+        """Count a call, and return whether it is hit; the caller counts the hit."""
         if self.method is not None and self.method.upper() != method.upper():
             return False
-        if not self._pattern.search(path):
+        if not self._pattern.search(path[:_LONGEST_PATH]):
             return False
         self.seen += 1
         if self.seen < self.nth or (self.times is not None and self.seen >= self.nth + self.times):
@@ -124,20 +128,35 @@ class Fault:
 
     @property
     def applies(self) -> bool:
-        """Whether the call has its effect all the same."""
+        """Whether the call is applied."""
         return self.apply or (self.status is None and not self.html)
 
     def as_dict(self) -> dict[str, Any]:
-        """Describe it, without the effects that it does not have."""
-        held = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        """Return its fields, without the effects that it does not have."""
+        fields = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         always = ("id", "nth", "times", "seen", "hits")
-        # An empty body is an effect, and no probability is one; all else that is empty is not there.
-        given = ("body", "probability")
-        return {n: v for n, v in held.items() if n in always or v or (n in given and v is not None)}
+        # An empty body and a probability of 0 are effects; other empty fields are not set.
+        may_be_empty = ("body", "probability")
+        return {n: v for n, v in fields.items() if n in always or v or (n in may_be_empty and v is not None)}
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """Compile a pattern that cannot take long to search, whatever the path."""
+    try:
+        pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"path must be a regular expression, not {text!r}: {error}") from None
+    plain = re.sub(r"\\.|\(\?", "", text)
+    repeats, choices = len(re.findall(r"[*+{]", plain)), len(re.findall(r"[?|]", plain))
+    # A repeat may end anywhere, and each choice be tried twice.
+    steps = _LONGEST_PATH ** min(repeats + 1, 9) / math.factorial(repeats + 1) * 2 ** min(choices, 99)
+    if steps > _MOST_STEPS or re.search(r"\)[*+{]", plain):
+        raise ValueError(f"path {text!r} could take too long: repeat no group, and use fewer of * + {{ ? |")
+    return pattern
 
 
 class Faults:
-    """All faults in force."""
+    """The faults in force."""
 
     def __init__(self) -> None:
         """Start with none."""
@@ -146,27 +165,27 @@ class Faults:
         self._ids = itertools.count(1)
 
     def add(self, fault: Fault) -> Fault:
-        """Put a fault in force."""
+        """Add a fault."""
         with self._lock:
             fault.id = next(self._ids)
             self._faults.append(fault)
         return fault
 
     def clear(self, fault_id: int | None = None) -> None:
-        """End all faults, or one.
+        """Remove all faults, or one.
 
-        :raises ValueError: if there is none of this id.
+        :raises ValueError: there is none with this id
         """
         with self._lock:
-            left = [] if fault_id is None else [one for one in self._faults if one.id != fault_id]
+            left = [] if fault_id is None else [fault for fault in self._faults if fault.id != fault_id]
             if fault_id is not None and len(left) == len(self._faults):
                 raise ValueError(f"there is no fault {fault_id}")
             self._faults = left
 
     def match(self, method: str, path: str) -> Fault | None:
-        """Find the fault that hits a call: the oldest, if several could.
+        """Return the fault that hits a call: the oldest, if several could.
 
-        The younger ones do not count the call, so that faults for the next call hit one after the other.
+        Younger ones do not count the call, so that faults for the next call hit one after the other.
         """
         with self._lock:
             hit = next((fault for fault in self._faults if fault.hit(method, path)), None)
@@ -175,6 +194,6 @@ class Faults:
             return hit
 
     def list(self) -> list[dict[str, Any]]:
-        """Describe all faults, with how many calls each has seen and hit."""
+        """Return all faults, with the number of calls that each has seen and hit."""
         with self._lock:
             return [fault.as_dict() for fault in self._faults]

@@ -1,4 +1,4 @@
-"""Query parameters of the list: filters, sort, fields and paging."""
+"""Query parameters of a list: filters, sort, fields and paging."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .filters import COLUMNS, Filter, getter, parse_filter
 
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE_SIZE = 100
-#: Parameters that have a name of their own (3.2); conditions can be given again and again.
+#: Parameters that may occur once only (3.2); filters may be repeated.
 ONCE = ("page_number", "page_size", "fields", "sort", "status", "sending_type")
 
 Pair = tuple[str, str]
@@ -32,7 +32,7 @@ class ListQuery:
     size: int = DEFAULT_PAGE_SIZE
 
     def uuids(self) -> list[str] | None:
-        """Which campaigns it can be at most, if a filter by UUID says so: no need to look at all."""
+        """Return the UUIDs that a filter restricts the list to; None without such a filter."""
         for one in self.filters:
             if one.column == "uuid" and one.operator in ("eq", "in"):
                 return one.values
@@ -42,27 +42,30 @@ class ListQuery:
         """Filter and sort."""
         found = list(campaigns)
         for wanted in self.filters:
-            look, test = getter(wanted.column), wanted.test
-            found = [one for one in found if test(look(one))]
-        # Sorting is stable: by the least important column first. What is not set comes first.
+            read, test = getter(wanted.column), wanted.test
+            found = [campaign for campaign in found if test(read(campaign))]
+        # Sorting is stable: by the least significant column first. Campaigns without a value come first.
         for column, descending in reversed(self.sort):
-            look = getter(column)
-            held = [(look(one), one) for one in found]
-            unset = [one for value, one in held if value is None]
-            rest = [pair for pair in held if pair[0] is not None]
+            read = getter(column)
+            pairs = [(read(campaign), campaign) for campaign in found]
+            unset = [campaign for value, campaign in pairs if value is None]
+            rest = [pair for pair in pairs if pair[0] is not None]
             rest.sort(key=itemgetter(0), reverse=descending)
-            found = [one for _, one in rest]
+            found = [campaign for _, campaign in rest]
             found = found + unset if descending else unset + found
         return found
 
 
 def parse_list(pairs: list[Pair], *, ignore_filters: bool = False) -> ListQuery:
-    """Read the parameters of the list; all that is wrong ends in one 400."""
+    """Parse the parameters of a list.
+
+    :raises ApiError: 400 with all problems
+    """
     query, items, seen = ListQuery(), [], set()
     for name, value in pairs:
         try:
             if name in ONCE and name in seen:
-                raise ValueError("must be given once")
+                raise ValueError("must occur once only")
             seen.add(name)
             if name in ("page_number", "page_size", "fields", "sort"):
                 _option(query, name, value)
@@ -78,14 +81,17 @@ def parse_list(pairs: list[Pair], *, ignore_filters: bool = False) -> ListQuery:
 
 
 def parse_single(pairs: list[Pair]) -> list[str]:
-    """Read the parameters of one campaign: ``fields``."""
+    """Parse the parameters of a single campaign: ``fields``.
+
+    :raises ApiError: 400 with all problems
+    """
     items, extras, seen = [], [], False
     for name, value in pairs:
         try:
             if name != "fields":
                 raise ValueError("unknown parameter")
             if seen:
-                raise ValueError("must be given once")
+                raise ValueError("must occur once only")
             seen = True
             extras += _extras(value)
         except ValueError as error:
@@ -122,7 +128,7 @@ def _extras(value: str) -> list[str]:
 
 
 def pagination(query: ListQuery, total: int, count: int, url: str, pairs: list[Pair]) -> dict[str, object]:
-    """Make the CollectionMetaPagination (4.13). There is no link to a page that does not exist."""
+    """Build the CollectionMetaPagination (4.13), without links to pages that do not exist."""
     pages = -(-total // query.size)
     kept = [pair for pair in pairs if pair[0] not in ("page_number", "page_size")]
 

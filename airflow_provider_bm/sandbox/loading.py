@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from airflow_provider_bm.campaigns.ids import UUID_PATTERN
 from airflow_provider_bm.campaigns.json_text import parse_json
 from airflow_provider_bm.campaigns.problems import did_you_mean
 
@@ -16,7 +17,6 @@ from .console import create
 from .contacts import DEFAULT_SERVICE, NAMESPACE, Contact
 from .recipients import checked_contact
 from .store import Store
-from .validation import UUID
 
 _SECTIONS: Final = ("services", "clients", "contacts", "lists", "campaigns")
 
@@ -145,6 +145,6 @@ def _object(
 
 
 def _uuid(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not UUID.fullmatch(value):
+    if not isinstance(value, str) or not UUID_PATTERN.fullmatch(value):
         raise ValueError(f"{name} must be a UUID, not {value!r}")
     return value.lower()

@@ -1,4 +1,4 @@
-"""Requests and replies as the parts of the sandbox hand them to each other."""
+"""Requests and replies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 @dataclass
 class Request:
-    """One HTTP request, read completely."""
+    """An HTTP request, read completely."""
 
     method: str
     target: str
     headers: Message[str, str]
     body: bytes = b""
-    #: The path without secrets, once it is noted in the journal.
+    #: The redacted path, once the request is recorded in the journal.
     shown: str = ""
 
     @cached_property
@@ -34,7 +34,7 @@ class Request:
 
     @cached_property
     def _url(self) -> SplitResult:
-        # With a host before it: else "//a/b" would be one.
+        # With a host: "//a/b" would name one.
         return urlsplit(f"http://host{'' if self.target.startswith('/') else '/'}{self.target}")
 
     @property
@@ -45,7 +45,7 @@ class Request:
 
 @dataclass
 class Reply:
-    """One HTTP reply."""
+    """An HTTP reply."""
 
     status: int
     body: bytes = b""
@@ -54,13 +54,13 @@ class Reply:
 
 
 def json_reply(status: int, body: Any, headers: Mapping[str, str | None] | None = None) -> Reply:
-    """Make a reply of JSON."""
+    """Build a JSON reply."""
     raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Reply(status, raw, {"Content-Type": "application/json; charset=utf-8", **(headers or {})})
 
 
 def in_utf8(text: str) -> bool:
-    """Tell whether a text can be sent: half of a surrogate pair, which JSON can name, cannot."""
+    """Return whether a text can be encoded: half of a surrogate pair, which JSON can contain, cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

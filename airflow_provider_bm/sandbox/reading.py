@@ -1,4 +1,4 @@
-"""What a recipient reads of a message: a title, texts, and what else is in it."""
+"""What a recipient reads of a message: a title, texts, and details."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES
-
-from .rendering import WEBPUSH_FIELDS
+from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES, WEBPUSH_FIELDS
 
 MAX_DETAILS: Final = 50
 
 _TITLES = ("title", "subject", "heading")
 _TEXTS = ("text", "body", "message", "caption", "content", "description", "html")
-#: What is inside of these is on a button, and no part of the text.
+#: Values inside of these are on a button, not part of the text.
 _BUTTONS = re.compile(
     r"(inline_)?keyboard|buttons?|actions?|(quick_)?repl(y|ies)|suggestions?", re.IGNORECASE
 )
@@ -23,21 +21,21 @@ _WEBPUSH_DETAILS = {"webpush_target_url": "opens", "webpush_icon": "icon", "webp
 
 
 class Parts(NamedTuple):
-    """A message taken apart."""
+    """The parts of a message."""
 
     title: str
     texts: list[str]
     #: Pairs of a label and a value.
     details: list[tuple[str, str]]
-    #: How many details are left out.
+    #: Number of omitted details.
     more: int
 
 
 def parts(message: Mapping[str, Any]) -> Parts:
-    """Take a message apart.
+    """Split a message into title, texts and details.
 
-    The inner model of JSON templates is not published. What is named like a title or a text is taken for one,
-    and everything else is a detail, by its name.
+    The schema of JSON templates is not published. A property named like a title or a text is taken for one,
+    and every other one is a detail.
     """
     text = str(message["text"])
     if message["channel"] == "webpush":
@@ -49,9 +47,9 @@ def parts(message: Mapping[str, Any]) -> Parts:
 
 
 def texts(message: Mapping[str, Any]) -> Iterator[str]:
-    """Give all that is written in a message: as it is sent, and as it is read.
+    """Return all texts of a message: as sent, and as read.
 
-    In JSON, quotes, line breaks and perhaps umlauts are written differently from what is read.
+    In JSON, quotes, line breaks and perhaps umlauts are escaped.
     """
     yield message["text"]
     if message["channel"] == "webpush":
@@ -92,15 +90,15 @@ def _json_parts(text: str) -> Parts:
     return Parts("".join(titles), found, details, more)
 
 
-#: A path's end: of a long one it says what is there.
+#: The end of a path, which is enough to identify a value.
 _Path = tuple[str, ...]
 
 
 def _leaves(parsed: Any) -> Iterator[tuple[str, _Path, str | int, Any]]:
-    """Give each value with its name, none if it is on a button, and where it is.
+    """Return each value with its name, empty if it is on a button, its path and its key.
 
-    Not by recursion, as JSON may be nested deeper than Python likes; and paths are not made before they are
-    needed, as there may be a hundred thousand.
+    Without recursion, since JSON may be nested deeper than Python's limit; and without joining paths, since
+    there may be a hundred thousand.
     """
     waiting: list[tuple[str, bool, _Path, str | int, Any]] = [("", False, (), "", parsed)]
     while waiting:

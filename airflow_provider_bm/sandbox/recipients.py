@@ -12,7 +12,7 @@ from .arguments import choice
 from .contacts import EXAMPLE_LIST, NAMESPACE, OPT_STATUSES, RECIPIENT_LISTS, Contact, recipient_lists
 from .messages import in_utf8
 
-_KEYS: Final = ("uuid", *CONTACT_FIELDS, "opt_status")
+CONTACT_KEYS: Final = ("uuid", *CONTACT_FIELDS, "opt_status")
 
 
 class RecipientLists:
@@ -67,9 +67,9 @@ def checked_contact(fields: Mapping[str, Any], where: str) -> Contact:
     """
     if not isinstance(fields, Mapping):
         raise ValueError(f"{where} must be an object with contact fields, not {fields!r}")
-    unknown = [str(name) for name in fields if name not in _KEYS]
+    unknown = [str(name) for name in fields if name not in CONTACT_KEYS]
     if unknown:
-        known = ", ".join(_KEYS)
+        known = ", ".join(CONTACT_KEYS)
         raise ValueError(f"{where}: unknown contact field {', '.join(unknown)}; known are {known}")
     for name, value in fields.items():
         if not isinstance(value, str | None):

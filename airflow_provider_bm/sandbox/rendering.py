@@ -6,18 +6,21 @@ import json
 import re
 from collections.abc import Mapping
 
-from airflow_provider_bm.campaigns.constants import CONTACT_FIELDS, JSON_TEMPLATE_SENDING_TYPES
+from airflow_provider_bm.campaigns.constants import (
+    CONTACT_FIELDS,
+    JSON_TEMPLATE_SENDING_TYPES,
+    WEBPUSH_FIELDS,
+)
+from airflow_provider_bm.campaigns.variables import VARIABLE
 
-_VARIABLE = re.compile(r"\{([^{}\s\"]+)\}")
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-WEBPUSH_FIELDS = ("webpush_title", "webpush_body", "webpush_target_url", "webpush_icon", "webpush_image")
 
 
 def fill(text: str, values: Mapping[str, str], *, as_json: bool = False, sign: str = "") -> str:
-    """Replace each ``{name}`` that has a value; leave all others as they are.
+    """Replace each ``{name}`` that has a value; leave the others unchanged.
 
-    :param as_json: the text is JSON, so values are escaped and cannot break it.
-    :param sign: put around what has no value: ``{name}`` if none is known, ``name`` if it is empty.
+    :param as_json: the text is JSON, so values are escaped
+    :param sign: put around a variable without a value: ``{name}`` if it is unknown, ``name`` if it is empty
     """
 
     def value_of(match: re.Match[str]) -> str:
@@ -28,13 +31,13 @@ def fill(text: str, values: Mapping[str, str], *, as_json: bool = False, sign: s
             return f"{sign}{match[1]}{sign}"
         return json.dumps(value, ensure_ascii=False)[1:-1] if as_json else value
 
-    return _VARIABLE.sub(value_of, text)
+    return VARIABLE.sub(value_of, text)
 
 
 def fill_campaign(fields: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
     """Fill template variables into the content of a campaign (4.2, ``template_vars``).
 
-    A name may be any text without braces.
+    A name may be any text without braces, not only an identifier.
     """
     filled = dict(fields)
     for name in ("template", *WEBPUSH_FIELDS):
@@ -45,20 +48,20 @@ def fill_campaign(fields: Mapping[str, str], values: Mapping[str, str]) -> dict[
 
 def _fill_names(text: str, values: Mapping[str, str], *, as_json: bool) -> str:
     written = _in_json if as_json else re.escape
-    given = [json.dumps(one, ensure_ascii=False)[1:-1] if as_json else one for one in values.values()]
+    texts = [json.dumps(value, ensure_ascii=False)[1:-1] if as_json else value for value in values.values()]
     variable = re.compile("|".join(rf"\{{({written(name)})\}}" for name in values))
 
     def value_of(match: re.Match[str]) -> str:
-        return given[(match.lastindex or 0) - 1]
+        return texts[(match.lastindex or 0) - 1]
 
     if not as_json:
         return variable.sub(value_of, text)
-    # Within its texts only: what is around them has braces, too.
+    # Within strings only: JSON has braces, too.
     return _JSON_STRING.sub(lambda string: variable.sub(value_of, string[0]), text)
 
 
 def _in_json(name: str) -> str:
-    r"""Make a pattern of all that a name may look like in JSON: ``ß`` is ``\u00df``, too."""
+    r"""Return a pattern of all spellings of a name in JSON: ``ß`` is ``\u00df``, too."""
     return "".join(map(_character_in_json, name))
 
 
@@ -73,11 +76,11 @@ def _character_in_json(character: str) -> str:
 def render_message(
     fields: Mapping[str, str], contact: Mapping[str, str], *, sign: str = ""
 ) -> dict[str, str]:
-    """Make the content of one contact's message: ``text``, and for webpush its other parts.
+    """Render the message of one contact: ``text``, and for webpush its other parts.
 
-    :param sign: see :func:`fill`.
+    :param sign: see :func:`fill`
     """
-    # A contact field without a value is empty in the text; a name that is no contact field stays.
+    # A contact field without a value is empty in the text; other names remain.
     values = {field: contact.get(field, "") for field in CONTACT_FIELDS}
     as_json = _is_json("template", fields)
     message = {"text": fill(fields["template"], values, as_json=as_json, sign=sign)}
@@ -87,7 +90,7 @@ def render_message(
 
 
 def address_of(sending_type: str, contact: Mapping[str, str]) -> str | None:
-    """Where a contact gets messages of a channel."""
+    """Return the address of a contact for a channel; None if it has none."""
     if sending_type == "email":
         return contact.get("email")
     return contact["uuid"] if sending_type == "webpush" else contact.get("mobile")

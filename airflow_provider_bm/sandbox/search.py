@@ -1,4 +1,4 @@
-"""Looking campaigns up from outside the API: by what their fields are."""
+"""Search for campaigns by the values of their fields, outside the API."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .store import Store
 def search(
     store: Store, wanted: Mapping[str, Any], service_uuid: str | None, extras: Iterable[str]
 ) -> list[dict[str, Any]]:
-    """Give campaigns as the API answers them at this moment, oldest first.
+    """Return campaigns as in the API's responses, oldest first.
 
-    :param wanted: what fields must be; None, or nothing, if they must not be set.
-    :param extras: the optional fields of the answer.
-    :raises ValueError: if there is no such field, word or service: nothing would be found, whatever there is.
+    :param wanted: required values of fields; None or empty for fields that are not set
+    :param extras: optional fields of the response
+    :raises ValueError: there is no such field, value or service, so nothing could ever be found
     """
     names = list(extras)
     unknown = [name for name in wanted if name not in COLUMNS]

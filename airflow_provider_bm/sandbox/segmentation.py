@@ -1,4 +1,4 @@
-"""Segmentation queries (4.7 to 4.9): what is wrong with one, and whom it finds."""
+"""Segmentation queries (4.7 to 4.9): validation and evaluation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MANY = frozenset({"subscription_options_in", "subscription_options_out"})
 
 
 def problems(text: str) -> list[str]:
-    """List all that is wrong with a query; empty if it is good."""
+    """Return all problems of a query; empty if it is valid."""
     try:
         query = parse_json(text)
     except ValueError as error:
@@ -90,7 +90,7 @@ def _one_of(where: str, value: Any, allowed: tuple[str, ...]) -> Iterator[str]:
 
 
 def matcher(text: str, today: date) -> Callable[[Mapping[str, str]], bool]:
-    """Make the test of a (valid) query for one contact."""
+    """Return a function that evaluates a (valid) query for one contact."""
     groups = json.loads(text)["segmentation"]
 
     def matches(contact: Mapping[str, str]) -> bool:
@@ -101,7 +101,7 @@ def matcher(text: str, today: date) -> Callable[[Mapping[str, str]], bool]:
             hit = all(hits) if every else any(hits)
             operator = group["operator"]
             if result is None:
-                # The first group has none before it: NOT stands against all contacts.
+                # No group stands before the first: NOT excludes from all contacts.
                 result = hit if operator == "OR" else not hit
             elif operator == "AND NOT":
                 result = result and not hit
@@ -113,9 +113,9 @@ def matcher(text: str, today: date) -> Callable[[Mapping[str, str]], bool]:
 
 
 def rule_matches(rule: Mapping[str, Any], contact: Mapping[str, str], today: date) -> bool:
-    """Tell whether a contact fulfils one rule. A field without a value fulfils only the negative ones."""
-    condition, given = rule["condition"], rule["value"]
-    values: list[str] = given if isinstance(given, list) else [given]
+    """Return whether a contact matches a rule. A field without a value matches only negative conditions."""
+    condition, value = rule["condition"], rule["value"]
+    values: list[str] = value if isinstance(value, list) else [value]
     held = contact.get(rule["field"])
     if condition in ("isnull", "isnotnull"):
         return (held is None) == bool(condition == "isnull")
@@ -135,7 +135,7 @@ def _held(field: str, held: str) -> list[str]:
 
 
 def compare(left: str, right: str) -> int:
-    """Order two values: as numbers if both are, otherwise as text (right for ISO dates too)."""
+    """Compare two values: as numbers if both are, otherwise as text (correct for ISO dates, too)."""
     try:
         a, b = float(left), float(right)
     except ValueError:
@@ -155,7 +155,7 @@ _TESTS: dict[str, Callable[[str, str], bool]] = {
 
 
 def anniversary_within(day: str, days: int, today: date) -> bool:
-    """Tell whether the anniversary of a day is today or within so many days."""
+    """Return whether the anniversary of a day is today or within a number of days."""
     try:
         born = date.fromisoformat(day)
     except ValueError:

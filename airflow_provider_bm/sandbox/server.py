@@ -36,7 +36,7 @@ Finish = Callable[[Reply | None], None]
 
 
 class Server(ThreadingHTTPServer):
-    """The sandbox's server: one thread for each connection."""
+    """The HTTP server: one thread for each connection."""
 
     daemon_threads = True
     block_on_close = False
@@ -50,10 +50,10 @@ class Server(ThreadingHTTPServer):
         self.stopping = threading.Event()
         self._ended = threading.Event()
         self._wake = socket.socketpair()
-        #: No connections are accepted before this time (of the monotonic clock).
+        #: No connection is accepted before this time (of the monotonic clock).
         self._down_until = 0.0
         self._noticed = threading.Event()
-        #: Open connections, and the threads that serve them.
+        #: Open connections, and the thread that serves each.
         self._open: dict[socket.socket, int] = {}
         self._lock = threading.Lock()
         if ":" in address[0]:
@@ -61,9 +61,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        """Bind without the reverse DNS look-up of ``HTTPServer``, which can take seconds."""
+        """Bind without the reverse DNS lookup of ``HTTPServer``, which can take seconds."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # A client that is gone again before it is accepted must not block the rest.
+        # A client that disconnects before it is accepted must not block the others.
         self.socket.setblocking(False)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -107,15 +107,15 @@ class Server(ThreadingHTTPServer):
             self._noticed.set()
 
     def _stop_listening(self) -> None:
-        # A socket that is bound but does not listen: the port stays ours, and connections are refused.
+        # A socket that is bound but does not listen keeps the port, and connections are refused.
         self.socket.close()
         self.socket = socket.socket(self.address_family, self.socket_type)
         self.server_bind()
 
     def refuse(self, seconds: float) -> None:
-        """Refuse connections for a while, from now on, and end all that are open but the caller's own.
+        """Refuse connections for a while, and close all open ones but the caller's.
 
-        :param seconds: 0 to accept connections again.
+        :param seconds: 0 to accept connections again
         """
         self._down_until = time.monotonic() + seconds
         self._noticed.clear()
@@ -128,7 +128,7 @@ class Server(ThreadingHTTPServer):
         try:
             connection, address = self.get_request()
         except OSError:
-            return  # it is gone again
+            return  # the client has disconnected
         try:
             self.process_request(connection, address)
         except Exception:
@@ -136,7 +136,7 @@ class Server(ThreadingHTTPServer):
             self.shutdown_request(connection)
 
     def close(self) -> None:
-        """Stop serving, and end the connections that clients keep open."""
+        """Stop serving, and close the connections that clients keep open."""
         self.stopping.set()
         self._wake[1].send(b"x")
         self._ended.wait()
@@ -151,10 +151,10 @@ class Server(ThreadingHTTPServer):
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    log.debug("a connection was closed already")
+                    log.debug("a connection was already closed")
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what went wrong with a connection; clients that go away are no news."""
+        """Log an error of a connection at debug level: mostly clients that disconnect."""
         log.debug("connection from %s ended: %r", client_address, sys.exception())
 
 
@@ -175,12 +175,12 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _serve(self) -> None:
-        # Not self.path: of several slashes at the beginning, the base class leaves one.
+        # Not self.path: the base class collapses slashes at the beginning.
         target = self.requestline.split()[1]
         try:
             body = self._read_body()
         except ApiError as error:
-            self.close_connection = True  # what follows on the connection could be anything
+            self.close_connection = True  # the rest of the stream cannot be parsed
             reply = json_reply(error.status, error.body)
             self.server.sandbox.record(Request(self.command, target, self.headers), self.number)(reply)
             self._send(reply)
@@ -191,7 +191,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         finish = self.server.sandbox.record(request, self.number)
         if sent_by_a_page(request):
-            reply = json_reply(403, error_body(403, "The API is not for web pages: there is an Origin."))
+            reply = json_reply(
+                403, error_body(403, "The API is not for web pages: the request has an Origin header.")
+            )
             finish(reply)
             self._send(reply)
             return
@@ -234,7 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         finish(None)
         if fault.refuse:
-            # Before the client notices: it must not get through with its next connection.
+            # Before the client notices, so that its next connection is refused, too.
             self.server.refuse(fault.refuse)
 
     def _call(self, handle: Handle, request: Request) -> Reply:
@@ -265,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Server": "bm-sandbox",
         } | reply.headers
         lines = [f"HTTP/1.1 {status} {phrase}", *(f"{n}: {v}" for n, v in headers.items() if v is not None)]
-        # A 204 or 304 has no body by definition, and no length of it.
+        # A 204 or 304 has no body by definition, and no Content-Length.
         bodiless = status in (204, 304)
         if not bodiless:
             lines.append(f"Content-Length: {len(reply.body)}")
@@ -274,19 +276,19 @@ class _Handler(BaseHTTPRequestHandler):
         head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
         body = b"" if bodiless or self.command == "HEAD" else reply.body
         if half:
-            # Without a body the cut has to go through the status line: clients take any head that ends.
+            # Without a body, cut the status line: clients accept any complete head.
             head, body = (head, body[: len(body) // 2]) if body else (head[:10], b"")
-        # One write: two would wait for each other's acknowledgement on some systems.
+        # One write: two would wait for an acknowledgement on some systems.
         self.wfile.write(head + body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what is no HTTP request in the API's error shape; the base class calls this."""
+        """Answer what is not an HTTP request with the API's error body; called by the base class."""
         self.close_connection = True
         self.command = getattr(self, "command", None) or "GET"
         self._send(json_reply(int(code), error_body(int(code), message)))
 
     def log_message(self, *_: Any) -> None:
-        """Log nothing from the base class: its lines have whole URLs in them."""
+        """Suppress the base class's log lines, which contain whole URLs."""
 
 
 def _changed(reply: Reply, fault: Fault) -> Reply:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from . import filters
 from .clock import as_utc
-from .filters import read_time
 
 
 def parse_time(value: datetime | str | None) -> datetime | None:
@@ -16,7 +16,7 @@ def parse_time(value: datetime | str | None) -> datetime | None:
     """
     if value is None:
         return None
-    return read_time(value) if isinstance(value, str) else as_utc(value)
+    return filters.parse_time(value) if isinstance(value, str) else as_utc(value)
 
 
 class TimeRange:

@@ -1,9 +1,8 @@
-"""Checking what is written to the API: strictly what the documentation allows."""
+"""Strict validation of request bodies: only what the documentation allows."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -20,17 +19,17 @@ from airflow_provider_bm.campaigns.constants import (
     SENDING_TYPES,
     STATUSES,
 )
+from airflow_provider_bm.campaigns.ids import UUID_PATTERN
 from airflow_provider_bm.campaigns.json_text import parse_json
+from airflow_provider_bm.campaigns.recurrence import occurrences
+from airflow_provider_bm.campaigns.schedule import ONCE_PATTERN, read_once
 
 from . import segmentation
 from .errors import invalid, item
-from .execution import once_time, same_schedule
+from .execution import same_schedule
 from .messages import in_utf8
-from .recurrence import occurrences
 from .rendering import fill_campaign
 
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-ONCE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _HALF = "It has half of a surrogate pair."
 ENUMS = {"sending_type": SENDING_TYPES, "schedule_type": SCHEDULE_TYPES, "query_type": QUERY_TYPES}
 
@@ -44,9 +43,10 @@ def new_campaign(
     *,
     lists: Container[str],
 ) -> dict[str, str]:
-    """Check the body of a POST that makes a campaign; give its fields.
+    """Validate the body of a POST that creates a campaign, and return its fields.
 
-    :param lists: UUIDs of the recipient lists.
+    :param lists: UUIDs of the recipient lists
+    :raises ApiError: 400 with all problems
     """
     items = list(_shape(body, CAMPAIGN_FIELDS, also_unknown=("clone_uuid",)))
     if "template_vars" in body:
@@ -61,7 +61,7 @@ def changed_campaign(
     lists: Container[str],
     in_progress: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Check the body of a PUT, which is a whole campaign; give its fields.
+    """Validate the body of a PUT, which is a complete campaign, and return its fields.
 
     :param in_progress: the fields of a campaign that is active or can be resumed: it may keep its schedule,
         even if that lies in the past
@@ -73,15 +73,15 @@ def changed_campaign(
 def cloned_campaign(
     body: Mapping[str, Any], source: Mapping[str, str] | None, now: datetime, *, lists: Container[str]
 ) -> dict[str, str]:
-    """Check the body of a POST that clones; give the fields of the clone.
+    """Validate the body of a POST that clones, and return the fields of the clone.
 
-    :param source: the fields of the campaign to clone; None if there is none.
+    :param source: the fields of the campaign to clone; None if there is none
     """
     items = list(_shape(body, (*CAMPAIGN_FIELDS, "clone_uuid"))) + list(_template_vars(body))
     if source is None and isinstance(body.get("clone_uuid"), str):
         items.append(item("clone_uuid", "there is no campaign with this UUID in the service"))
     if source is None:
-        # What is missing would come from the source: only what is there can be checked.
+        # Missing fields would come from the source: only the others can be validated.
         raise invalid(items + list(_enums(_strings(body), CREATE_STATUSES)))
     fields: dict[str, Any] = dict(source)
     if body.get("schedule_type") == "now":
@@ -90,12 +90,12 @@ def cloned_campaign(
     fields |= {"name": f"{source['name']} (copy)", "status": "active"}
     fields |= {name: value for name, value in body.items() if name in CAMPAIGN_FIELDS}
     checked = _checked(fields, items, CREATE_STATUSES, now, lists)
-    # Once more: a variable may leave nothing of the template.
+    # Again: a variable may leave an empty template.
     return _checked(fill_campaign(checked, body.get("template_vars", {})), [], CREATE_STATUSES, now, lists)
 
 
 def new_status(body: Mapping[str, Any]) -> str:
-    """Check the body of a PATCH; give the status."""
+    """Validate the body of a PATCH, and return the status."""
     items = [item(name, "unknown field: only status can be changed") for name in body if name != "status"]
     if "status" not in body:
         items.append(item("status", "is required"))
@@ -123,7 +123,7 @@ def _checked(
     items += _values(strings, statuses, now, lists, in_progress)
     if items:
         raise invalid(items)
-    # An empty field is one that is not set.
+    # An empty field is not set.
     return {name: strings[name] for name in CAMPAIGN_FIELDS if strings.get(name)}
 
 
@@ -172,7 +172,7 @@ def _enums(fields: Mapping[str, str], statuses: tuple[str, ...]) -> Items:
     for name, allowed in (*ENUMS.items(), ("status", statuses)):
         value = fields.get(name)
         if value == "" and name in REQUIRED_FIELDS:
-            continue  # that it is empty is said elsewhere
+            continue  # reported as empty already
         if value is not None and value not in allowed:
             yield item(name, f"must be one of: {', '.join(allowed)}")
 
@@ -193,16 +193,16 @@ def _values(
     yield from _query(fields)
 
 
-def _schedule(fields: Mapping[str, str], now: datetime, goes_on: bool) -> Items:
+def _schedule(fields: Mapping[str, str], now: datetime, continues: bool) -> Items:
     kind, rule = fields.get("schedule_type"), fields.get("schedule_rrule", "")
-    starts = fields.get("status") == "active" and not goes_on
+    starts = fields.get("status") == "active" and not continues
     if kind == "now" and rule:
         yield item("schedule_rrule", "must be absent when schedule_type is now")
     elif kind in ("once", "scheduled") and not rule:
         yield item("schedule_rrule", f"is required when schedule_type is {kind}")
     elif kind == "once":
         try:
-            moment = once_time(rule) if ONCE.fullmatch(rule) else None
+            moment = read_once(rule) if ONCE_PATTERN.fullmatch(rule) else None
         except ValueError:
             moment = None
         if moment is None:
@@ -216,7 +216,7 @@ def _schedule(fields: Mapping[str, str], now: datetime, goes_on: bool) -> Items:
             yield item("schedule_rrule", "must be an iCalendar RRULE", str(error))
         else:
             if starts and over:
-                # It would be finished at once, and whoever waits for it would take that for success.
+                # It would be finished at once, and a wait would take that for success.
                 yield item("schedule_rrule", "must have a time in the future", _time(now))
 
 
@@ -235,9 +235,8 @@ def _json_template(fields: Mapping[str, str]) -> Items:
 
 
 def _recipient_lists(value: str, lists: Container[str]) -> Items:
-    for one in value.split(","):
-        name = one.strip()
-        if not UUID.fullmatch(name):
+    for name in (part.strip() for part in value.split(",")):
+        if not UUID_PATTERN.fullmatch(name):
             yield item("recipient_lists", f"{name!r} is not a UUID")
         elif name.lower() not in lists:
             yield item("recipient_lists", f"there is no recipient list {name}")

@@ -209,7 +209,7 @@ def test_one_fault_can_be_taken_back(api, sandbox, remote):
      {"change_request": "draft"}, {"drop": True, "change_reply": {"name": "x"}}],
 )  # fmt: skip
 def test_senseless_faults_are_refused(sandbox, wrong):
-    with pytest.raises(ValueError, match=r"fault|must|nth|cannot|no answer|before the call|own"):
+    with pytest.raises(ValueError, match=r"fault|must|nth|cannot|excludes|choose one"):
         sandbox.fault(**wrong)
 
 
@@ -318,3 +318,18 @@ def test_date_header_is_wrong_or_missing(api, sandbox):
     assert api.call("GET").headers["Date"] == "Thu, 01 Jan 1970 00:00:00 GMT"
     assert "Date" not in api.call("GET").headers
     assert "Date" in api.call("GET").headers
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "(.|a)*x", ".*.*.*.*x", "a?" * 30, "(a|a)" * 30, "(?:a{1,9}){1,9}"]
+)
+def test_a_pattern_that_could_take_long_is_refused(sandbox, pattern):
+    with pytest.raises(ValueError, match="could take too long"):
+        sandbox.fault(path=pattern, status=500)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["campaigns/(?!abc)", "^/news/.*/campaigns$", "campaigns(/[0-9a-f-]+)?$", ""]
+)
+def test_usual_patterns_are_accepted(sandbox, pattern):
+    assert sandbox.fault(path=pattern, status=500)["status"] == 500

@@ -151,7 +151,12 @@ def test_files(sandbox, tmp_path, name, text):
     [
         ("a.json", "[", "is not JSON"),
         ("a.json", "{}", "must be an array of contacts"),
-        ("a.csv", "mobile\n+41790000001,Ada\n", "more values than the heading has names"),
+        ("a.csv", "mobile\n+41790000001,Ada\n", "line 2 has more values than the heading has columns"),
+        ("a.csv", "mobile,first_name,mobile\n+41790000001,Ada,+41790000099\n", "the column 'mobile' twice"),
+        ("a.csv", "+41790000001,Ada\n", "the first line must be a heading"),
+        ("a.csv", "", "the first line must be a heading"),
+        ("a.csv", 'mobile,first_name\n+41790000001,"Ada\n+41790000002,Bob\n', "is not CSV"),
+        ("a.json", '[{"mobile": "1", "mobile": "2"}]', "the key 'mobile' occurs twice"),
         ("a.csv", "mobile\n" + "1" * 200_000, "is not CSV"),
         ("a.csv", None, "cannot read"),
     ],

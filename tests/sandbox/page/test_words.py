@@ -112,7 +112,9 @@ def test_variables_without_a_value_are_told_from_text(sandbox):
 
 
 def test_variables_without_a_value_in_json(sandbox):
-    template = json.dumps({"subject": "{grüße}", "{key}": "{first_name}", "body": "{b}{last_name}"})
+    template = json.dumps(
+        {"subject": "{grüße}", "{key}": "{first_name}", "body": "{b}{last_name}"}, ensure_ascii=False
+    )
     shown = sent_to(sandbox, {"email": "a@example.com"}, sending_type="email", template=template)
     assert shown["title"] == [{"unknown": "{grüße}"}]
     assert shown["text"] == [{"unknown": "{b}"}, {"empty": "last_name"}]
