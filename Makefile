@@ -81,7 +81,7 @@ constraints:  ## pin the newest versions in constraints/; KEEP=1 only adds and r
 	$(PYTHON) tools/compile_constraints.py --uv .venv/uv/bin/uv $(if $(KEEP),--keep)
 
 clean:  ## remove everything that make created
-	rm -rf .venv .airflow dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .airflow dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml tools/setup_venv.py $(PINS)

@@ -15,7 +15,7 @@ from requests.utils import select_proxy
 from airflow_provider_bm import __version__
 from airflow_provider_bm._loopback import is_loopback
 from airflow_provider_bm.campaigns.json_text import parse_json
-from airflow_provider_bm.client.outbound_guard import GUARDS, origin
+from airflow_provider_bm.client.outbound_guard import check_outbound, origin
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMConnectError, BMDraftOnlyError, truncated_repr
 
@@ -24,6 +24,19 @@ log = logging.getLogger(__name__)
 #: Where nothing may be sent: what needs no look at its body, and the one status that another may carry.
 _HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 _HARMLESS_STATUS = {"POST": "draft", "PUT": "draft", "PATCH": "stopped"}
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """Connects only to servers that the pytest plugin allows. Mocks do not connect, and may be called."""
+
+    def __init__(self, conn_id: str | None) -> None:
+        super().__init__(max_retries=0)
+        self._conn_id = conn_id
+
+    def get_connection_with_tls_context(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return a connection for a request that is about to be sent."""
+        check_outbound(request.method or "", request.url or "", self._conn_id)
+        return super().get_connection_with_tls_context(request, *args, **kwargs)
 
 
 class BMSession(requests.Session):
@@ -52,7 +65,7 @@ class BMSession(requests.Session):
         self.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
         # No retries in the adapter: it cannot know which call may be repeated.
         for scheme in ("https://", "http://"):
-            self.mount(scheme, HTTPAdapter(max_retries=0))
+            self.mount(scheme, _GuardedAdapter(settings.conn_id))
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Prefer the connection's proxies and CA bundle to the environment's."""
@@ -66,9 +79,6 @@ class BMSession(requests.Session):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a prepared request, within time-outs and without following redirects."""
-        for hold in GUARDS:
-            call = f"{request.method} {(request.url or '').partition('?')[0]}"
-            hold.check(origin(request.url), call, self._settings.conn_id)
         self._refuse_sending(request)
         if "proxies" not in kwargs:  # a request that the caller has prepared
             kwargs = {**self.merge_environment_settings(request.url, {}, None, None, None), **kwargs}

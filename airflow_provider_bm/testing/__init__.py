@@ -1,10 +1,11 @@
-"""A pytest plugin: run your own DAGs against a BM of your own, and ask what was sent.
+"""A pytest plugin: run your DAGs against a sandbox, and assert what was sent.
 
 pytest finds it by itself once this package is installed. The fixtures are ``bm_sandbox``, a sandbox for each
-test, ``bm_connection``, which lets the connection ``bm_default`` lead to it, and ``bm_run_dag``, which runs
-a DAG with that.
+test, ``bm_connection``, which points the connection ``bm_default`` to it, and ``bm_run_dag``, which runs a
+DAG with both. Requests of this package to other machines are refused, except in tests that are marked
+``bm_live``.
 
-Every pytest run of every project imports this, so nothing else is imported before a fixture is used.
+Every pytest run of every project imports this, so hardly anything else is imported before a fixture is used.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from .plugin import (
     bm_sandbox,
     pytest_configure,
     pytest_runtest_makereport,
+    pytest_runtest_protocol,
+    pytest_unconfigure,
 )
 
 __all__ = [
@@ -25,4 +28,6 @@ __all__ = [
     "bm_sandbox",
     "pytest_configure",
     "pytest_runtest_makereport",
+    "pytest_runtest_protocol",
+    "pytest_unconfigure",
 ]

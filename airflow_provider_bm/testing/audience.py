@@ -1,4 +1,4 @@
-"""Why a campaign reached nobody, or not somebody: its lists, its channel or its query."""
+"""Why a campaign reached nobody, or did not reach an address: its lists, its channel or its query."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from airflow_provider_bm.sandbox.store import Store
 
 
 def is_for(store: Store, campaign: Campaign, to: str) -> bool:
-    """Tell whether an address is of those that a campaign goes to, or went to, whatever its query says."""
+    """Whether an address is in the recipient lists of a campaign, or has received it."""
     contacts = [*_members(store, campaign), *(one for run in campaign.runs for one in run.contacts)]
     return any(address_of(campaign.fields["sending_type"], one) == to for one in contacts)
 
 
 def why_nobody(store: Store, campaign: Campaign) -> str:
-    """Tell why an execution had no contacts, by the lists as they are now."""
+    """Explain why an execution had no contacts, by the current recipient lists."""
     members, channel = _members(store, campaign), campaign.fields["sending_type"]
     if not members:
-        return "nobody is in its recipient_lists"
+        return "its recipient_lists are empty"
     reachable = sum(address_of(channel, contact) is not None for contact in members)
     if not reachable:
-        return f"nobody in its recipient_lists, which have {_contacts(len(members))}, can get {channel}"
-    return f"its query matches nobody: {_contacts(reachable)} in its recipient_lists can get {channel}"
+        return f"none of the {_contacts(len(members))} in its recipient_lists can receive {channel}"
+    return f"its query matches none of the {_contacts(reachable)} in its lists that can receive {channel}"
 
 
 def why_not(store: Store, campaign: Campaign, to: str) -> str:
-    """Tell why an address was not among the contacts of an execution."""
+    """Explain why an address was not among the contacts of an execution."""
     members, channel = _members(store, campaign), campaign.fields["sending_type"]
     found = [one for one in members if to in (one["uuid"], one.get("mobile"), one.get("email"))]
     if not found:

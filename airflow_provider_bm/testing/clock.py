@@ -7,31 +7,31 @@ from datetime import datetime
 from airflow_provider_bm.sandbox.clock import Clock
 
 
-class WaitingClock(Clock):
-    """Stands still until the API is called for the first time: until then it is Airflow that starts.
+class IdleClock(Clock):
+    """A clock that starts with the first API call, so that Airflow's own start takes no sandbox time.
 
-    :ivar waiting: it has not begun to run, and nobody has frozen it
+    :ivar idle: it has not started, and nobody has frozen it
     """
 
-    waiting = True
+    idle = True
 
     def reset(self) -> None:
-        """Go back to the start, and wait there."""
+        """Go back to the start time, and wait for the first API call."""
         super().reset()
         super().freeze()
-        self.waiting = True
+        self.idle = True
 
     def freeze(self) -> datetime:
-        """Let time stand still, whoever calls."""
-        self.waiting = False
+        """Stop the clock."""
+        self.idle = False
         return super().freeze()
 
     def resume(self) -> datetime:
-        """Let time pass."""
-        self.waiting = False
+        """Start the clock."""
+        self.idle = False
         return super().resume()
 
     def begin(self) -> None:
-        """Let time pass, unless somebody has frozen it."""
-        if self.waiting:
+        """Start the clock, unless somebody has frozen it."""
+        if self.idle:
             self.resume()

@@ -5,34 +5,78 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from .attempts import Attempts, TookTooLong
-from .database import BUNDLE
-from .versions import is_airflow_2
-from .waits import shorten_waits
+from ._compat import is_airflow_2, last_run, write_dag
+from .retries import fast_retries
+from .run_watch import RunWatch
 
 if TYPE_CHECKING:
     from .sandbox import BMTestSandbox
 
-#: Seconds that a run may take.
+#: Default of the seconds that a run may take, from the start of its first task.
 TIMEOUT: Final = 60.0
 _STATES: Final = ("success", "failed")
 _NOT_RUN: Final = "not run"
+
+TaskKey = tuple[str, int]
+
+
+@dataclass
+class FinishedRun:
+    """How a DAG run ended.
+
+    :ivar dag_run: Airflow's ``DagRun``; None if there is none
+    :ivar state: of the run; None if it was ended by the time limit
+    :ivar task_states: by task id and map index (-1 if the task is not mapped)
+    :ivar errors: the last error of each task instance, by the same keys
+    """
+
+    dag_run: Any
+    state: str | None
+    task_states: dict[TaskKey, str]
+    errors: dict[TaskKey, BaseException | str]
+
+
+def run_dag(
+    dag: Any,
+    logical_date: datetime | None = None,
+    conf: Mapping[str, Any] | None = None,
+    timeout: float | None = TIMEOUT,
+) -> FinishedRun:
+    """Run a DAG in the database in use, with all its tasks and triggers, and return how it ended.
+
+    The parameters are those of :meth:`BMDagRuns.__call__`.
+    """
+    arguments: dict[str, Any] = {"run_conf": None if conf is None else dict(conf)}
+    if logical_date is not None:
+        arguments["execution_date" if is_airflow_2() else "logical_date"] = logical_date
+    watch = RunWatch()
+    dag_run: Any = None
+    with pytest.MonkeyPatch.context() as patch:
+        fast_retries(dag, patch)
+        write_dag(dag)
+        with watch.watch(timeout):
+            dag_run = dag.test(**arguments)
+    if watch.timed_out:
+        dag_run = last_run(dag.dag_id)
+    instances = [] if dag_run is None else dag_run.get_task_instances()
+    states = {(ti.task_id, ti.map_index): _text(ti.state or _NOT_RUN) for ti in instances}
+    states |= dict.fromkeys(watch.interrupted, "running")
+    return FinishedRun(dag_run, None if watch.timed_out else _text(dag_run.state), states, watch.errors)
 
 
 class BMDagRuns:
     """Runs DAGs in this process, with all their tasks and triggers."""
 
     def __init__(self, sandbox: BMTestSandbox) -> None:
-        """Run none yet.
+        """Run nothing yet.
 
-        :param sandbox: is told how each run ended
+        :param sandbox: gets a line about each run for its report
         """
         self._sandbox = sandbox
 
@@ -47,47 +91,28 @@ class BMDagRuns:
         """Run a DAG from start to end.
 
         :param dag: the DAG object
-        :param logical_date: now by default
-        :param conf: what "Trigger DAG w/ config" takes
-        :param expect: state that the run must end in, or None for any
-        :param timeout: seconds after which the run is ended, and the test fails; None: never
+        :param logical_date: default: now
+        :param conf: the configuration of the run, as in "Trigger DAG w/ config"
+        :param expect: state that the run must end in: ``"success"``, ``"failed"``, or None for either
+        :param timeout: seconds, from the start of the first task, after which the run is ended and the test
+            fails; None: no limit
         :returns: Airflow's ``DagRun``
-        :raises AssertionError: if the run ends in another state, or not in time, or if no task has run
+        :raises AssertionError: the run ended in another state, was not over in time, or ran no task
         """
         __tracebackhide__ = True
         _check(dag, logical_date, expect, timeout)
-        arguments: dict[str, Any] = {"run_conf": None if conf is None else dict(conf)}
-        if is_airflow_2():
-            if logical_date is not None:
-                arguments["execution_date"] = logical_date
-        else:
-            _write(dag)
-            if logical_date is not None:
-                arguments["logical_date"] = logical_date
-        attempts = Attempts()
-        try:
-            with pytest.MonkeyPatch.context() as patch:
-                shorten_waits(patch)
-                with attempts.watched(timeout):
-                    run = dag.test(**arguments)
-        except TookTooLong:
-            run = _last_run(dag.dag_id)
-            ended = f"not over after {timeout:g} s"
-        else:
-            ended = str(getattr(run.state, "value", run.state))
-        states = _states(run)
-        if attempts.interrupted is not None:
-            states[attempts.interrupted] = "running"
-        told = f"the run of DAG {dag.dag_id!r} is {ended}"
-        tasks = f"Tasks: {_counted(states)}"
-        self._sandbox.runs.append(f"{told}. {tasks}")
-        if ended not in _STATES:
-            raise AssertionError("\n".join([told, *_reasons(states, attempts), tasks, self._sandbox.story()]))
-        if expect is not None and ended != expect:
-            raise AssertionError("\n".join([f"{told}, not {expect}", *_reasons(states, attempts), tasks]))
-        if set(states.values()) <= {_NOT_RUN}:
-            raise AssertionError(f"no task of DAG {dag.dag_id!r} has run: {_why_none(dag, run)}")
-        return run
+        run = run_dag(dag, logical_date, conf, timeout)
+        ended = f"not over after {timeout:g} s" if run.state is None else run.state
+        summary = f"the run of DAG {dag.dag_id!r} is {ended}"
+        tasks = f"Tasks: {_counted(run.task_states)}"
+        self._sandbox.runs.append(f"{summary}. {tasks}")
+        if run.state is None:
+            raise AssertionError("\n".join([summary, *_reasons(run), tasks, self._sandbox.report()]))
+        if expect is not None and run.state != expect:
+            raise AssertionError("\n".join([f"{summary}, not {expect}", *_reasons(run), tasks]))
+        if set(run.task_states.values()) <= {_NOT_RUN}:
+            raise AssertionError(f"no task of DAG {dag.dag_id!r} has run: {_why_none(dag, run.dag_run)}")
+        return run.dag_run
 
 
 def _check(dag: Any, logical_date: Any, expect: Any, timeout: Any) -> None:
@@ -98,7 +123,7 @@ def _check(dag: Any, logical_date: Any, expect: Any, timeout: Any) -> None:
             what = f"the DAG itself, not its id {dag!r}: import it from its file"
         elif callable(dag):
             name = getattr(dag, "__name__", dag)
-            what = f"a DAG, not a function: decorate it with @dag, and give what {name}() returns"
+            what = f"a DAG, not a function: decorate it with @dag, and pass what {name}() returns"
         raise TypeError(f"bm_run_dag takes {what}")
     if logical_date is not None and not (isinstance(logical_date, datetime) and logical_date.tzinfo):
         right = "datetime(2026, 1, 31, 8, tzinfo=UTC)"
@@ -112,71 +137,34 @@ def _check(dag: Any, logical_date: Any, expect: Any, timeout: Any) -> None:
     except RuntimeError:
         return
     raise RuntimeError(
-        "bm_run_dag runs an event loop for the DAG's triggers, and there can be none around it: "
+        "bm_run_dag runs an event loop for the DAG's triggers, which is not possible within another one: "
         "write the test with def, not with async def"
     )
 
 
-def _write(dag: Any) -> None:
-    # From Airflow 3.0 on, a run needs its DAG in the database, as if its file had been parsed. Where that is
-    # done differs from version to version.
-    from airflow.dag_processing.bundles.manager import DagBundlesManager
-
-    processing: Any
-    try:
-        processing = import_module("airflow.dag_processing.dagbag")
-    except ImportError:  # before 3.2
-        processing = import_module("airflow.models.dagbag")
-    DagBundlesManager().sync_bundles_to_db()
-    try:
-        bag = processing.DagBag("/dev/null", include_examples=False)
-    except TypeError:  # from 3.3 on, it never includes them
-        bag = processing.DagBag("/dev/null")
-    bag.bag_dag(dag)
-    if not dag.relative_fileloc:
-        dag.relative_fileloc = Path(dag.fileloc).name
-    if hasattr(bag, "sync_to_db"):  # 3.0
-        bag.sync_to_db(BUNDLE, None)
-    else:
-        processing.sync_bag_to_db(bag, BUNDLE, None)
+def _text(state: Any) -> str:
+    return str(getattr(state, "value", state))
 
 
-def _last_run(dag_id: str) -> Any:
-    """Find the run that was ended, which may have left a transaction open."""
-    from airflow.models.dagrun import DagRun
-
-    settings: Any = import_module("airflow.settings")
-    settings.Session.remove()
-    return settings.Session().query(DagRun).filter_by(dag_id=dag_id).order_by(DagRun.id.desc()).first()
-
-
-def _states(run: Any) -> dict[tuple[str, int], str]:
-    if run is None:
-        return {}
-    return {
-        (ti.task_id, ti.map_index): str(getattr(ti.state, "value", ti.state or _NOT_RUN))
-        for ti in run.get_task_instances()
-    }
-
-
-def _counted(states: Mapping[tuple[str, int], str]) -> str:
+def _counted(states: Mapping[TaskKey, str]) -> str:
     counts = Counter((task_id, state) for (task_id, _), state in states.items())
-    told = (
+    lines = (
         f"{task} {state}" + (f" ({count}x)" if count > 1 else "")
         for (task, state), count in sorted(counts.items())
     )
-    return ", ".join(told) or "none"
+    return ", ".join(lines) or "none"
 
 
-def _reasons(states: Mapping[tuple[str, int], str], attempts: Attempts) -> list[str]:
-    """Say what each task raised that has not succeeded in the end."""
+def _reasons(run: FinishedRun) -> list[str]:
+    """List the errors of the tasks that did not succeed in the end."""
     reasons = []
-    for (task_id, index), error in sorted(attempts.errors.items()):
-        if states.get((task_id, index)) in ("success", "skipped"):
+    for (task_id, index), error in sorted(run.errors.items()):
+        if run.task_states.get((task_id, index)) in ("success", "skipped"):
             continue
         name = task_id if index < 0 else f"{task_id} [{index}]"
         text = str(error).replace("\n", "\n    ")
-        reasons.append(f"  {name}: {type(error).__name__}: {text}")
+        kind = "" if isinstance(error, str) else f"{type(error).__name__}: "
+        reasons.append(f"  {name}: {kind}{text}")
     return reasons
 
 
@@ -188,4 +176,4 @@ def _why_none(dag: Any, run: Any) -> str:
     if date is not None and starts and min(starts) > date:
         start = min(starts).isoformat()
         return f"its start_date, {start}, is after the run's logical date, {date.isoformat()}"
-    return "Airflow saw none as due"
+    return "Airflow found none that was due"

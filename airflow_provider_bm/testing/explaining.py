@@ -1,4 +1,4 @@
-"""Words for a test that failed: what was sent, and why a campaign has not sent anything."""
+"""Explanations for a failed test: what was sent, and why a campaign has not sent anything."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from airflow_provider_bm.sandbox.store import Store
 from .audience import why_nobody, why_not
 
 MOST_LINES: Final = 10
-#: What a fault has that is no effect.
+#: Keys of a fault that are not effects.
 _OTHERS: Final = ("id", "method", "path", "nth", "times", "seen", "hits")
 
 
 def explain_campaign(store: Store, campaign: Campaign, now: datetime, to: str | None) -> str:
-    """Tell in a line what became of a campaign, and what it waits for.
+    """Describe in one line the state of a campaign and what it is waiting for.
 
-    :param to: an address that should have got a message
+    :param to: an address that should have received a message
     """
     status = "deleted" if campaign.deleted else campaign.status
     parts = [f"{campaign.fields['name']!r} is {status}: {_progress(campaign, now)}"]
@@ -66,12 +66,12 @@ def _ahead(moment: datetime, now: datetime) -> str:
 def show_messages(
     messages: Sequence[Mapping[str, Any]], heading: str, text: str | None = None
 ) -> Iterator[str]:
-    """Lines about messages, as they are read: the first ones, if they are many.
+    """Lines about the first messages, as recipients read them.
 
-    :param text: what was looked for; shown too where it is in a part that is not shown otherwise
+    :param text: the text that was searched for; the part that contains it is always shown
     """
     if not messages:
-        yield "Nothing was sent at all."
+        yield "Nothing was sent."
         return
     yield f"{heading} ({len(messages)}):"
     for one in messages[:MOST_LINES]:
@@ -89,10 +89,10 @@ def _read(message: Mapping[str, Any], text: str | None) -> list[str]:
 
 
 def show_campaigns(asked: Sequence[str], others: Sequence[str]) -> Iterator[str]:
-    """Lines about campaigns: the last ones, if they are many.
+    """Lines about the last campaigns.
 
-    :param asked: of those that were asked for; they come first, however old they are
-    :param others: of all others
+    :param asked: lines about the campaigns that match, which come first
+    :param others: lines about all others
     """
     count = len(asked) + len(others)
     if not count:
@@ -103,7 +103,7 @@ def show_campaigns(asked: Sequence[str], others: Sequence[str]) -> Iterator[str]
     left = MOST_LINES - len(first)
     shown = [*first, *others[max(0, len(others) - left) :]]
     yield from (f"  {line}" for line in shown)
-    # If none of the others is shown, some may be later.
+    # If none of the others is shown, the rest may be later ones.
     yield from _rest(count, "earlier" if left or not others else "more")
 
 
@@ -117,7 +117,7 @@ def show_requests(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def show_faults(faults: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Lines about faults, if there are any: how many calls each has hit."""
+    """Lines about faults: how many calls each has hit."""
     if faults:
         yield f"Faults ({len(faults)}):"
     for one in faults:
@@ -125,7 +125,7 @@ def show_faults(faults: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def describe_fault(fault: Mapping[str, Any]) -> str:
-    """Name a fault as it was made: ``POST campaigns lose_reply=True``."""
+    """Describe a fault by its arguments: ``POST campaigns lose_reply=True``."""
     named = [str(fault[name]) for name in ("method", "path") if name in fault]
     rest = {name: value for name, value in fault.items() if name not in _OTHERS}
     if (fault["nth"], fault["times"]) != (1, 1):
@@ -134,7 +134,7 @@ def describe_fault(fault: Mapping[str, Any]) -> str:
 
 
 def show_runs(runs: Sequence[str]) -> Iterator[str]:
-    """Lines about DAG runs, if there were any."""
+    """Lines about DAG runs."""
     if runs:
         yield f"DAG runs ({len(runs)}):"
     yield from (f"  {line}" for line in runs[-MOST_LINES:])

@@ -1,4 +1,4 @@
-"""The marker ``bm_sandbox``: what the sandbox of a test is to be like."""
+"""The marker ``bm_sandbox``: arguments of a test's sandbox."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow_provider_bm.sandbox import Sandbox
 
 
 def arguments_of(node: pytest.Item) -> dict[str, Any]:
-    """Gather the arguments of all markers of a test, of its class and of its module; the nearest wins.
+    """Merge the arguments of the markers of a test, its class and its module; the closest one wins.
 
-    :raises ValueError: one of them makes no sense
+    :raises ValueError: invalid arguments
     """
     arguments: dict[str, Any] = {}
     for marker in node.iter_markers("bm_sandbox"):
@@ -25,7 +25,7 @@ def arguments_of(node: pytest.Item) -> dict[str, Any]:
     known = list(inspect.signature(Sandbox).parameters)
     unknown = [name for name in arguments if name not in known]
     if unknown:
-        raise ValueError(f"has no argument {', '.join(unknown)}; there are {', '.join(known)}")
+        raise ValueError(f"has no argument {', '.join(unknown)}; the arguments are {', '.join(known)}")
     start = arguments.get("start")
     if start is not None and not (isinstance(start, datetime) and start.tzinfo):
         right = "datetime(2026, 1, 31, 8, tzinfo=UTC)"

@@ -1,4 +1,4 @@
-"""The sandbox of a test: what was sent, and if it was not, why not."""
+"""The sandbox of a test, with assertions about what was sent and explanations of what was not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_bm.sandbox.sandbox import RUNNING
 from airflow_provider_bm.sandbox.store import Store
 
 from .audience import is_for
-from .clock import WaitingClock
+from .clock import IdleClock
 from .explaining import (
     describe_fault,
     explain_campaign,
@@ -27,14 +27,14 @@ from .explaining import (
     show_runs,
 )
 
-#: What the operators put at the end of a name to know their campaign by.
-_KEY = re.compile(r" \[[0-9a-f]{10}\]$")
+#: The key by which operators recognise their campaign: first in the name, at its end in earlier versions.
+_KEY = re.compile(r"^\[[0-9a-f]{16}\] | \[[0-9a-f]{10}\]$")
 
 Message = dict[str, Any]
 
 
-class KeepingStore(Store):
-    """A store that keeps what was deleted: whoever reads the story of a test wants to know.
+class ArchivingStore(Store):
+    """A store that keeps deleted campaigns for the report of a test.
 
     :ivar deleted: deleted campaigns
     """
@@ -53,33 +53,33 @@ class KeepingStore(Store):
 class BMTestSandbox(Sandbox):
     """A :class:`.Sandbox` with assertions.
 
-    Where a campaign is asked for, its UUID, the campaign itself or its name will do. The key that operators
-    put behind the name may be left out.
+    A ``campaign`` is its UUID, its name, or the campaign as the API returns it. The name may be given without
+    the key that operators add to it.
 
-    Its clock stands still until the API is called for the first time.
+    The clock starts with the first API call.
 
     :param arguments: those of :class:`.Sandbox`
-    :ivar runs: how each DAG run of the test ended
+    :ivar runs: a line about each DAG run of the test
     """
 
-    _clock_type = WaitingClock
-    _store_type = KeepingStore
-    clock: WaitingClock
-    store: KeepingStore
+    _clock_type = IdleClock
+    _store_type = ArchivingStore
+    clock: IdleClock
+    store: ArchivingStore
 
     def __init__(self, **arguments: Any) -> None:
-        """Make it; nothing is bound before :meth:`start`."""
+        """Create the sandbox; :meth:`start` binds its port."""
         super().__init__(**arguments)
         self.runs: list[str] = []
 
     def reset(self) -> None:
-        """Make everything as with a new sandbox."""
+        """Reset everything to the state of a new sandbox."""
         super().reset()
         self.runs.clear()
         self.store.deleted.clear()
 
     def add_service(self, service_uuid: str | None = None) -> str:
-        """Add a service which the connections of ``bm_connection`` may use, and give its UUID."""
+        """Add a service that the connections of ``bm_connection`` may use, and return its UUID."""
         made = super().add_service(service_uuid)
         self.add_client(self.client_id, self.client_secret, list(self.store.services))
         return made
@@ -94,7 +94,7 @@ class BMTestSandbox(Sandbox):
         return self.messages(to=to)
 
     def messages_of(self, campaign: str | Mapping[str, Any]) -> list[Message]:
-        """List the messages of a campaign; of all that have the name, if there are several."""
+        """List the messages of a campaign, or of all campaigns with that name."""
         _check(campaign)
         return [message for message in self.messages() if _is(campaign, message)]
 
@@ -107,14 +107,14 @@ class BMTestSandbox(Sandbox):
         channel: str | None = None,
         count: int | None = None,
     ) -> list[Message]:
-        """Fail unless such messages were sent, and say what was sent instead, or why nothing was.
+        """Fail unless matching messages were sent. The error shows what was sent instead, or why nothing was.
 
         :param to: the address
-        :param text: a piece of the text, as it is sent or as it is read
+        :param text: part of the text, as it is sent or as the recipient reads it
         :param channel: the ``sending_type``
-        :param count: how many there must be; one or more by default
+        :param count: exact number of messages. Default: at least one
         :returns: the messages
-        :raises ValueError: if no message could ever be one of these
+        :raises ValueError: no message can ever match these arguments
         """
         __tracebackhide__ = True
         if campaign is not None:
@@ -139,28 +139,28 @@ class BMTestSandbox(Sandbox):
         text: str | None = None,
         channel: str | None = None,
     ) -> None:
-        """Fail if such a message was sent; without arguments, if any was."""
+        """Fail if a matching message was sent; without arguments, if any message was."""
         __tracebackhide__ = True
         self.assert_sent(to, campaign=campaign, text=text, channel=channel, count=0)
 
-    def story(self) -> str:
-        """Tell what the sandbox was asked, and what became of it."""
+    def report(self) -> str:
+        """Describe the runs, the last requests, the faults, the messages and the campaigns of the test."""
         asked = [*show_runs(self.runs), "The last requests:", *show_requests(self.requests())]
         asked += show_faults(self.faults())
         return self._explained("\n".join(asked), self.messages(), "Sent")
 
-    def idle_faults(self) -> list[str]:
-        """Name the faults that have not hit a call, but for those that are left to chance."""
-        # Which calls one counts: see Faults.match.
-        ours = ("calls matched", "calls matched that no older fault hit")
+    def unused_faults(self) -> list[str]:
+        """Describe the faults that have not hit any call, except those with a probability."""
+        # See Faults.match for the calls that a fault counts.
+        counted = ("calls matched", "calls matched that no older fault hit")
         return [
-            f"{describe_fault(one)} ({one['seen']} {ours[bool(number)]})"
+            f"{describe_fault(one)} ({one['seen']} {counted[bool(number)]})"
             for number, one in enumerate(self.faults())
             if not one["hits"] and "probability" not in one
         ]
 
     def _nearest(self, to: str | None, campaign: str | Mapping[str, Any] | None) -> list[Message]:
-        """All messages: first those to the same address, then those of the same campaign."""
+        """Sort all messages: first those to the same address, then those of the same campaign."""
 
         def distance(message: Message) -> tuple[bool, bool]:
             return message["to"] != to, campaign is None or not _is(campaign, message)
@@ -192,27 +192,27 @@ class BMTestSandbox(Sandbox):
             explained: dict[bool, list[str]] = {True: [], False: []}
             for one in campaigns:
                 line = explain_campaign(self.store, one, now, to)
-                explained[self._is_asked(one, wanted.get("campaign"), to)].append(line)
+                explained[self._matches(one, wanted.get("campaign"), to)].append(line)
         state = "it stands still" if self.clock.frozen else f"speed {self.clock.speed:g}"
-        if self.clock.waiting:
+        if self.clock.idle:
             state += " until the API is called"
         time = f"Time in the sandbox: {rfc3339(now)}, {state}"
         sent = show_messages(messages, heading, wanted.get("text"))
         return "\n".join([problem, *sent, *show_campaigns(explained[True], explained[False]), time])
 
-    def _is_asked(self, one: Campaign, campaign: str | Mapping[str, Any] | None, to: str | None) -> bool:
+    def _matches(self, one: Campaign, campaign: str | Mapping[str, Any] | None, to: str | None) -> bool:
         if campaign is None:
             return to is not None and is_for(self.store, one, to)
         return _names(campaign, one.uuid, one.fields["name"])
 
 
-def origins() -> set[Origin]:
-    """Scheme, host and port of all sandboxes that this process serves."""
-    return {origin(sandbox.url) for sandbox in list(RUNNING)}
+def is_sandbox(target: Origin) -> bool:
+    """Whether this process serves a sandbox there."""
+    return any(target == origin(sandbox.url) for sandbox in list(RUNNING))
 
 
 def _check(campaign: object) -> None:
-    # By something else no message is found, and that none was sent would be true of anything.
+    # Nothing else could match a message, so that assert_not_sent() would always pass.
     if isinstance(campaign, Mapping):
         if not isinstance(campaign.get("uuid"), str):
             raise ValueError(f"campaign must have its uuid, a string: {dict(campaign)!r} has none")

@@ -50,6 +50,7 @@ def client():
     return make
 
 
+@pytest.mark.bm_live  # the proxy is local, the server behind it is not
 def test_a_proxy_that_refuses_or_is_not_there(client):
     refusing = Proxy(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
     refusing.start()

@@ -207,13 +207,13 @@ def query(value: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("fields", "to", "said"),
     [
-        ({"recipient_lists": "EMPTY"}, None, "nobody is in its recipient_lists"),
+        ({"recipient_lists": "EMPTY"}, None, "its recipient_lists are empty"),
         (
             {"recipient_lists": "MAILS"},
             None,
-            "nobody in its recipient_lists, which have 1 contact, can get sms",
+            "none of the 1 contact in its recipient_lists can receive sms",
         ),
-        (query("Carl"), None, "its query matches nobody: 2 contacts in its recipient_lists can get sms"),
+        (query("Carl"), None, "its query matches none of the 2 contacts in its lists that can receive sms"),
         (
             query("Ada"),
             "+41790000002",
@@ -260,7 +260,7 @@ def test_why_somebody_got_nothing(sandbox, ours, fields, to, said):
 def test_why_nothing_was_sent(sandbox, ours, fields, said):
     sandbox.create(**{"name": "Storm", "status": "active", "recipient_lists": ours} | fields)
     told = failure(sandbox.assert_sent)
-    assert told.startswith("expected a message, found 0\nNothing was sent at all.\nCampaigns (1):\n")
+    assert told.startswith("expected a message, found 0\nNothing was sent.\nCampaigns (1):\n")
     assert f"  'Storm' {said}\n" in told
 
 

@@ -112,8 +112,8 @@ def test_nothing_leaks(run_pytest, real, monkeypatch, tmp_path):
     assert not usual.exists()
     assert re.search("1 failed, 7 passed,.* 2 errors", done.stdout), done.stdout + done.stderr
     said = (
-        f"POST {real.token_url} was not sent: a test may call nothing but its sandbox. Let the connection "
-        "'bm_marketing' lead there: bm_connection('bm_marketing')."
+        f"POST {real.token_url} was not sent: a test may only call its sandbox. Point the connection "
+        "'bm_marketing' to it with bm_connection('bm_marketing')."
     )
     assert f"  send: AirflowFailException: {said}" in done.stdout, done.stdout
     assert done.stdout.count(f"\nThe test has passed, but {said}") == 2, done.stdout

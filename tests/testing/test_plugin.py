@@ -19,9 +19,9 @@ START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
 def test_pytest_loads_next_to_nothing_before_a_fixture_is_used():
-    assert OURS == {
-        "airflow_provider_bm", "airflow_provider_bm.testing", "airflow_provider_bm.testing.plugin"
-    }
+    guard = {"_loopback", "client", "client.outbound_guard", "exceptions", "_lazy"}
+    plugin = {"testing", "testing.plugin"}
+    assert OURS == {"airflow_provider_bm"} | {f"airflow_provider_bm.{name}" for name in guard | plugin}
     assert not OTHERS
 
 
@@ -75,10 +75,42 @@ def test_that_errs_with_no_speed(bm_sandbox):
     pass
 
 
+def call_other_server():
+    from airflow_provider_bm.client import BMClient, BMSettings
+
+    urls = dict(api_url="https://bm.invalid/news/v1", token_url="https://bm.invalid/oauth2/access-token")
+    BMClient(BMSettings(**urls, client_id="id", client_secret="secret")).refresh_token()
+
+
+def test_no_other_machine_is_called_without_any_fixture():
+    from airflow_provider_bm.exceptions import BMHeldError
+
+    with pytest.raises(BMHeldError, match="POST https://bm.invalid/oauth2/access-token was not sent"):
+        call_other_server()
+    assert os.environ["AIRFLOW_PROVIDER_BM_ALLOW_ONLY"] == "loopback"
+
+
+def test_mocks_are_called():
+    import requests_mock
+
+    with requests_mock.Mocker() as mock:
+        mock.post("https://bm.invalid/oauth2/access-token", json={"access_token": "t", "expires_in": 60})
+        call_other_server()
+
+
+@pytest.mark.bm_live
+def test_every_server_may_be_called():
+    from airflow_provider_bm.exceptions import BMConnectError
+
+    with pytest.raises(BMConnectError):
+        call_other_server()
+    assert "AIRFLOW_PROVIDER_BM_ALLOW_ONLY" not in os.environ
+
+
 def test_faults_that_may_hit_nothing(bm_sandbox):
     bm_sandbox.fault(status=503, probability=0.1)
     bm_sandbox.fault("PUT", status=503)
-    assert "  PUT status=503: 0 hit of 0 that matched" in bm_sandbox.story()
+    assert "  PUT status=503: 0 hit of 0 that matched" in bm_sandbox.report()
     bm_sandbox.clear_faults()
 
 
@@ -111,10 +143,10 @@ def test_the_plugin(run_pytest, monkeypatch):
 
     done = run_pytest(test_it=TESTS)
 
-    assert "2 failed, 8 passed, 6 errors" in done.stdout, done.stdout + done.stderr
+    assert "2 failed, 11 passed, 6 errors" in done.stdout, done.stdout + done.stderr
     for said in (
         "marker bm_sandbox: takes arguments by name, such as execution_seconds=10, not 7",
-        "marker bm_sandbox: has no argument execution_second; there are port, host, ",
+        "marker bm_sandbox: has no argument execution_second; the arguments are port, host, ",
         "marker bm_sandbox: start must be a datetime with a time zone, such as ",
         "marker bm_sandbox: speed must be more than 0",
         "no call was hit by GET campaigns status=503 nth=2 times=1 (0 calls matched)",

@@ -1,0 +1,41 @@
+"""Retries without delays: a test does not wait for what production must wait for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_bm.client.settings import DEFAULT_TIMEOUT
+from airflow_provider_bm.idempotency import draft_first, find_or_create
+
+if TYPE_CHECKING:
+    import pytest
+
+    from airflow_provider_bm.client import BMClient
+
+_DELAYS: Final = {"retry_delay": timedelta(0), "retry_exponential_backoff": False}
+_SHORT: Final = timedelta(seconds=1)
+
+
+def fast_retries(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry the tasks of a DAG at once, and consider a request without a reply as over after a second.
+
+    When a connection breaks, the sandbox has carried out the request or never will. A sandbox that replies
+    too late is different: for such a test, the connection has a ``timeout`` below the default, and the usual
+    times apply.
+    """
+    for task in dag.tasks:
+        partial: dict[str, Any] | None = getattr(task, "partial_kwargs", None)  # of a mapped task
+        for name, value in _DELAYS.items():
+            if partial is None:
+                monkeypatch.setattr(task, name, value)
+            else:
+                monkeypatch.setitem(partial, name, value)
+
+    usual = find_or_create.in_flight
+
+    def in_flight(client: BMClient) -> timedelta:
+        return usual(client) if client.settings.timeout < DEFAULT_TIMEOUT else _SHORT
+
+    for module in (find_or_create, draft_first):
+        monkeypatch.setattr(module, "in_flight", in_flight)
