@@ -36,16 +36,16 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     """The examples look once a minute, as one should; here they look all the time."""
     looks = Looks()
 
-    take = CampaignWaiter.take
+    on_result = CampaignWaiter.on_result
 
     def look(waiter: CampaignWaiter, found: Found) -> Verdict | None:
         looks.append(waiter.wait.campaign_uuid)
         if looks.meanwhile is not None:
             looks.meanwhile()
             looks.meanwhile = None
-        return take(waiter, found)
+        return on_result(waiter, found)
 
-    monkeypatch.setattr(CampaignWaiter, "take", look)
+    monkeypatch.setattr(CampaignWaiter, "on_result", look)
     monkeypatch.setattr(
         CampaignWaiter, "interval", property(lambda _: 0.2, lambda _, seconds: None), raising=False
     )

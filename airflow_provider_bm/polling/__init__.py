@@ -1,5 +1,6 @@
-"""One poller for all that wait in one process: few requests, one connection, one thread.
+"""One poller for everything that waits in one process: few requests, one connection, one thread.
 
-A trigger makes a :class:`.Watcher`, and its connection's :class:`.Poller` looks for it, see
-:func:`.service.watching`. Only :mod:`.service` knows Airflow.
+A :class:`~airflow_provider_bm.polling.watcher.Watcher` says what to poll and receives the results; a
+:class:`~airflow_provider_bm.polling.poller.Poller` polls for all watchers of one connection and service. A
+watcher subscribes with :func:`airflow_provider_bm.polling.registry.subscribe`. No Airflow in it.
 """

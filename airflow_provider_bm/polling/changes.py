@@ -1,4 +1,4 @@
-"""The watcher that never stops: it notices each execution of campaigns, or their end."""
+"""The watcher that never stops: it reports what changes in campaigns."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from airflow_provider_bm.polling.watcher import Found, Watcher
 
 log = logging.getLogger(__name__)
 
-#: Looks in a row that do not find a campaign, before it is taken for deleted.
-_MOST_MISSES: Final = 3
+#: Consecutive polls that do not find a campaign, after which it is treated as deleted.
+_MAX_MISSES: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight:
-    """What of a campaign can be news.
+class CampaignSnapshot:
+    """The parts of a campaign whose change triggers an event.
 
     :ivar executed_at: its last execution, in UTC; None if there was none
-    :ivar finished: whether it has come to its end
-    :ivar gone: it was deleted; then there is no campaign
+    :ivar finished: whether its status is ``finished``
+    :ivar campaign: the campaign; empty if it was deleted
+    :ivar gone: whether it was deleted
     """
 
     uuid: str
@@ -36,10 +37,10 @@ class Sight:
     gone: bool = False
 
     @classmethod
-    def of(cls, campaign: Mapping[str, Any]) -> Sight:
-        """See a campaign (4.4).
+    def of(cls, campaign: Mapping[str, Any]) -> CampaignSnapshot:
+        """Take a snapshot of a campaign (4.4).
 
-        :raises BMResponseError: its ``last_dt`` is no time
+        :raises BMResponseError: its ``last_dt`` is not a time
         """
         return cls(
             uuid=campaign["uuid"],
@@ -50,34 +51,34 @@ class Sight:
 
     @property
     def key(self) -> tuple[datetime | None, bool]:
-        """What differs if there may be news."""
+        """What is compared with the previous poll."""
         return self.executed_at, self.finished
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """What one look at the campaigns has shown.
+class PollResult:
+    """The result of one poll.
 
-    :ivar at: when it was begun, by the server's clock
-    :ivar sights: all of them, for whoever sees them for the first time
-    :ivar news: those that look otherwise than at the look before, or are gone
+    :ivar at: when the poll began, by the server's clock
+    :ivar snapshots: all campaigns, for a subscriber that has not seen any yet
+    :ivar changes: campaigns that differ from the previous poll, or are gone
     """
 
     at: datetime
-    sights: Sequence[Sight]
-    news: Sequence[Sight]
+    snapshots: Sequence[CampaignSnapshot]
+    changes: Sequence[CampaignSnapshot]
 
 
-class CampaignEvents(Watcher):
-    """Sees the campaigns of a list, or a single one, and says which look otherwise than before.
+class ChangeWatcher(Watcher):
+    """Watches the campaigns of a list, or a single one, and reports which have changed.
 
-    A campaign that leaves the list is still looked at until it is finished or deleted: with a filter by
-    status, say, its end would be missed.
+    A campaign that leaves the list is still polled until it is finished or deleted: with a filter by
+    status, for example, its end would be missed.
 
-    :param interval: seconds between two looks
+    :param interval: seconds between two polls
     :param campaign_uuid: the campaign; or
     :param listing: the list
-    :param followed: campaigns that were in the list at other times
+    :param followed: campaigns that were in the list before
     """
 
     def __init__(
@@ -90,60 +91,62 @@ class CampaignEvents(Watcher):
     ) -> None:
         super().__init__(interval=interval)
         self.listing = listing
-        self._wanted = frozenset({campaign_uuid} if campaign_uuid else followed)
+        self._campaign_ids = frozenset({campaign_uuid} if campaign_uuid else followed)
         self._misses: dict[str, int] = {}
         self._seen: dict[str, tuple[datetime | None, bool]] = {}
-        self._troubles: set[str] = set()
-        self.looks: asyncio.Queue[Look] = asyncio.Queue()
+        self._logged_errors: set[str] = set()
+        self.results: asyncio.Queue[PollResult] = asyncio.Queue()
 
-    def wanted(self) -> frozenset[str]:
-        """The campaign; or those of the list that may have left it."""
-        return self._wanted
+    def campaign_ids(self) -> frozenset[str]:
+        """Return the campaign, or those of the list that may have left it."""
+        return self._campaign_ids
 
-    def take(self, found: Found) -> Look | None:
-        """Return what there is, and what of it looks otherwise; nothing, if nothing could be seen."""
+    def on_result(self, found: Found) -> PollResult | None:
+        """Return all snapshots and what has changed; None if nothing could be read."""
         if isinstance(found, BMError):
-            self._complain("The campaigns could not be looked at; trying again", found)
+            self._warn("The campaigns could not be polled; trying again", found)
             return None
-        sights, gone = [], []
+        snapshots, gone = [], []
         failed: dict[str, BMError] = {}
         misses, self._misses = self._misses, {}
-        for uuid, one in found.items():
+        for uuid, result in found.items():
             try:
-                if not isinstance(one, BMError):
-                    sights.append(Sight.of(one))
-                elif self.listing is None or not isinstance(one, BMNotFoundError):
-                    failed[uuid] = one
-                elif misses.get(uuid, 0) + 1 < _MOST_MISSES:
+                if not isinstance(result, BMError):
+                    snapshots.append(CampaignSnapshot.of(result))
+                elif self.listing is None or not isinstance(result, BMNotFoundError):
+                    failed[uuid] = result
+                elif misses.get(uuid, 0) + 1 < _MAX_MISSES:
                     self._misses[uuid] = misses.get(uuid, 0) + 1
                 else:
-                    gone.append(Sight(uuid=uuid, executed_at=None, finished=False, campaign={}, gone=True))
+                    gone.append(
+                        CampaignSnapshot(uuid=uuid, executed_at=None, finished=False, campaign={}, gone=True)
+                    )
             except BMResponseError as error:
                 failed[uuid] = error
         for uuid, why in failed.items():
-            self._complain(f"Campaign {uuid} could not be looked at; trying again", why)
+            self._warn(f"Campaign {uuid} could not be polled; trying again", why)
         if failed and self.listing is None:
             return None
         if not failed:
-            self._troubles.clear()
+            self._logged_errors.clear()
         before, unseen = self._seen, {*failed, *self._misses}
         self._seen = {uuid: before[uuid] for uuid in unseen if uuid in before}
-        self._seen.update((sight.uuid, sight.key) for sight in sights)
+        self._seen.update((snapshot.uuid, snapshot.key) for snapshot in snapshots)
         if self.listing is not None:
             unfinished = {uuid for uuid, (_, finished) in self._seen.items() if not finished}
-            self._wanted = frozenset(unfinished | (self._wanted & unseen))
-        news = [sight for sight in sights if before.get(sight.uuid) != sight.key]
-        return Look(at=self.asked_there_at, sights=sights, news=[*news, *gone])
+            self._campaign_ids = frozenset(unfinished | (self._campaign_ids & unseen))
+        changes = [snapshot for snapshot in snapshots if before.get(snapshot.uuid) != snapshot.key]
+        return PollResult(at=self.server_time, snapshots=snapshots, changes=[*changes, *gone])
 
-    def tell(self, news: Look | Exception) -> None:
-        """Note what was seen; an error ends nothing, since nobody could start it again."""
-        if isinstance(news, Exception):
-            self._complain("The campaigns could not be looked at; trying again", news)
+    def deliver(self, result: PollResult | Exception) -> None:
+        """Queue a result. An error ends nothing, since nothing would restart the watcher."""
+        if isinstance(result, Exception):
+            self._warn("The campaigns could not be polled; trying again", result)
         else:
-            self.looks.put_nowait(news)
+            self.results.put_nowait(result)
 
-    def _complain(self, what: str, error: Exception) -> None:
-        if str(error) not in self._troubles:
-            # Once, and not each minute of a long night.
-            self._troubles.add(str(error))
+    def _warn(self, what: str, error: Exception) -> None:
+        if str(error) not in self._logged_errors:
+            # Once, and not every minute of a long outage.
+            self._logged_errors.add(str(error))
             log.warning("%s: %s", what, error)

@@ -1,4 +1,4 @@
-"""Which events have been told, so that none is told twice: kept in Airflow, where Airflow can keep it."""
+"""Which events have been sent, so that none is sent twice: stored in Airflow, where Airflow can store it."""
 
 from __future__ import annotations
 
@@ -6,243 +6,264 @@ import string
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 from airflow_provider_bm.campaigns.times import read_time
-from airflow_provider_bm.polling.changes import Sight
+from airflow_provider_bm.polling.changes import CampaignSnapshot
 
-#: What a campaign that has ended did last is covered by the baseline so long after, and its note is dropped.
-_REMEMBERED = timedelta(days=1)
-#: How often that is looked after.
-_TIDY_AFTER = timedelta(hours=1)
-#: Where the API tells its time, it does so in whole seconds, and some time before the answer arrives.
-_INEXACT = timedelta(seconds=2)
-#: Executions that are less apart are one, of which the API has told the time more exactly, or less.
-_APART = timedelta(seconds=1)
-#: States of a campaign that may still do something.
-_FOLLOWED = ("open", "again")
+#: The baseline covers a finished campaign this long after its last execution, and its record is dropped.
+_RETENTION: Final = timedelta(days=1)
+#: How often records are checked for that.
+TIDY_INTERVAL: Final = timedelta(hours=1)
+#: The API reports its time in whole seconds, and some time before the response arrives.
+_CLOCK_RESOLUTION: Final = timedelta(seconds=2)
+#: Executions that are closer together are the same, reported with a different precision.
+_MIN_DISTANCE: Final = timedelta(seconds=1)
+#: States of a campaign that may still execute.
+_FOLLOWED: Final = ("open", "restarted")
+#: Records are stored in one piece for each first digit of the UUID.
+_PIECES: Final = string.hexdigits[:16]
+
+State = Literal["open", "ended", "restarted", "gone"]
+#: What versions before 0.1.0 stored.
+_OLD_STATES: Final = {"again": "restarted"}
 
 
 class Store(Protocol):
-    """Where notes are kept: an asset's state (Airflow 3.3+)."""
+    """Where records are kept: an asset's state (Airflow 3.3+)."""
 
     async def aget(self, key: str, default: Any = None) -> Any:
-        """Return a note."""
+        """Return a value."""
 
     async def aset(self, key: str, value: Any) -> None:
-        """Keep a note."""
+        """Store a value."""
 
 
-class Memory:
-    """Notes that end with the process."""
+class MemoryStore:
+    """Records that end with the process."""
 
     def __init__(self) -> None:
-        self._notes: dict[str, Any] = {}
+        self._values: dict[str, Any] = {}
 
     async def aget(self, key: str, default: Any = None) -> Any:
-        """Return a note."""
-        return self._notes.get(key, default)
+        """Return a value."""
+        return self._values.get(key, default)
 
     async def aset(self, key: str, value: Any) -> None:
-        """Keep a note."""
-        self._notes[key] = value
-
-
-State = Literal["open", "ended", "again", "gone"]
+        """Store a value."""
+        self._values[key] = value
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class Record:
     """What is known of a campaign.
 
-    :ivar executed_at: its last execution that was told, or needs no telling; None: none yet
-    :ivar state: ``open``; ``ended`` (that was told, or needs no telling), or ``again`` (and it was started
-        once more); ``gone`` (deleted, it seems)
+    :ivar executed_at: its last execution that was sent as an event, or needs no event; None: none yet
+    :ivar state: ``open``; ``ended`` (the event was sent, or is not needed); ``restarted`` after it had ended;
+        ``gone`` (it seems to have been deleted)
     """
 
     executed_at: datetime | None = None
     state: State = "open"
 
     @classmethod
-    def read(cls, value: str) -> Note:
-        """Read what :meth:`written` has made."""
-        moment, _, state = value.partition(" ")
-        known = cast("State", state or "open")
+    def from_text(cls, text: str) -> Record:
+        """Parse what :meth:`to_text` has made."""
+        moment, _, state = text.partition(" ")
+        known = cast("State", _OLD_STATES.get(state, state) or "open")
         return cls(executed_at=read_time(moment) if moment else None, state=known)
 
-    def written(self) -> str:
-        """Return it in a short form: there may be thousands."""
+    def to_text(self) -> str:
+        """Return a short form: there may be thousands."""
         moment = "" if self.executed_at is None else self.executed_at.isoformat()
         return moment if self.state == "open" else f"{moment} {self.state}"
 
 
 class Ledger:
-    """Decides what is news.
+    """Decides which changes are events.
 
-    An execution is news if it is later than the one that was noted of its campaign; where none was, than the
-    baseline. An end is, if the campaign was seen before its end, or has executed later than that. It is noted
-    *before* it is told: a process that is stopped in between loses what it was about to tell, and nothing is
-    ever told twice.
+    An execution is an event if it is later than the recorded one of its campaign or, without a record, later
+    than the baseline. An end is an event if the campaign was seen before it ended, or has executed after the
+    baseline. The record is stored *before* the event is sent: a process that is stopped in between loses the
+    event, and no event is sent twice.
 
-    Notes are kept of campaigns that have not ended (which are looked for even if they are in no list any
-    more), and of those that have executed after the baseline. They are in a few large pieces, by the first
-    letter of the UUID: each access takes Airflow some hundredths of a second.
+    There are records of campaigns that have not ended (which are polled even if they are in no list any
+    more), and of those that have executed after the baseline. They are stored in a few large pieces, since
+    each access takes Airflow some hundredths of a second.
 
     :param event: ``execution`` or ``end``
-    :param store: where notes are kept
-    :param name: names the question; each has notes of its own
-    :param since: the baseline, if there is none in the store; None: what the first look sees is not news
+    :param store: where records are kept
+    :param name: names the query; each has records of its own
+    :param since: the baseline, if there is none in the store; None: what the first poll finds is not an event
+    :param tidy_interval: how often old records are dropped; default 1 hour
     """
 
     def __init__(
-        self, event: Literal["execution", "end"], store: Store, name: str, since: datetime | None = None
+        self,
+        event: Literal["execution", "end"],
+        store: Store,
+        name: str,
+        since: datetime | None = None,
+        *,
+        tidy_interval: timedelta = TIDY_INTERVAL,
     ) -> None:
         self.event, self.store, self.since = event, store, since
         self._prefix = f"bm/{event}/{name}"
         self._baseline: datetime | None = None
-        self._notes: dict[str, Note] = {}
+        self._records: dict[str, Record] = {}
+        self._tidy_interval = tidy_interval
         self._tidied_at: datetime | None = None
 
     async def load(self) -> None:
-        """Read the notes of earlier times, if there are any."""
-        noted = await self.store.aget(f"{self._prefix}/since")
-        if noted is None:
+        """Read the stored records, if there are any."""
+        baseline = await self.store.aget(f"{self._prefix}/since")
+        if baseline is None:
             return
-        for piece in string.hexdigits[:16]:
-            self._notes.update(await self._load(piece))
-        self._baseline = read_time(noted)
+        for piece in _PIECES:
+            self._records.update(await self._load(piece))
+        self._baseline = read_time(baseline)
 
     def open_campaigns(self) -> frozenset[str]:
-        """Campaigns that had not come to their end when they were noted."""
-        return frozenset(uuid for uuid, note in self._notes.items() if note.state in _FOLLOWED)
+        """Return the campaigns that had not ended when they were recorded."""
+        return frozenset(uuid for uuid, record in self._records.items() if record.state in _FOLLOWED)
 
-    async def news(self, at: datetime, sights: Iterable[Sight]) -> AsyncIterator[Sight]:
-        """Yield what is to be told of a look; each is noted already.
+    async def events(
+        self, at: datetime, snapshots: Iterable[CampaignSnapshot]
+    ) -> AsyncIterator[CampaignSnapshot]:
+        """Yield the campaigns to send an event for; each is recorded already.
 
-        :param at: when it was begun, by the server's clock
-        :param sights: what was seen: all at the first look, later what may be news
+        :param at: when the poll began, by the server's clock
+        :param snapshots: all campaigns of the first poll, later those that have changed
         """
         if self._baseline is None:
-            await self._begin(at, sights)
-        for piece, some in _in_pieces(sights):
-            for sight in await self._note(piece, some, at):
-                yield sight
+            await self._begin(at, snapshots)
+        for piece, some in _in_pieces(snapshots):
+            for snapshot in await self._record(piece, some, at):
+                yield snapshot
         await self._tidy(at)
 
-    async def _begin(self, at: datetime, sights: Iterable[Sight]) -> None:
-        """Set the baseline, for the first time."""
-        self._baseline = self.since or at - _INEXACT
+    async def _begin(self, at: datetime, snapshots: Iterable[CampaignSnapshot]) -> None:
+        """Set the baseline for the first time."""
+        self._baseline = self.since or at - _CLOCK_RESOLUTION
         try:
             if self.since is None:
-                for piece, some in _in_pieces(sights):
+                for piece, some in _in_pieces(snapshots):
                     changed, _ = self._decide(some, at)
-                    await self._save(piece, changed)  # and do not tell
-            # Last, so that a process that is stopped before begins anew.
+                    await self._save(piece, changed)  # without an event
+            # Last, so that a process that is stopped before starts from scratch.
             await self.store.aset(f"{self._prefix}/since", self._baseline.isoformat())
         except BaseException:
             self._baseline = None
             raise
 
-    async def _note(self, piece: str, sights: Sequence[Sight], now: datetime) -> list[Sight]:
-        """Note what is seen of some campaigns, and return what of it is news."""
-        changed, news = self._decide(sights, now)
+    async def _record(
+        self, piece: str, snapshots: Sequence[CampaignSnapshot], now: datetime
+    ) -> list[CampaignSnapshot]:
+        """Record some campaigns, and return those to send an event for."""
+        changed, events = self._decide(snapshots, now)
         if changed:
-            # Another process may have told it: Airflow takes triggers over from one that it believes dead.
-            self._notes.update(await self._load(piece))
-            changed, news = self._decide(sights, now)
+            # Another process may have sent it: Airflow moves triggers from a triggerer that it believes dead.
+            self._records.update(await self._load(piece))
+            changed, events = self._decide(snapshots, now)
             await self._save(piece, changed)
-        return news
+        return events
 
-    def _decide(self, sights: Sequence[Sight], now: datetime) -> tuple[dict[str, Note | None], list[Sight]]:
-        changed, news = {}, []
-        for sight in sights:
-            seen = self._notes.get(sight.uuid)
-            note, is_news = self._look_at(sight, seen, now)
-            if note != seen:
-                changed[sight.uuid] = note
-            if is_news:
-                news.append(sight)
-        return changed, news
+    def _decide(
+        self, snapshots: Sequence[CampaignSnapshot], now: datetime
+    ) -> tuple[dict[str, Record | None], list[CampaignSnapshot]]:
+        changed, events = {}, []
+        for snapshot in snapshots:
+            old = self._records.get(snapshot.uuid)
+            new, is_event = self._evaluate(snapshot, old, now)
+            if new != old:
+                changed[snapshot.uuid] = new
+            if is_event:
+                events.append(snapshot)
+        return changed, events
 
-    def _look_at(self, sight: Sight, seen: Note | None, now: datetime) -> tuple[Note | None, bool]:
-        """What to note of a campaign from now on, and whether there is something to tell."""
-        if sight.gone:
-            # Or it just seems so: should it come back, nothing is told twice.
-            if seen is None:
+    def _evaluate(
+        self, snapshot: CampaignSnapshot, old: Record | None, now: datetime
+    ) -> tuple[Record | None, bool]:
+        """Return the new record of a campaign, and whether to send an event."""
+        if snapshot.gone:
+            # It may only seem so: should it come back, no event is sent twice.
+            if old is None:
                 return None, False
-            states: dict[str, State] = {"open": "gone", "again": "ended"}
-            return self._worth(replace(seen, state=states.get(seen.state, seen.state))), False
-        moved = self._is_new(sight.executed_at, seen)
-        executed_at = sight.executed_at if moved or seen is None else seen.executed_at
+            states: dict[str, State] = {"open": "gone", "restarted": "ended"}
+            return self._if_needed(replace(old, state=states.get(old.state, old.state))), False
+        moved = self._is_new(snapshot.executed_at, old)
+        executed_at = snapshot.executed_at if moved or old is None else old.executed_at
         if self.event == "execution":
-            note = Note(executed_at=executed_at, state="ended" if sight.finished else "open")
-            return self._worth(note), moved
-        told = seen is not None and seen.state in ("ended", "again") and not moved
-        is_news = sight.finished and not told and (moved or seen is not None)
-        if is_news:
-            # Whatever it did before: only what it does after this can make it end once more.
+            record = Record(executed_at=executed_at, state="ended" if snapshot.finished else "open")
+            return self._if_needed(record), moved
+        had_ended = old is not None and old.state in ("ended", "restarted") and not moved
+        is_event = snapshot.finished and not had_ended and (moved or old is not None)
+        if is_event:
+            # Only an execution after this one can make it end once more.
             executed_at = executed_at or now
-        state: State = "ended" if sight.finished else "again" if told else "open"
-        return self._worth(Note(executed_at=executed_at, state=state)), is_news
+        state: State = "ended" if snapshot.finished else "restarted" if had_ended else "open"
+        return self._if_needed(Record(executed_at=executed_at, state=state)), is_event
 
-    def _is_new(self, moment: datetime | None, seen: Note | None) -> bool:
-        """Whether an execution is another one than was noted; later than the baseline, where none was."""
-        noted = None if seen is None else seen.executed_at
-        known = [self._baseline] if noted is None else [self.since, noted]
-        return moment is not None and all(one is None or moment - one >= _APART for one in known)
+    def _is_new(self, moment: datetime | None, old: Record | None) -> bool:
+        """Return whether an execution is later than the recorded one or, without one, the baseline."""
+        recorded = None if old is None else old.executed_at
+        known = [self._baseline] if recorded is None else [self.since, recorded]
+        return moment is not None and all(one is None or moment - one >= _MIN_DISTANCE for one in known)
 
-    def _worth(self, note: Note) -> Note | None:
-        """The note; none, if the baseline says as much."""
-        return note if note.state in _FOLLOWED or self._is_new(note.executed_at, None) else None
+    def _if_needed(self, record: Record) -> Record | None:
+        """Return the record, or None if the baseline says as much."""
+        needed = record.state in _FOLLOWED or self._is_new(record.executed_at, None)
+        return record if needed else None
 
     async def _tidy(self, now: datetime) -> None:
-        """Let the baseline cover those that have ended, some time after, and notes do not pile up."""
-        if self._tidied_at is not None and now - self._tidied_at < _TIDY_AFTER:
+        """Move the baseline past campaigns that ended some time ago, so that records do not pile up."""
+        if self._tidied_at is not None and now - self._tidied_at < self._tidy_interval:
             return
         self._tidied_at = now
-        closed = [note for note in self._notes.values() if note.state not in _FOLLOWED]
-        times = [note.executed_at for note in closed if note.executed_at is not None]
-        covered = max((moment for moment in times if moment < now - _REMEMBERED), default=None)
+        ended = [record for record in self._records.values() if record.state not in _FOLLOWED]
+        times = [record.executed_at for record in ended if record.executed_at is not None]
+        covered = max((moment for moment in times if moment < now - _RETENTION), default=None)
         if covered is None or (self._baseline is not None and covered <= self._baseline):
             return
-        for piece in string.hexdigits[:16]:
-            # The later baseline must not cover what those do that could not be read for so long.
+        for piece in _PIECES:
+            # The new baseline must not cover executions of campaigns that could not be read in that time.
             await self._rewrite(
-                piece, lambda note: replace(note, executed_at=note.executed_at or self._baseline)
+                piece, lambda record: replace(record, executed_at=record.executed_at or self._baseline)
             )
         await self.store.aset(f"{self._prefix}/since", covered.isoformat())
         self._baseline = covered
-        for piece in string.hexdigits[:16]:
-            await self._rewrite(piece, self._worth)
+        for piece in _PIECES:
+            await self._rewrite(piece, self._if_needed)
 
-    async def _rewrite(self, piece: str, change: Callable[[Note], Note | None]) -> None:
-        """Change all notes of a piece, if any of them has to be."""
+    async def _rewrite(self, piece: str, change: Callable[[Record], Record | None]) -> None:
+        """Change all records of a piece, if any of them must change."""
 
-        def changed() -> dict[str, Note | None]:
-            notes = {uuid: note for uuid, note in self._notes.items() if uuid[0] == piece}
-            return {uuid: new for uuid, note in notes.items() if (new := change(note)) != note}
+        def changed() -> dict[str, Record | None]:
+            records = {uuid: record for uuid, record in self._records.items() if uuid[0] == piece}
+            return {uuid: new for uuid, record in records.items() if (new := change(record)) != record}
 
         if changed():
-            self._notes.update(await self._load(piece))
+            self._records.update(await self._load(piece))
             await self._save(piece, changed())
 
-    async def _load(self, piece: str) -> dict[str, Note]:
-        held = await self.store.aget(f"{self._prefix}/{piece}") or {}
-        return {uuid: Note.read(value) for uuid, value in held.items()}
+    async def _load(self, piece: str) -> dict[str, Record]:
+        stored = await self.store.aget(f"{self._prefix}/{piece}") or {}
+        return {uuid: Record.from_text(text) for uuid, text in stored.items()}
 
-    async def _save(self, piece: str, changed: dict[str, Note | None]) -> None:
+    async def _save(self, piece: str, changed: dict[str, Record | None]) -> None:
         if not changed:
             return
-        notes = {uuid: note for uuid, note in self._notes.items() if uuid[0] == piece} | changed
-        kept = {uuid: note for uuid, note in notes.items() if note is not None}
-        await self.store.aset(f"{self._prefix}/{piece}", {uuid: one.written() for uuid, one in kept.items()})
-        for uuid in notes.keys() - kept.keys():
-            self._notes.pop(uuid, None)
-        self._notes.update(kept)
+        records = {uuid: record for uuid, record in self._records.items() if uuid[0] == piece} | changed
+        kept = {uuid: record for uuid, record in records.items() if record is not None}
+        stored = {uuid: record.to_text() for uuid, record in kept.items()}
+        await self.store.aset(f"{self._prefix}/{piece}", stored)
+        for uuid in records.keys() - kept.keys():
+            self._records.pop(uuid, None)
+        self._records.update(kept)
 
 
-def _in_pieces(sights: Iterable[Sight]) -> Iterator[tuple[str, list[Sight]]]:
-    pieces: dict[str, list[Sight]] = {}
-    for sight in sights:
-        pieces.setdefault(sight.uuid[0], []).append(sight)
+def _in_pieces(snapshots: Iterable[CampaignSnapshot]) -> Iterator[tuple[str, list[CampaignSnapshot]]]:
+    pieces: dict[str, list[CampaignSnapshot]] = {}
+    for snapshot in snapshots:
+        pieces.setdefault(snapshot.uuid[0], []).append(snapshot)
     yield from pieces.items()

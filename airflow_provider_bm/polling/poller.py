@@ -1,4 +1,4 @@
-"""The poller: when to look, for whom, and what to do if that fails."""
+"""The poller: when to poll, for which watchers, and what to do if it fails."""
 
 from __future__ import annotations
 
@@ -7,49 +7,57 @@ import contextvars
 import logging
 import math
 import random
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMError, BMForbiddenError, BMRateLimitError
-from airflow_provider_bm.polling.back_off import pause_after
-from airflow_provider_bm.polling.round import Ended, News, Outcome, Rounds, Stop, question_of
+from airflow_provider_bm.polling.round import (
+    Outcome,
+    PollingStopped,
+    PollRound,
+    Results,
+    StopSignal,
+    query_key,
+)
+from airflow_provider_bm.polling.timing import DEFAULT_TIMING, PollTiming
 from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: A round comes up to this much later than the interval says, so that many pollers do not ask at once.
-_JITTER = 0.1
-#: A server that asks for a longer wait is asked again after this many seconds: some watch for ever.
-_LONGEST_RETRY_AFTER = 3600.0
-#: Watchers whose deadline passes within so many seconds share a last look.
-_LAST_LOOKS = 5.0
-#: A server that is down is spared for so many seconds at the most, if somebody's deadline passes meanwhile.
-_LONGEST_SPARED = 60.0
-#: Seconds after which the Airflow connection is looked at again: a person may have changed it.
-_CONNECTION_AGE = 600.0
-#: Seconds that Airflow may take to hand it out.
-_LONGEST_READ = 60.0
-_NEVER = datetime.max.replace(tzinfo=UTC)
+
+class Subscription:
+    """A watcher's membership of a poller. It follows the watcher if another poller takes over.
+
+    :ivar poller: the poller that polls for the watcher now
+    :ivar watcher: the watcher
+    """
+
+    def __init__(self, poller: Poller, watcher: Watcher) -> None:
+        self.poller, self.watcher = poller, watcher
+
+    def leave(self) -> None:
+        """End the subscription."""
+        self.poller.leave(self.watcher)
 
 
 class Poller:
-    """Looks for all who wait on one service: one client, one thread, one round for each interval.
+    """Polls for all watchers of one service: one client, one thread, one round in each interval.
 
     Lives on one event loop, from the first watcher to the last, and never blocks it.
 
     :param settings: reads the connection; awaited on the loop
-    :param connect: makes a client of it, with ``sleep`` and ``check`` as :class:`.BMClient` has them
-    :param known_as: told the service, once it is known; gives the poller that looks there, be it this one
-    :param ended: called when the last watcher has left
+    :param connect: creates a client from it, with ``sleep`` and ``check`` as :class:`.BMClient` has them
+    :param register: called with the service once it is known; returns the poller for that service, possibly
+        this one
+    :param unregister: called when the last watcher has left
+    :param timing: intervals, pauses and limits
     """
 
     def __init__(
@@ -57,81 +65,92 @@ class Poller:
         settings: Callable[[], Awaitable[BMSettings]],
         connect: Callable[..., BMClient],
         *,
-        known_as: Callable[[str | None], Poller],
-        ended: Callable[[], object],
+        register: Callable[[str | None], Poller],
+        unregister: Callable[[], object],
+        timing: PollTiming = DEFAULT_TIMING,
     ) -> None:
-        self._settings, self._connect, self._known_as, self._ended = settings, connect, known_as, ended
+        self._settings, self._connect = settings, connect
+        self._register, self._unregister = register, unregister
+        self._timing = timing
         self._loop = asyncio.get_running_loop()
-        self._watchers: dict[Watcher, None] = {}
-        self._rounds: Rounds | None = None
-        self._read_at = 0.0
-        #: When the connection could not be read: as many times in a row as are put up with, and once more.
-        self._read_in_vain: deque[float] = deque(maxlen=TOLERATED_FAILURES + 1)
-        self._shortest, self._earliest = math.inf, _NEVER
+        self._time = self._loop.time
+        self._watchers: dict[Watcher, Subscription] = {}
+        self._round: PollRound | None = None
+        self._settings_read_at = 0.0
+        #: Times of the last TOLERATED_FAILURES + 1 failed reads of the connection.
+        self._failed_reads: deque[float] = deque(maxlen=TOLERATED_FAILURES + 1)
+        self._shortest_pause, self._earliest_deadline = math.inf, math.inf
         self._failures = 0
-        #: Whether nobody was answered in the last round.
-        self._in_vain = False
-        self._asked_to_wait = 0.0
-        self._jitter = _draw()
-        # Whoever joins has just looked. A round of last looks does not put off the next one for all.
-        self._looked_at = self._all_looked_at = time.monotonic()
-        #: The interval that was kept to in the last round for all: the next one is never closer.
-        self._kept = 0.0
-        self._stop = Stop()
+        #: Whether the server answered nothing in the last round.
+        self._unanswered = False
+        self._retry_after = 0.0
+        self._jitter = self._random_jitter()
+        # Watchers have polled just before they join. A round of final polls does not delay the next full one.
+        self._polled_at = self._full_round_at = self._time()
+        #: The interval before the last full round: the next one never comes sooner than that.
+        self._kept_interval = 0.0
+        self._stop = StopSignal()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bm-poller")
         self._changed = asyncio.Event()
-        # In a context of its own: its logs belong to none of the tasks that wait.
+        # In a context of its own: its log records belong to none of the tasks that wait.
         self._task = self._loop.create_task(self._run(), context=contextvars.Context())
 
-    def join(self, watcher: Watcher) -> None:
-        """Look for a watcher from now on."""
-        self._watchers[watcher] = None
-        watcher.poller = self
-        sooner = watcher.deadline is not None and watcher.deadline < self._earliest
-        if sooner or watcher.interval < self._shortest:
-            self._changed.set()
+    def join(self, watcher: Watcher) -> Subscription:
+        """Poll for a watcher from now on."""
+        subscription = Subscription(self, watcher)
+        self._add(subscription)
+        return subscription
 
     def leave(self, watcher: Watcher) -> None:
-        """Look for it no longer; close everything after the last one."""
-        if self._watchers.pop(watcher, self) is self or self._watchers:
+        """Stop polling for a watcher; close everything after the last one."""
+        if self._watchers.pop(watcher, None) is None or self._watchers:
             return
-        self._ended()
+        self._unregister()
         self._stop.set()
-        if self._rounds is not None:
-            # After what the thread is doing just now, which nobody can interrupt.
-            self._thread.submit(self._rounds.client.close)
+        if self._round is not None:
+            # After the current request, which nothing can interrupt.
+            self._thread.submit(self._round.client.close)
         self._thread.shutdown(wait=False)
         if not self._loop.is_closed():
             self._task.cancel()
 
+    def _add(self, subscription: Subscription) -> None:
+        watcher = subscription.watcher
+        subscription.poller = self
+        self._watchers[watcher] = subscription
+        is_sooner = watcher.deadline is not None and watcher.deadline < self._earliest_deadline
+        if is_sooner or watcher.interval < self._shortest_pause:
+            self._changed.set()
+
     async def _run(self) -> None:
         while True:
             await self._pause()
-            for_all = time.monotonic() >= self._next_for_all()
-            watchers = self._due(for_all=for_all)
+            is_full = self._time() >= self._next_full_round_at()
+            watchers = self._due(is_full=is_full)
             if not watchers:
-                # Who was due has left. It says nothing of the server.
-                self._looked_at = time.monotonic()
+                # Those that were due have left, which says nothing about the server.
+                self._polled_at = self._time()
                 continue
             try:
-                outcome = await self._round(watchers)
-            except Exception as unforeseen:
-                log.exception("A round of looks at %d campaigns has failed", len(watchers))
-                outcome = Outcome(error=unforeseen)
-                self._tell([(watcher, unforeseen) for watcher in watchers])
-            # If some were read, the server is there: others may fail for ever, and must not slow them down.
-            error, self._in_vain = outcome.error, outcome.in_vain
-            self._failures = 0 if error is None else self._failures + 1 if self._in_vain else 1
-            # A rate limit is for all; else it may be the affair of one campaign.
-            asked = getattr(error, "retry_after", None) if self._in_vain or _is_rate_limit(error) else None
-            self._asked_to_wait = min(asked or 0.0, _LONGEST_RETRY_AFTER)
-            self._looked_at = time.monotonic()
-            if for_all:
-                self._kept = self._interval
-                self._jitter, self._all_looked_at = _draw(), self._looked_at
+                outcome = await self._poll(watchers)
+            except Exception as unexpected:
+                log.exception("A round of polls for %d watchers failed", len(watchers))
+                outcome = Outcome(error=unexpected)
+                self._deliver([(watcher, unexpected) for watcher in watchers])
+            # If some campaigns were read, the server is up: others that always fail must not slow them down.
+            error, self._unanswered = outcome.error, outcome.unanswered
+            self._failures = 0 if error is None else self._failures + 1 if self._unanswered else 1
+            # A rate limit applies to all requests; any other Retry-After may concern a single campaign.
+            for_all = self._unanswered or isinstance(error, BMRateLimitError)
+            retry_after = getattr(error, "retry_after", None) if for_all else None
+            self._retry_after = min(retry_after or 0.0, self._timing.max_retry_after)
+            self._polled_at = self._time()
+            if is_full:
+                self._kept_interval = self._interval
+                self._jitter, self._full_round_at = self._random_jitter(), self._polled_at
 
     async def _pause(self) -> None:
-        while (pause := self._next() - time.monotonic()) > 0:
+        while (pause := self._next_round_at() - self._time()) > 0:
             self._changed.clear()
             try:
                 async with asyncio.timeout(pause):
@@ -141,145 +160,134 @@ class Poller:
 
     @property
     def _interval(self) -> float:
-        return self._shortest * self._jitter
+        return self._shortest_pause * self._jitter
 
-    def _next(self) -> float:
-        """When the next round is due."""
-        self._shortest = min((watcher.pause for watcher in self._watchers), default=math.inf)
-        self._earliest = min(
-            (watcher.deadline for watcher in self._watchers if watcher.deadline is not None), default=_NEVER
+    def _next_round_at(self) -> float:
+        self._shortest_pause = min((watcher.pause for watcher in self._watchers), default=math.inf)
+        self._earliest_deadline = min(
+            (watcher.deadline for watcher in self._watchers if watcher.deadline is not None), default=math.inf
         )
-        interval = self._interval
-        together = min(_LAST_LOOKS, interval)
-        last_looks = time.monotonic() + (self._earliest - datetime.now(UTC)).total_seconds() + together
-        spared = min(pause_after(self._failures, interval), _LONGEST_SPARED) if self._in_vain else together
-        earliest = self._looked_at + max(spared, self._asked_to_wait)
-        return max(earliest, min(self._next_for_all(), last_looks))
+        timing, interval = self._timing, self._interval
+        window = min(timing.final_poll_window, interval)
+        final_polls = self._earliest_deadline + window
+        least_pause = window
+        if self._unanswered:
+            pause = timing.pause_after(self._failures, interval)
+            least_pause = min(pause, timing.max_pause_before_final_poll)
+        earliest = self._polled_at + max(least_pause, self._retry_after)
+        return max(earliest, min(self._next_full_round_at(), final_polls))
 
-    def _next_for_all(self) -> float:
+    def _next_full_round_at(self) -> float:
         if self._failures:
-            return self._all_looked_at + pause_after(self._failures, self._interval)
-        # Who was left out, since others looked more often, is not late once these have left.
-        due = min((_due_at(watcher, self._jitter) for watcher in self._watchers), default=math.inf)
-        return min(self._all_looked_at + self._interval, max(due, self._all_looked_at + self._kept))
+            return self._full_round_at + self._timing.pause_after(self._failures, self._interval)
+        # A watcher that was left out, since others polled more often, is not late once those have left.
+        due = min((watcher.next_poll_at(self._jitter) for watcher in self._watchers), default=math.inf)
+        return min(self._full_round_at + self._interval, max(due, self._full_round_at + self._kept_interval))
 
-    def _due(self, *, for_all: bool) -> list[Watcher]:
-        """Whom to look for in this round.
+    def _due(self, *, is_full: bool) -> list[Watcher]:
+        """Return the watchers to poll for in this round.
 
-        :param for_all: all who would be late in the next; else only those whose deadline has passed
+        :param is_full: all that would be late in the next round; else only those whose deadline has passed
         """
-        next_round = time.monotonic() + self._shortest * (1.0 + _JITTER)
+        longest = 1.0 + self._timing.jitter
+        next_round = self._time() + self._shortest_pause * longest
+        return [
+            watcher
+            for watcher in self._watchers
+            if watcher.is_overdue() or (is_full and watcher.next_poll_at(longest) <= next_round)
+        ]
 
-        def is_due(watcher: Watcher) -> bool:
-            if watcher.overdue():
-                return True
-            return for_all and _due_at(watcher, 1.0 + _JITTER) <= next_round
-
-        return [watcher for watcher in self._watchers if is_due(watcher)]
-
-    async def _round(self, watchers: list[Watcher]) -> Outcome:
-        """Look once for each of them, and tell all whom it concerns how it ended."""
+    async def _poll(self, watchers: list[Watcher]) -> Outcome:
+        """Poll once for each of the watchers, and deliver errors to all that they concern."""
         try:
-            rounds = await self._connected(again=self._failures > 0)
+            round_ = await self._connected(reread=self._failures > 0)
         except Exception as error:
-            told = [(watcher, error) for watcher in self._watchers if self._is_final(error, watcher)]
-            self._tell(told)
-            if len(told) < len(self._watchers):
-                # Airflow's API server, say, is being restarted: whoever waits has looked before.
+            informed = [(watcher, error) for watcher in self._watchers if self._ends(watcher, error)]
+            self._deliver(informed)
+            if len(informed) < len(self._watchers):
+                # Airflow's API server is being restarted, for example.
                 log.warning("The connection could not be read; trying again", exc_info=True)
             return Outcome(error=error)
-        outcome = await self._in_thread(rounds.look, watchers)
+        outcome = await self._in_thread(round_.poll, watchers)
         if outcome.permanent is not None:
-            # A new secret, say, is in the connection already.
-            changed = await self._connected(again=True)
-            if changed is not rounds:
+            # A new secret, for example, may already be in the connection.
+            changed = await self._connected(reread=True)
+            if changed is not round_:
                 answered = outcome.answered
-                outcome = await self._in_thread(changed.look, outcome.unread)
+                outcome = await self._in_thread(changed.poll, outcome.unread)
                 outcome.answered |= answered
         if isinstance(outcome.error, BMError) and outcome.error.permanent and not outcome.answered:
-            # Whose turn it was not will not fare better; but others may be allowed what these are not.
-            asked = {question_of(watcher) for watcher in outcome.unread}
-            is_for_all = outcome.error.of_token or not isinstance(outcome.error, BMForbiddenError)
-            others = [one for one in self._watchers if is_for_all or question_of(one) in asked]
+            # Watchers that were not due would fail the same way; what is forbidden to some may be allowed to
+            # others.
+            keys = {query_key(watcher) for watcher in outcome.unread}
+            for_all = outcome.error.of_token or not isinstance(outcome.error, BMForbiddenError)
+            others = [watcher for watcher in self._watchers if for_all or query_key(watcher) in keys]
             outcome.unread = dict.fromkeys(others, outcome.error) | outcome.unread
         if outcome.unread:
-            await self._in_thread(rounds.fail, outcome.unread)
+            await self._in_thread(round_.fail, outcome.unread)
         return outcome
 
-    def _is_final(self, error: Exception, watcher: Watcher) -> bool:
-        """Whether a watcher has to be told that the connection could not be read."""
+    def _ends(self, watcher: Watcher, error: Exception) -> bool:
+        """Return whether a watcher is informed that the connection could not be read."""
         if isinstance(error, BMError):
             return True
-        in_vain = self._read_in_vain
-        return len(in_vain) == in_vain.maxlen and watcher.joined_at <= in_vain[0]
+        reads = self._failed_reads
+        return len(reads) == reads.maxlen and watcher.joined_at <= reads[0]
 
-    async def _connected(self, *, again: bool) -> Rounds:
-        """The client to look with; of a connection that was read not too long ago.
+    async def _connected(self, *, reread: bool) -> PollRound:
+        """Return the round of a client for the current connection.
 
-        :param again: read it now
+        :param reread: read the connection now, however recently it was read
         """
-        if self._rounds is not None and not again and time.monotonic() < self._read_at + _CONNECTION_AGE:
-            return self._rounds
+        max_age = self._timing.settings_max_age
+        if self._round is not None and not reread and self._time() < self._settings_read_at + max_age:
+            return self._round
         try:
-            async with asyncio.timeout(_LONGEST_READ):
+            async with asyncio.timeout(self._timing.settings_timeout):
                 settings = await self._settings()
         except Exception:
-            if self._rounds is None:
-                self._read_in_vain.append(time.monotonic())
+            if self._round is None:
+                self._failed_reads.append(self._time())
                 raise
-            log.warning("The connection could not be read again; going on with what it was", exc_info=True)
-            return self._rounds
-        self._read_at = time.monotonic()
-        self._read_in_vain.clear()
-        if self._rounds is None:
-            there = self._known_as(settings.service_uuid)
-            if there is not self:
-                await self._hand_over(there)
+            log.warning("The connection could not be read again; using what was read before", exc_info=True)
+            return self._round
+        self._settings_read_at = self._time()
+        self._failed_reads.clear()
+        if self._round is None:
+            poller = self._register(settings.service_uuid)
+            if poller is not self:
+                await self._hand_over(poller)
         else:
-            # Whatever service the connection leads to by now: the campaigns are in the one of the beginning.
-            settings = replace(settings, service_uuid=self._rounds.client.settings.service_uuid)
-        if self._rounds is None or settings != self._rounds.client.settings:
-            if self._rounds is not None:
-                self._thread.submit(self._rounds.client.close)
+            # Whatever service the connection names now: the campaigns are in the one of the beginning.
+            settings = replace(settings, service_uuid=self._round.client.settings.service_uuid)
+        if self._round is None or settings != self._round.client.settings:
+            if self._round is not None:
+                self._thread.submit(self._round.client.close)
             client = self._connect(settings, sleep=self._stop.sleep, check=self._stop.check)
-            self._rounds = Rounds(client, self._from_thread)
-        return self._rounds
+            self._round = PollRound(client, self._deliver_from_thread, self._time)
+        return self._round
 
     async def _hand_over(self, other: Poller) -> NoReturn:
-        """Let another poller look for all, which ends this one."""
-        for watcher in list(self._watchers):
-            other.join(watcher)
+        """Let another poller poll for all watchers, which ends this one."""
+        for watcher, subscription in list(self._watchers.items()):
+            other._add(subscription)
             self.leave(watcher)
-        await asyncio.sleep(math.inf)  # the last one has cancelled this task
-        raise AssertionError("a poller without watchers goes on")
+        await asyncio.sleep(math.inf)  # leave() has cancelled this task
+        raise AssertionError("a poller without watchers was not cancelled")
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         return await self._loop.run_in_executor(self._thread, call, *arguments)
 
-    def _from_thread(self, news: News) -> None:
+    def _deliver_from_thread(self, results: Results) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._tell, news)
+            self._loop.call_soon_threadsafe(self._deliver, results)
         except RuntimeError:  # the loop is closed
-            raise Ended from None
+            raise PollingStopped from None
 
     @staticmethod
-    def _tell(news: News) -> None:
-        for watcher, told in news:
-            watcher.tell(told)
+    def _deliver(results: Results) -> None:
+        for watcher, result in results:
+            watcher.deliver(result)
 
-
-def _due_at(watcher: Watcher, stretch: float) -> float:
-    """When its next look is due.
-
-    :param stretch: how much longer than its interval it may take
-    """
-    last = watcher.joined_at if watcher.looked_at is None else watcher.looked_at
-    return last + watcher.pause * stretch
-
-
-def _is_rate_limit(error: Exception | None) -> bool:
-    return isinstance(error, BMRateLimitError)
-
-
-def _draw() -> float:
-    return random.uniform(1.0, 1.0 + _JITTER)
+    def _random_jitter(self) -> float:
+        return random.uniform(1.0, 1.0 + self._timing.jitter)

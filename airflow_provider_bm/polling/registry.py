@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.polling.poller import Poller
+from airflow_provider_bm.polling.timing import DEFAULT_TIMING, PollTiming
 from airflow_provider_bm.polling.watcher import Watcher
 
 #: A connection, and a service or None for the connection's own.
 Key = tuple[str, str | None]
 _Pollers = weakref.WeakValueDictionary[Key, Poller]
-# Weak, since whoever watches holds the poller: a loop that is closed with all on it is gone for good.
+# Weak, since the subscriptions hold the poller: it disappears with a loop that was closed with tasks on it.
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pollers] = weakref.WeakKeyDictionary()
 
 
@@ -26,30 +27,34 @@ def subscribe(
     key: Key,
     settings: Callable[[], Awaitable[BMSettings]],
     connect: Callable[..., BMClient],
+    timing: PollTiming = DEFAULT_TIMING,
 ) -> Iterator[None]:
-    """Let the poller of a connection and service look for a watcher, as long as this lasts.
+    """Let the poller of a connection and service poll for a watcher within a ``with`` block.
 
     :param key: the connection and service
-    :param settings: reads the connection; used by whoever comes first
-    :param connect: makes a client of it, with ``sleep`` and ``check`` as :class:`.BMClient` has them
+    :param settings: reads the connection; used if this is the first subscription
+    :param connect: creates a client from it, with ``sleep`` and ``check`` as :class:`.BMClient` has them
+    :param timing: timing of a new poller
     """
     pollers = _pollers.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     poller = pollers.get(key)
     if poller is None:
 
-        def known_as(service_uuid: str | None) -> Poller:
-            # Whoever comes later without naming a service gets the one that the connection leads to then.
+        def register(service_uuid: str | None) -> Poller:
+            # A later subscription without a service gets the one that the connection names then.
             if service_uuid != key[1]:
                 pollers.pop(key, None)
-            return pollers.setdefault((key[0], service_uuid), made)
+            return pollers.setdefault((key[0], service_uuid), new)
 
-        def ended() -> None:
-            for name in [name for name, held in pollers.items() if held is made]:
+        def unregister() -> None:
+            for name in [name for name, other in pollers.items() if other is new]:
                 del pollers[name]
 
-        poller = made = pollers[key] = Poller(settings, connect, known_as=known_as, ended=ended)
+        poller = new = pollers[key] = Poller(
+            settings, connect, register=register, unregister=unregister, timing=timing
+        )
+    subscription = poller.join(watcher)
     try:
-        poller.join(watcher)
         yield
     finally:
-        watcher.leave()
+        subscription.leave()

@@ -1,10 +1,9 @@
-"""One round of looks, in the poller's thread."""
+"""One round of polls, in the poller's thread."""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,43 +27,43 @@ from airflow_provider_bm.polling.watcher import Found, Watcher
 
 log = logging.getLogger(__name__)
 
-News = list[tuple[Watcher, Any]]
-#: What those have in common whose campaigns can be read together: a list, or None; and optional parts.
-Question = tuple[CampaignFilter | None, tuple[str, ...]]
+Results = list[tuple[Watcher, Any]]
+#: What watchers have in common whose campaigns can be read together: a list or None, and optional parts.
+QueryKey = tuple[CampaignFilter | None, tuple[str, ...]]
 
 
-class Ended(Exception):  # noqa: N818 - it is no error
-    """Nobody waits any more."""
+class PollingStopped(Exception):  # noqa: N818 - not an error
+    """The last watcher has left."""
 
 
-class Stop:
-    """Ends a round from outside, also while it waits between two tries of a request."""
+class StopSignal:
+    """Ends a round from another thread, also while it waits between two tries of a request."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
     def set(self) -> None:
-        """End what goes on, as soon as its reply is there."""
+        """End the round as soon as the response to the current request has arrived."""
         self._event.set()
 
     def check(self) -> None:
-        """Go on, or raise :class:`Ended`."""
+        """Raise :class:`PollingStopped` if the signal is set."""
         if self._event.is_set():
-            raise Ended
+            raise PollingStopped
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless it ends first."""
+        """Sleep, unless the signal is set first."""
         self._event.wait(seconds)
         self.check()
 
 
 @dataclass
 class Outcome:
-    """How a round went.
+    """The outcome of a round.
 
-    :ivar unread: those for whom nothing could be read, each with the reason
-    :ivar error: what concerns more than one campaign or list, and so may concern all
-    :ivar answered: whether the server said anything of a campaign or a list
+    :ivar unread: watchers for which nothing could be read, each with the reason
+    :ivar error: an error that concerns more than one campaign or list
+    :ivar answered: whether the server returned anything about a campaign or a list
     """
 
     unread: dict[Watcher, BMError] = field(default_factory=dict)
@@ -72,119 +71,126 @@ class Outcome:
     answered: bool = False
 
     @property
-    def in_vain(self) -> bool:
+    def unanswered(self) -> bool:
         """Whether the server seems to be down."""
         return self.error is not None and not self.answered
 
     @property
     def permanent(self) -> BMError | None:
-        """One of the reasons that will not pass, if there is any."""
+        """One of the permanent errors, if there is any."""
         return next((error for error in self.unread.values() if error.permanent), None)
 
 
-class Rounds:
-    """Looks for watchers through one client. Belongs to one thread.
+class PollRound:
+    """Polls for watchers through one client. Belongs to one thread.
 
-    :param client: checks :class:`Stop` before each request
-    :param tell: hands news over to the event loop
+    :param client: checks the :class:`StopSignal` before each request
+    :param deliver: passes results to the event loop
+    :param time: the event loop's monotonic clock
     """
 
-    def __init__(self, client: BMClient, tell: Callable[[News], None]) -> None:
+    def __init__(
+        self, client: BMClient, deliver: Callable[[Results], None], time: Callable[[], float]
+    ) -> None:
         self.client = client
         self._reader = BulkReader(client)
-        self._tell = tell
-        self._asked_at = datetime.now(UTC)
-        self._failed: set[Question] = set()
+        self._deliver = deliver
+        self._time = time
+        self._failed: set[QueryKey] = set()
         self._outcome = Outcome()
+        #: Watchers of this round that have no result yet.
+        self._unread: dict[Watcher, None] = {}
+        self._start_request()
 
-    def look(self, watchers: Iterable[Watcher]) -> Outcome:
-        """Look once for each watcher."""
-        self._asked_at = datetime.now(UTC)
+    def poll(self, watchers: Iterable[Watcher]) -> Outcome:
+        """Poll once for each watcher."""
+        self._start_request()
         self._outcome = outcome = Outcome()
-        # Last looks first; then who was answered least recently: nobody is starved if a round ends early.
-        unread = dict.fromkeys(sorted(watchers, key=lambda one: (not one.overdue(), one.answered_at)))
-        groups: dict[Question, list[Watcher]] = defaultdict(list)
+        # Final polls first, then the least recently answered: no watcher starves if rounds end early.
+        in_order = sorted(watchers, key=lambda one: (not one.is_overdue(), one.answered_at))
+        self._unread = unread = dict.fromkeys(in_order)
+        groups: dict[QueryKey, list[Watcher]] = defaultdict(list)
         for watcher in unread:
-            groups[question_of(watcher)].append(watcher)
+            groups[query_key(watcher)].append(watcher)
         try:
-            # What has failed comes last in the next round.
-            for number, question in enumerate(sorted(groups, key=self._failed.__contains__)):
+            # Queries that failed come last in the next round.
+            for number, key in enumerate(sorted(groups, key=self._failed.__contains__)):
                 try:
-                    self._look_for_group(question, groups[question], unread)
+                    self._poll_group(key, groups[key])
                 except BMError as error:
                     outcome.error = error
                     if number == 0 and isinstance(error, BMRateLimitError):
-                        # There may be more of it than the limit ever allows.
-                        self._failed.add(question)
-                    # What others have asked may be allowed.
-                    ends = error.of_token or not error.permanent
-                    left = list(unread) if ends else [one for one in groups[question] if one in unread]
+                        # It may need more requests than the limit ever allows.
+                        self._failed.add(key)
+                    # What is forbidden to this query may be allowed to others.
+                    ends_round = error.of_token or not error.permanent
+                    left = list(unread) if ends_round else [one for one in groups[key] if one in unread]
                     outcome.unread.update(dict.fromkeys(left, error))
-                    if ends:
+                    if ends_round:
                         break
                     for watcher in left:
                         del unread[watcher]
-        except Ended:
+        except PollingStopped:
             return Outcome()
         finally:
             self._failed &= groups.keys()
         return outcome
 
     def fail(self, watchers: Mapping[Watcher, BMError]) -> None:
-        """Tell watchers why nothing could be read."""
+        """Give watchers the reason why nothing could be read."""
         self._hand_out(watchers.items())
 
-    def _look_for_group(self, question: Question, group: list[Watcher], unread: dict[Watcher, None]) -> None:
-        listing, fields = question
-        self._failed.discard(question)
+    def _start_request(self) -> None:
+        self._began_at, self._began_utc = self._time(), datetime.now(UTC)
+
+    def _poll_group(self, key: QueryKey, group: list[Watcher]) -> None:
+        listing, fields = key
+        self._failed.discard(key)
         try:
             if listing is None:
-                self._look_by_uuid(fields, group, unread)
+                self._poll_by_uuid(fields, group)
             else:
-                self._look_by_list(listing, group, unread)
-        except Ended:
+                self._poll_list(listing, group)
+        except PollingStopped:
             raise
         except BMRateLimitError:
-            # It says nothing of what was asked for.
+            # It says nothing about the query.
             raise
         except BMError:
-            self._failed.add(question)
+            self._failed.add(key)
             raise
-        except Exception as unforeseen:
-            # It is theirs, and not the others'.
-            log.exception("Looks at %d campaigns have failed", len(group))
-            self._failed.add(question)
-            left = [watcher for watcher in group if watcher in unread]
+        except Exception as error:
+            # It concerns this group only.
+            log.exception("Polling for %d watchers failed", len(group))
+            self._failed.add(key)
+            left = [watcher for watcher in group if watcher in self._unread]
             for watcher in left:
-                del unread[watcher]
-            self._tell([(watcher, unforeseen) for watcher in left])
+                del self._unread[watcher]
+            self._deliver([(watcher, error) for watcher in left])
 
-    def _look_by_uuid(
-        self, fields: tuple[str, ...], group: list[Watcher], unread: dict[Watcher, None]
-    ) -> None:
+    def _poll_by_uuid(self, fields: tuple[str, ...], group: list[Watcher]) -> None:
         watchers = defaultdict(list)
         for watcher in group:
-            for uuid in watcher.wanted():
+            for uuid in watcher.campaign_ids():
                 watchers[uuid].append(watcher)
         for found in self._reader.read(watchers, fields):
-            read = []
-            for uuid, one in found.items():
-                refusal = one if isinstance(one, BMError) and not isinstance(one, BMNotFoundError) else None
-                self._outcome.answered |= refusal is None or refusal.permanent
+            results = []
+            for uuid, result in found.items():
+                failed = isinstance(result, BMError) and not isinstance(result, BMNotFoundError)
+                permanent = isinstance(result, BMError) and failed and result.permanent
+                self._outcome.answered |= permanent or not failed
                 for watcher in watchers[uuid]:
-                    unread.pop(watcher, None)
-                    watcher.looked(failed=refusal is not None)
-                    if refusal is not None and refusal.permanent:
-                        # Unless the connection leads elsewhere by now.
-                        self._outcome.unread[watcher] = refusal
+                    watcher.record_attempt(failed=failed)
+                    if permanent and isinstance(result, BMError):
+                        # Delivered later, unless the connection has changed.
+                        self._unread.pop(watcher, None)
+                        self._outcome.unread[watcher] = result
                     else:
-                        read.append((watcher, {uuid: one}))
-            self._hand_out(read)
-            self._asked_at = datetime.now(UTC)
+                        results.append((watcher, {uuid: result}))
+            self._hand_out(results)
+            self._start_request()
 
-    def _look_by_list(
-        self, listing: CampaignFilter, group: list[Watcher], unread: dict[Watcher, None]
-    ) -> None:
+    def _poll_list(self, listing: CampaignFilter, group: list[Watcher]) -> None:
         listed: dict[str, Any] = {}
         followed: dict[str, Any] = {}
         failure = None
@@ -192,59 +198,67 @@ class Rounds:
             for some in self._reader.find(listing):
                 listed.update(some)
         except (BMAPIError, BMResponseError) as error:
-            if not _is_of_the_list(error):
+            if not _is_about_query(error):
                 raise
-            # The others go on.
+            # Other queries continue.
             for watcher in group:
-                unread.pop(watcher, None)
-                watcher.looked(failed=True)
+                watcher.record_attempt(failed=True)
             self._failed.add((listing, listing.fields))
             self.fail(dict.fromkeys(group, error))
             return
         self._outcome.answered = True
-        wanted: set[str] = set().union(*(watcher.wanted() for watcher in group))
+        campaign_ids: set[str] = set().union(*(watcher.campaign_ids() for watcher in group))
+        missing = campaign_ids - set(listed)
         try:
-            for some in self._reader.read(sorted(wanted - set(listed)), listing.fields):
+            for some in self._reader.read(sorted(missing), listing.fields):
                 followed.update(some)
         except BMError as error:
-            # What the list has shown is true all the same.
+            # What the list contains is valid nevertheless.
             failure = error
-            followed = dict.fromkeys(wanted - set(listed), error) | followed
+            followed = dict.fromkeys(missing, error) | followed
         for watcher in group:
-            unread.pop(watcher, None)
-            watcher.looked(failed=False)
-        # Each what it follows itself: that others do says nothing of what it asked for.
+            watcher.record_attempt(failed=False)
+        # To each watcher only the campaigns that it follows itself.
         self._hand_out(
-            (watcher, listed | {uuid: followed[uuid] for uuid in watcher.wanted() & followed.keys()})
+            (watcher, listed | {uuid: followed[uuid] for uuid in watcher.campaign_ids() & followed.keys()})
             for watcher in group
         )
-        self._asked_at = datetime.now(UTC)
+        self._start_request()
         if failure is not None:
             raise failure
 
-    def _hand_out(self, read: Iterable[tuple[Watcher, Found]]) -> None:
-        news: News = []
-        for watcher, found in read:
-            watcher.looked_at, watcher.asked_at = time.monotonic(), self._asked_at
-            watcher.asked_there_at = self._asked_at + self.client.clock_ahead
-            if not isinstance(found, BMError):
-                watcher.answered_at = watcher.looked_at
+    def _hand_out(self, found: Iterable[tuple[Watcher, Found]]) -> None:
+        """Let watchers evaluate results, and deliver what they return or raise."""
+        results: Results = []
+        for watcher, result in found:
+            self._unread.pop(watcher, None)
             try:
-                told = watcher.context.run(watcher.take, found)
-            except Exception as error:  # noqa: BLE001 - it is this watcher's, and not the others'
-                told = error
-            if told is not None:
-                news.append((watcher, told))
-        if news:
-            self._tell(news)
+                watcher.polled_at, watcher.poll_began_at = self._time(), self._began_at
+                watcher.server_time = self._server_time()
+                if not isinstance(result, BMError):
+                    watcher.answered_at = watcher.polled_at
+                evaluated = watcher.context.run(watcher.on_result, result)
+            except Exception as error:  # noqa: BLE001 - it concerns this watcher only
+                evaluated = error
+            if evaluated is not None:
+                results.append((watcher, evaluated))
+        if results:
+            self._deliver(results)
+
+    def _server_time(self) -> datetime:
+        """Return when the current request began, by the server's clock; by ours if that is not plausible."""
+        try:
+            return self._began_utc + self.client.clock_ahead
+        except OverflowError:
+            return self._began_utc
 
 
-def question_of(watcher: Watcher) -> Question:
-    """What a watcher has in common with those whose campaigns can be read together with its own."""
+def query_key(watcher: Watcher) -> QueryKey:
+    """Return what a watcher has in common with those whose campaigns can be read together with its own."""
     return watcher.listing, watcher.fields
 
 
-def _is_of_the_list(error: BMError) -> bool:
-    """Whether an error is about what was asked for, and not about the server or who asks."""
+def _is_about_query(error: BMError) -> bool:
+    """Return whether an error is about the query, and not about the server or the credentials."""
     kinds = (BMBadRequestError, BMForbiddenError, BMNotFoundError, BMConflictError, BMResponseError)
     return isinstance(error, kinds) and not error.of_token

@@ -1,4 +1,4 @@
-"""The watcher that waits for the end of one campaign."""
+"""The watcher that waits for one campaign."""
 
 from __future__ import annotations
 
@@ -8,52 +8,61 @@ from types import TracebackType
 
 from airflow_provider_bm.campaigns.wait_condition import Verdict
 from airflow_provider_bm.exceptions import BMError
+from airflow_provider_bm.polling.timing import DEFAULT_TIMING, PollTiming
 from airflow_provider_bm.polling.watcher import Found, Watcher
 from airflow_provider_bm.waiting.wait import CampaignWait
 
 
 class CampaignWaiter(Watcher):
-    """Waits until a :class:`.CampaignWait` is done, has failed, or time is up.
+    """Waits until a :class:`.CampaignWait` is done, has failed, or the deadline has passed.
 
     :param wait: the wait
-    :param interval: seconds between two looks
-    :param deadline: time after which it gives up; None: never
+    :param interval: seconds between two polls
+    :param deadline: time of the final poll; None: never
+    :param timing: limits of interval and pauses
     """
 
-    def __init__(self, wait: CampaignWait, *, interval: float, deadline: datetime | None) -> None:
-        super().__init__(interval=interval, deadline=deadline, fields=tuple(wait.fields))
+    def __init__(
+        self,
+        wait: CampaignWait,
+        *,
+        interval: float,
+        deadline: datetime | None = None,
+        timing: PollTiming = DEFAULT_TIMING,
+    ) -> None:
+        super().__init__(interval=interval, deadline=deadline, fields=tuple(wait.fields), timing=timing)
         self.wait = wait
-        self._wanted = frozenset({wait.campaign_uuid})
+        self._campaign_ids = frozenset({wait.campaign_uuid})
         self._traceback: TracebackType | None = None
         self._end: asyncio.Future[Verdict | Exception] = asyncio.get_running_loop().create_future()
 
-    def wanted(self) -> frozenset[str]:
-        """The campaign."""
-        return self._wanted
+    def campaign_ids(self) -> frozenset[str]:
+        """Return the campaign."""
+        return self._campaign_ids
 
-    def take(self, found: Found) -> Verdict | None:
-        """Decide; nothing is told before the end."""
+    def on_result(self, found: Found) -> Verdict | None:
+        """Return the verdict if the wait is over."""
         verdict = self.wait.observe(found if isinstance(found, BMError) else found[self.wait.campaign_uuid])
-        return verdict if verdict.state != "waiting" or self.looked_last() else None
+        return verdict if verdict.state != "waiting" or self.is_final_poll() else None
 
-    def tell(self, news: Verdict | Exception) -> None:
-        """Note the end."""
+    def deliver(self, result: Verdict | Exception) -> None:
+        """Store the end of the wait."""
         if not self._end.done():
-            self._traceback = news.__traceback__ if isinstance(news, Exception) else None
-            self._end.set_result(news)
+            self._traceback = result.__traceback__ if isinstance(result, Exception) else None
+            self._end.set_result(result)
 
-    async def verdict(self, patience: float | None) -> Verdict | None:
-        """Wait for the end: done, failed, or at the deadline still waiting.
+    async def verdict(self, max_wait: float | None = None) -> Verdict | None:
+        """Wait for the end: done, failed, or still waiting at the deadline.
 
-        :param patience: seconds to wait for it; None: for ever
-        :return: None, if there was none in that time
-        :raises Exception: what the last look has raised
+        :param max_wait: seconds to wait for it; None: indefinitely
+        :return: None if it did not come in that time
+        :raises Exception: what the last poll raised
         """
-        done, _ = await asyncio.wait({self._end}, timeout=patience)
+        done, _ = await asyncio.wait({self._end}, timeout=max_wait)
         if not done:
             return None
         end = self._end.result()
         if isinstance(end, Exception):
-            # Others may raise the same one, and each raise would make its traceback longer.
+            # Other waits may raise the same error, and each raise would extend its traceback.
             raise end.with_traceback(self._traceback)
         return end

@@ -1,94 +1,105 @@
-"""What a poller looks for, and whom it tells."""
+"""What a poller polls, and who receives the results."""
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow_provider_bm.client.filters import CampaignFilter
 from airflow_provider_bm.exceptions import BMError
-from airflow_provider_bm.polling.back_off import pause_after
+from airflow_provider_bm.polling.timing import DEFAULT_TIMING, PollTiming
 
-if TYPE_CHECKING:
-    from airflow_provider_bm.client.filters import CampaignFilter
-    from airflow_provider_bm.polling.poller import Poller
-
-#: Seconds between two looks at the least.
-SHORTEST_INTERVAL = 0.1
-
-#: Campaigns by UUID, or why one could not be read; or why nothing could be.
+#: Campaigns by UUID, or why one could not be read; or why none could.
 Found = Mapping[str, dict[str, Any] | BMError] | BMError
 
 
 class Watcher(ABC):
-    """Somebody who wants to know about campaigns.
+    """Watches campaigns through a poller. Created on the event loop that it belongs to.
 
-    :param interval: seconds between two looks
-    :param deadline: when the last look is due at the latest; None: never
+    :param interval: seconds between two polls
+    :param deadline: time of the final poll; None: never. Converted to the loop's monotonic time, so that a
+        system clock that is set, or stands still, changes nothing.
     :param fields: optional parts of the campaigns: ``tasks``, ``messages``
+    :param timing: limits of interval and pauses
     """
 
-    #: Campaigns to find by a list, instead of by UUID.
+    #: Campaigns to find by a list instead of by UUID.
     listing: CampaignFilter | None = None
-    #: Who looks for it; may change meanwhile.
-    poller: Poller
 
     def __init__(
-        self, *, interval: float, deadline: datetime | None = None, fields: tuple[str, ...] = ()
+        self,
+        *,
+        interval: float,
+        deadline: datetime | None = None,
+        fields: tuple[str, ...] = (),
+        timing: PollTiming = DEFAULT_TIMING,
     ) -> None:
-        self.interval = max(SHORTEST_INTERVAL, interval)
-        self.deadline = deadline
+        self._time = asyncio.get_running_loop().time
+        self._timing = timing
+        self.interval = max(timing.min_interval, interval)
         self.fields = tuple(sorted({*fields}))
-        #: Logs of a look belong to whoever watches.
+        #: Log records of a poll belong to the task that watches.
         self.context = contextvars.copy_context()
-        self.joined_at = time.monotonic()
-        self.looked_at: float | None = None
-        #: When the look was begun whose answer is taken; None before the first.
-        self.asked_at: datetime | None = None
-        #: The same by the server's clock; not before the first.
-        self.asked_there_at: datetime
-        #: When a look has brought an answer; before the first, when it joined.
+        self.joined_at = self._time()
+        #: Deadline in the loop's time.
+        self.deadline: float | None = None
+        if deadline is not None:
+            self.deadline = self.joined_at + (deadline - datetime.now(UTC)).total_seconds()
+        #: When the last poll ended; None before the first.
+        self.polled_at: float | None = None
+        #: When the poll began whose result was received last.
+        self.poll_began_at = self.joined_at
+        #: The same by the server's clock; set before the first result.
+        self.server_time: datetime
+        #: When a poll last succeeded; before that, when the watcher joined.
         self.answered_at = self.joined_at
         self._failures = 0
-        #: Seconds between two looks: more than the interval, while only its own looks fail.
+        #: Seconds between two polls: longer than the interval while only this watcher's polls fail.
         self.pause = self.interval
 
     @abstractmethod
-    def wanted(self) -> frozenset[str]:
-        """Campaigns to read by their UUID; with a ``listing``, those that must be read if it lacks them."""
+    def campaign_ids(self) -> frozenset[str]:
+        """Return the campaigns to read by UUID; with a ``listing``, those to read if the list lacks them."""
 
     @abstractmethod
-    def take(self, found: Found) -> Any:
-        """Look at what was found; called in the poller's thread, in the watcher's own context.
+    def on_result(self, found: Found) -> Any:
+        """Evaluate the result of a poll. Called in the poller's thread, in the watcher's own context.
 
-        :param found: holds every wanted campaign
-        :return: what to tell, if there is anything
+        :param found: contains every campaign of :meth:`campaign_ids`
+        :return: what to deliver; None: nothing
         """
 
     @abstractmethod
-    def tell(self, news: Any) -> None:
-        """Take what :meth:`take` returned or raised; called on the event loop."""
+    def deliver(self, result: Any) -> None:
+        """Receive what :meth:`on_result` returned or raised. Called on the event loop."""
 
-    def looked(self, *, failed: bool) -> None:
-        """Note how a look of its own went.
+    def record_attempt(self, *, failed: bool) -> None:
+        """Record a poll of this watcher's own campaigns; the pause grows with consecutive failures.
 
-        :param failed: for a reason that may be its own, be it that it passes or not
+        :param failed: whether it failed for a reason that may concern only this watcher
         """
         if failed or self._failures:
             self._failures = self._failures + 1 if failed else 0
-            self.pause = pause_after(self._failures, self.interval)
+            self.pause = self._timing.pause_after(self._failures, self.interval)
 
-    def leave(self) -> None:
-        """Be looked for no longer."""
-        self.poller.leave(self)
+    def is_overdue(self) -> bool:
+        """Return whether the deadline has passed."""
+        return self.deadline is not None and self._time() >= self.deadline
 
-    def overdue(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.deadline is not None and datetime.now(UTC) >= self.deadline
+    def is_final_poll(self) -> bool:
+        """Return whether the poll that is being evaluated began at the deadline or later."""
+        return (
+            self.deadline is not None and self.polled_at is not None and self.poll_began_at >= self.deadline
+        )
 
-    def looked_last(self) -> bool:
-        """Whether the look that is taken was begun at the deadline or later, and so is the last one."""
-        return self.deadline is not None and self.asked_at is not None and self.asked_at >= self.deadline
+    def next_poll_at(self, stretch: float) -> float:
+        """Return when the next poll is due, in the loop's time.
+
+        :param stretch: factor by which the pause may be longer
+        """
+        last = self.joined_at if self.polled_at is None else self.polled_at
+        return last + self.pause * stretch

@@ -127,11 +127,11 @@ class BMCampaignTrigger(BaseTrigger):
         deadline = datetime.fromisoformat(self.deadline) if self.deadline else None
         log.info("Watching campaign %s until %s", wait.campaign_uuid, self.deadline or "it is done")
         waiter = CampaignWaiter(wait, interval=self.poke_interval, deadline=deadline)
-        patience = None
+        timeout = None
         if deadline is not None:
-            patience = max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + GRACE.total_seconds()
+            timeout = max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + GRACE.total_seconds()
         with subscribe(waiter, self.bm_conn_id, self.service_uuid):
-            verdict = await waiter.verdict(patience)
+            verdict = await waiter.verdict(timeout)
         if verdict is None:
             return _event("timeout", f"It could not be looked at in time. {wait.last_seen()}", wait)
         if verdict.state == "waiting":

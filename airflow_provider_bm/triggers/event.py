@@ -1,4 +1,4 @@
-"""The trigger that turns what campaigns do into asset events (Airflow 3.0+)."""
+"""The trigger that sends asset events for what campaigns do (Airflow 3.0+)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client.query import Filters
-    from airflow_provider_bm.polling.changes import Look, Sight
+    from airflow_provider_bm.polling.changes import CampaignSnapshot, PollResult
     from airflow_provider_bm.polling.ledger import Ledger, Store
 
 log = logging.getLogger(__name__)
 
-#: Stored in the metadata database of every deferred task: the public path, wherever the class moves.
+#: Stored in the metadata database with every trigger: the public path, wherever the class moves.
 _CLASS_PATH = "airflow_provider_bm.triggers.BMCampaignEventTrigger"
 
 Event = Literal["execution", "end"]
@@ -39,8 +39,8 @@ Event = Literal["execution", "end"]
 class BMCampaignEventTrigger(BaseEventTrigger):
     """Sends an asset event for each execution of a campaign, or for its end.
 
-    For one campaign, or for all of a service that match a filter. It watches as long as an active DAG is
-    scheduled by the asset, and never gives up: while the API does not answer, it asks less and less often.
+    For one campaign, or for all of a service that match a filter. It runs as long as an active DAG is
+    scheduled by the asset, and never gives up: while the API does not respond, it polls less and less often.
 
     .. code-block:: python
 
@@ -54,31 +54,31 @@ class BMCampaignEventTrigger(BaseEventTrigger):
             ],
         )
 
-    The event's ``extra["payload"]`` is ``{"event": …, "campaign": {…}}``, with the campaign as the API gave
-    it (4.4). Executions that follow each other faster than ``poke_interval`` are one event, since the API
-    tells the last one only.
+    The event's ``extra["payload"]`` is ``{"event": …, "campaign": {…}}``, with the campaign as the API
+    returned it (4.4). Executions that follow each other faster than ``poke_interval`` are one event, since
+    the API reports the last one only.
 
-    No event is sent twice, also not when the triggerer restarts. On Airflow 3.3+ what was told is noted in
-    the asset's state, and what happened while no triggerer ran is told afterwards. Before, nothing can be
-    noted: each start begins anew, at what the first look sees.
+    No event is sent twice, not even when the triggerer restarts. On Airflow 3.3+ sent events are recorded in
+    the asset's state, and what happened while no triggerer ran is sent afterwards. Before 3.3 nothing can be
+    recorded: each start begins with what the first poll finds.
 
-    Arguments are checked where the DAG is parsed. All triggers of a process that watch the same service
-    share one poller, with the deferred sensors.
+    Arguments are checked when the DAG is parsed. All triggers of a process for the same service share one
+    poller, with the deferred sensors.
 
-    :param campaign_uuid: the campaign; None: all of the service that match
+    :param campaign_uuid: the campaign; None: all campaigns of the service that match
     :param event: ``execution``: whenever a campaign has executed (its ``last_dt`` moved); ``end``: when it
         has finished
     :param sending_type: only campaigns of these channels
-    :param status: only campaigns with these statuses; one that matched is watched on until its end
+    :param status: only campaigns with these statuses; one that matched is followed until its end
     :param filters: only these campaigns: ``{"startswith(name)": "Storm"}``, or pairs; see ``BMHook``
-    :param since: tell of what happened after this time (aware datetime, or RFC 3339); None: of what happens
-        after the first look. It is told again whenever Airflow has lost the asset's state, as for an asset
-        that was in no DAG file for some minutes. Where nothing can be noted, a time in the past does not
-        count.
-    :param poke_interval: seconds between two looks, and up to a tenth more
+    :param since: also send events for what happened after this time (aware datetime, or RFC 3339); None: for
+        what happens after the first poll. They are sent again whenever Airflow has lost the asset's state,
+        for example because no DAG file had the asset for some minutes. Where nothing can be recorded, a time
+        in the past is ignored.
+    :param poke_interval: seconds between two polls, and up to a tenth more
     :param bm_conn_id: Airflow connection of type ``bm``
     :param service_uuid: BM account; None: the connection's
-    :raises BMPayloadError: an argument is wrong
+    :raises BMPayloadError: an argument is invalid
     """
 
     def __init__(
@@ -99,14 +99,16 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         problems = []
         if campaign_uuid is not None and self.listing.filters:
             problems.append(
-                Problem("campaign_uuid", campaign_uuid, "goes without filters: it is one campaign")
+                Problem("campaign_uuid", campaign_uuid, "cannot be combined with filters: it is one campaign")
             )
         if event not in get_args(Event):
             problems.append(Problem("event", event, f"must be one of {', '.join(get_args(Event))}"))
         if not _is_interval(poke_interval):
             problems.append(Problem("poke_interval", poke_interval, "must be a number of seconds above 0"))
         if not isinstance(bm_conn_id, str) or not bm_conn_id.strip() or "{{" in bm_conn_id:
-            problems.append(Problem("bm_conn_id", bm_conn_id, "must be the id of a connection, no template"))
+            problems.append(
+                Problem("bm_conn_id", bm_conn_id, "must be the id of a connection, not a template")
+            )
         if problems:
             raise BMPayloadError(problems, "event trigger")
         self.campaign_uuid = None if campaign_uuid is None else parse_uuid(campaign_uuid)
@@ -119,7 +121,7 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments: ids, filters and times, no secret.
 
-        The same arguments always give the same: Airflow tells triggers apart by it.
+        The same arguments always give the same result: Airflow compares triggers by it.
         """
         return (
             _CLASS_PATH,
@@ -135,98 +137,105 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         )
 
     def shared_stream_key(self) -> Hashable | None:
-        """Who watches the same campaign (its executions and its end, say) shares the looks (Airflow 3.3+).
+        """Triggers for the same campaign (its executions and its end, say) share polls (Airflow 3.3+).
 
-        What watches a list does not: which campaigns it still follows that have left the list, its own notes
-        say. All on one service share the poller, and with it requests, connection and token; deferred tasks
-        do, too, and so do all of these in other versions of Airflow.
+        Triggers for a list do not: each follows the campaigns that have left the list by its own records. On
+        every version of Airflow, all triggers for one service share the poller, and with it requests,
+        connection and token.
         """
         if self.campaign_uuid is None:
             return None
         return (self.bm_conn_id, self.service_uuid, self.campaign_uuid, self.poke_interval)
 
     @classmethod
-    def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[Look, None]:
-        """Look, for ever: whatever goes wrong, it only takes longer until the next look.
+    def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncGenerator[PollResult, None]:
+        """Poll indefinitely: a failure only delays the next poll.
 
-        :param kwargs: arguments of any of those who share it
+        :param kwargs: arguments of any trigger that shares it
         """
-        return _looks(cls(**kwargs))
+        return _poll_results(cls(**kwargs))
 
     async def filter_shared_stream(
-        self, shared_stream: AsyncIterator[Look]
+        self, shared_stream: AsyncIterator[PollResult]
     ) -> AsyncGenerator[TriggerEvent, None]:
-        """Tell of what is news among what was seen.
+        """Send an event for each change that has none yet.
 
-        :param shared_stream: the looks; it may have been looked before
+        :param shared_stream: the results of the polls; there may have been earlier ones
         """
-        async with aclosing(self._tell(await self._ledger(), shared_stream)) as events:
+        async with aclosing(self._events(await self._ledger(), shared_stream)) as events:
             async for event in events:
                 yield event
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch, for ever."""
+        """Watch indefinitely."""
         ledger = await self._ledger()
         async with (
-            aclosing(_looks(self, ledger.open_campaigns())) as looks,
-            aclosing(self._tell(ledger, looks)) as events,
+            aclosing(_poll_results(self, ledger.open_campaigns())) as results,
+            aclosing(self._events(ledger, results)) as events,
         ):
             async for event in events:
                 yield event
 
-    async def _tell(self, ledger: Ledger, looks: AsyncIterator[Look]) -> AsyncGenerator[TriggerEvent, None]:
+    async def _events(
+        self, ledger: Ledger, results: AsyncIterator[PollResult]
+    ) -> AsyncGenerator[TriggerEvent, None]:
+        from airflow_provider_bm.campaigns.labels import campaign_label
         from airflow_provider_bm.campaigns.wait_condition import describe
 
         log.info("Watching %s: an event for each %s", self._subject(), self.event)
-        # What could not be noted yet: of the first look that comes here all, since what was news in those
-        # before it somebody else has seen; of later ones what is news, since there may be thousands of looks.
-        waiting: deque[tuple[datetime, Sequence[Sight]]] = deque()
-        first = True
-        async for look in looks:
-            sights = look.sights if first else look.news
-            if sights or not waiting:
-                waiting.append((look.at, sights))
-            first = False
+        # What could not be recorded yet: all campaigns of the first result, since another trigger has
+        # received earlier changes; later only changes, since there may be thousands of polls.
+        pending: deque[tuple[datetime, Sequence[CampaignSnapshot]]] = deque()
+        is_first = True
+        async for result in results:
+            snapshots = result.snapshots if is_first else result.changes
+            if snapshots or not pending:
+                pending.append((result.at, snapshots))
+            is_first = False
             try:
-                while waiting:
-                    # What was told before an error is noted, and not news again.
-                    async for sight in ledger.news(*waiting[0]):
-                        log.info("Campaign %s: %s", sight.uuid, describe(sight.campaign))
-                        yield TriggerEvent({"event": self.event, "campaign": dict(sight.campaign)})
-                    waiting.popleft()
+                while pending:
+                    # Events that were sent before an error are recorded, and not sent again.
+                    async for snapshot in ledger.events(*pending[0]):
+                        campaign = snapshot.campaign
+                        log.info(
+                            "Campaign %s: %s", campaign_label(snapshot.uuid, campaign), describe(campaign)
+                        )
+                        yield TriggerEvent({"event": self.event, "campaign": dict(campaign)})
+                    pending.popleft()
             except Exception as error:  # noqa: BLE001 - whatever Airflow's state store raises
-                log.warning("The asset's state cannot be reached, trying again: %s", error)
+                log.warning("The asset's state cannot be read or written; trying again: %s", error)
 
     async def _ledger(self) -> Ledger:
-        """The notes of earlier times, as soon as they can be read."""
-        from airflow_provider_bm.polling.ledger import Ledger, Memory
+        """Return the stored records, as soon as they can be read."""
+        from airflow_provider_bm.polling.ledger import Ledger, MemoryStore
 
         # An asset may have watchers on several services.
         where = self.service_uuid or self.bm_conn_id
-        question = json.dumps([where, self.campaign_uuid, self.listing.filters])
-        name = hashlib.sha256(question.encode()).hexdigest()[:10]
+        query = json.dumps([where, self.campaign_uuid, self.listing.filters])
+        name = hashlib.sha256(query.encode()).hexdigest()[:10]
         store: Store | None = getattr(self, "asset_state_store", None)
         while True:
             try:
                 if store is not None and not await _is_of_one_asset(store, name):
                     store = None
                     log.warning(
-                        "Several assets have a watcher with these arguments, so nothing can be noted in "
-                        "their state: a restart begins anew. Give one another poke_interval."
+                        "Several assets have a watcher with these arguments, so nothing can be recorded in "
+                        "their state: a restart begins with what the first poll finds. Give one of them a "
+                        "different poke_interval."
                     )
                 since = self.since
                 if store is None and since is not None and since < datetime.now(UTC):
                     since = None
                     log.warning(
-                        "since=%s does not count: nobody knows what was told, and it would be told again at "
-                        "each start.",
+                        "since=%s is ignored: it is not recorded which events were sent, and they would be "
+                        "sent again at each start.",
                         self.since,
                     )
-                ledger = Ledger(self.event, Memory() if store is None else store, name, since)
+                ledger = Ledger(self.event, MemoryStore() if store is None else store, name, since)
                 await ledger.load()
                 return ledger
             except Exception as error:  # noqa: BLE001 - whatever Airflow's state store raises
-                log.warning("The asset's state cannot be reached, trying again: %s", error)
+                log.warning("The asset's state cannot be read or written; trying again: %s", error)
                 await asyncio.sleep(self.poke_interval)
 
     def _subject(self) -> str:
@@ -236,20 +245,22 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         return f"campaigns with {filters}" if filters else "all campaigns of the service"
 
 
-async def _looks(asks: BMCampaignEventTrigger, followed: Iterable[str] = ()) -> AsyncGenerator[Look, None]:
-    # These load requests; the module is imported where DAGs are parsed, too.
-    from airflow_provider_bm.polling.changes import CampaignEvents
+async def _poll_results(
+    trigger: BMCampaignEventTrigger, followed: Iterable[str] = ()
+) -> AsyncGenerator[PollResult, None]:
+    # Imported here, since they load requests: this module is also imported where DAGs are parsed.
+    from airflow_provider_bm.polling.changes import ChangeWatcher
     from airflow_provider_bm.triggers.subscription import subscribe
 
-    watcher = CampaignEvents(
-        interval=asks.poke_interval,
-        campaign_uuid=asks.campaign_uuid,
-        listing=asks.listing if asks.campaign_uuid is None else None,
+    watcher = ChangeWatcher(
+        interval=trigger.poke_interval,
+        campaign_uuid=trigger.campaign_uuid,
+        listing=trigger.listing if trigger.campaign_uuid is None else None,
         followed=followed,
     )
-    with subscribe(watcher, asks.bm_conn_id, asks.service_uuid):
+    with subscribe(watcher, trigger.bm_conn_id, trigger.service_uuid):
         while True:
-            yield await watcher.looks.get()
+            yield await watcher.results.get()
 
 
 def _is_interval(value: Any) -> bool:

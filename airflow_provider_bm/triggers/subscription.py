@@ -1,4 +1,4 @@
-"""Pollers for Airflow connections: this module knows Airflow, the rest of the package does not."""
+"""Subscriptions to the poller of an Airflow connection."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from airflow_provider_bm.polling.watcher import Watcher
 
 
 def subscribe(watcher: Watcher, bm_conn_id: str, service_uuid: str | None) -> AbstractContextManager[None]:
-    """Let the poller of a connection and service look for a watcher, as long as this lasts.
+    """Poll for a watcher within a ``with`` block.
 
     :param bm_conn_id: Airflow connection of type ``bm``
     :param service_uuid: BM account; None: the connection's
-    :raises BMPayloadError: ``service_uuid`` is no UUID
+    :raises BMPayloadError: ``service_uuid`` is not a UUID
     """
     service = None if service_uuid is None else parse_uuid(service_uuid, "service_uuid")
 

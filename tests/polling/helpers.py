@@ -1,4 +1,4 @@
-"""Triggers that wait as in a triggerer, and what they send."""
+"""A process that waits for campaigns of the sandbox, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -7,59 +7,151 @@ import gc
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from airflow_provider_bm.campaigns.wait_condition import Verdict
+from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.polling import registry
+from airflow_provider_bm.polling.timing import PollTiming
+from airflow_provider_bm.polling.waiter import CampaignWaiter
+from airflow_provider_bm.polling.watcher import Watcher
 from airflow_provider_bm.sandbox import Sandbox
-from airflow_provider_bm.triggers import BMCampaignTrigger
+from airflow_provider_bm.waiting.wait import CampaignWait
 
 LISTS = r"/campaigns$"
-#: Seconds between two looks, unless a test says otherwise.
-INTERVAL = 0.04
+MINUTE = 60.0
+HOUR = 3600.0
 
 
-class Sent(NamedTuple):
-    """A request as it left."""
+class Recorded(NamedTuple):
+    """A request as it was sent."""
 
     method: str
     url: str
-    thread: threading.Thread
     at: float
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
 
     @property
     def query(self) -> dict[str, str]:
         return {name: values[0] for name, values in parse_qs(urlsplit(self.url).query).items()}
 
     @property
-    def uuids(self) -> list[str]:
-        """The campaigns that it asks for."""
-        path = urlsplit(self.url).path
-        if path.endswith("/campaigns"):
-            return self.query.get("in(uuid)", "").split(",")
-        return [path.rpartition("/")[2]]
-
-
-class Wire(list[Sent]):
-    """All requests that left, in their order."""
+    def is_list(self) -> bool:
+        return self.method == "GET" and self.path.endswith("/campaigns")
 
     @property
-    def lists(self) -> list[Sent]:
-        return [one for one in self if urlsplit(one.url).path.endswith("/campaigns")]
+    def campaigns(self) -> list[str]:
+        """The campaigns that it reads."""
+        return self.query.get("in(uuid)", "").split(",") if self.is_list else [self.path.rpartition("/")[2]]
+
+
+class Requests(list[Recorded]):
+    """All requests in their order."""
 
     @property
-    def singles(self) -> list[Sent]:
-        return [one for one in self if "/campaigns/" in urlsplit(one.url).path]
-
-    @property
-    def looks(self) -> list[Sent]:
+    def reads(self) -> list[Recorded]:
         return [one for one in self if one.method == "GET"]
 
-    def gaps(self, requests_a_round: int = 1) -> list[float]:
-        """Seconds between the first requests of rounds."""
-        first = [one.at for one in self.looks][::requests_a_round]
-        return [later - earlier for earlier, later in pairwise(first)]
+    @property
+    def lists(self) -> list[Recorded]:
+        return [one for one in self if one.is_list]
+
+    @property
+    def singles(self) -> list[Recorded]:
+        return [one for one in self.reads if not one.is_list]
+
+    def of(self, uuid: str) -> list[Recorded]:
+        return [one for one in self.reads if uuid in one.campaigns]
+
+    def times(self, uuid: str | None = None) -> list[float]:
+        """Different times at which campaigns (or this one) were read, since the process started."""
+        reads = self.reads if uuid is None else self.of(uuid)
+        return sorted({round(one.at, 1) for one in reads})
+
+    def gaps(self, uuid: str | None = None) -> list[float]:
+        return [round(later - earlier, 1) for earlier, later in pairwise(self.times(uuid))]
+
+
+class PollingProcess:
+    """Waits for campaigns of a sandbox, as a triggerer does.
+
+    :ivar settings: what the connection contains; changed by tests
+    :ivar read_error: raised when the connection is read
+    :ivar reads: how often the connection was read
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.settings = BMSettings(
+            api_url=sandbox.api_url,
+            token_url=sandbox.token_url,
+            client_id=sandbox.client_id,
+            client_secret=sandbox.client_secret,
+            service_uuid=sandbox.service_uuid,
+        )
+        self.read_error: Exception | None = None
+        self.reads = 0
+        self.timing = PollTiming(jitter=0.0)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._started_at = 0.0
+
+    def time(self) -> float:
+        """Virtual seconds since the first subscription."""
+        return 0.0 if self._loop is None else self._loop.time() - self._started_at
+
+    async def read_settings(self) -> BMSettings:
+        self.reads += 1
+        if self.read_error is not None:
+            raise self.read_error
+        return self.settings
+
+    def connect(
+        self, settings: BMSettings, *, sleep: Callable[[float], None], check: Callable[[], None]
+    ) -> BMClient:
+        """Retries of one request take no time."""
+        return BMClient(settings, sleep=lambda _: check(), check=check)
+
+    def subscribe(
+        self, watcher: Watcher, service: str | None = None, connection: str = "bm"
+    ) -> AbstractContextManager[None]:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._started_at = self._loop.time()
+        return registry.subscribe(
+            watcher,
+            key=(connection, service),
+            settings=self.read_settings,
+            connect=self.connect,
+            timing=self.timing,
+        )
+
+    async def wait(
+        self,
+        uuid: str,
+        *,
+        interval: float = MINUTE,
+        timeout: float | None = None,  # noqa: ASYNC109 - of the wait
+        fields: Any = (),
+        max_wait: float | None = None,
+        service: str | None = None,
+        **condition: Any,
+    ) -> Verdict | None:
+        """Wait for a campaign, as a trigger does."""
+        wait = CampaignWait.validated(uuid, fields=fields, **condition)
+        deadline = None if timeout is None else datetime.now(UTC) + timedelta(seconds=timeout)
+        waiter = CampaignWaiter(wait, interval=interval, deadline=deadline, timing=self.timing)
+        with self.subscribe(waiter, service):
+            return await waiter.verdict(max_wait)
+
+    def start(self, *uuids: str, **arguments: Any) -> list[asyncio.Task[Any]]:
+        """Start waits that go on in the background."""
+        return [asyncio.create_task(self.wait(uuid, **arguments)) for uuid in uuids]
 
 
 def active(sandbox: Sandbox, count: int) -> list[str]:
@@ -70,26 +162,10 @@ def finished(sandbox: Sandbox, count: int) -> list[str]:
     return [sandbox.create(status="finished")["uuid"] for _ in range(count)]
 
 
-def waiting(uuid: str, **arguments: Any) -> BMCampaignTrigger:
-    return BMCampaignTrigger(campaign_uuid=uuid, **{"poke_interval": INTERVAL, **arguments})
-
-
-async def event_of(trigger: BMCampaignTrigger) -> dict[str, Any]:
-    """What a trigger says, as Airflow runs it."""
-    events = trigger.run()
-    event = await anext(events)
-    await events.aclose()
-    return event.payload
-
-
-def start(*triggers: BMCampaignTrigger) -> list[asyncio.Task[dict[str, Any]]]:
-    return [asyncio.create_task(event_of(trigger)) for trigger in triggers]
-
-
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - of what another thread does
-            await asyncio.sleep(0.005)
+async def results(*tasks: asyncio.Task[Any]) -> list[Any]:
+    """State of each verdict, or the error of the wait."""
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    return [one.state if isinstance(one, Verdict) else one for one in ended]
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
@@ -98,22 +174,16 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def events_of(*triggers: BMCampaignTrigger) -> list[Any]:
-    """What triggers of one process say; those that raise: what."""
-
-    async def main() -> list[Any]:
-        async with asyncio.timeout(20):
-            return await asyncio.gather(*start(*triggers), return_exceptions=True)
-
-    return asyncio.run(main())
-
-
-def states(events: list[Any]) -> list[str]:
-    return [event["state"] for event in events]
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait for what another thread does, in real time."""
+    stop = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < stop, "it did not happen"
+        await asyncio.to_thread(time.sleep, 0.005)
 
 
 def page(rows: list[dict[str, Any]], pages: int = 1) -> dict[str, Any]:
-    """The answer to a list."""
+    """The response to a list."""
     pagination = {
         "total": len(rows),
         "count": len(rows),
@@ -130,7 +200,7 @@ def rows(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
 
 
 def pollers() -> list[Any]:
-    """All there are; one may be known by several names."""
+    """All there are; one may be registered under several names."""
     return [*{poller for held in registry._pollers.values() for poller in held.values()}]
 
 

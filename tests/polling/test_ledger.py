@@ -1,4 +1,4 @@
-"""What is news, and what is noted of it: nothing is told twice, whatever a server says."""
+"""Which changes are events, and what is recorded: no event is sent twice, whatever a server returns."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bm.polling import ledger as module
-from airflow_provider_bm.polling.changes import Sight
-from airflow_provider_bm.polling.ledger import Ledger
+from airflow_provider_bm.polling.changes import CampaignSnapshot
+from airflow_provider_bm.polling.ledger import Ledger, Record
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -20,8 +19,8 @@ HOUR = timedelta(hours=1)
 ONE, OTHER, BESIDE = (f"{start}111111-c1af-11ee-8073-bf4d6e8c1618" for start in ("a1", "b1", "a2"))
 
 
-class Notes(dict[str, Any]):
-    """An asset's state, and how often it was asked."""
+class AssetState(dict[str, Any]):
+    """An asset's state, which counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -42,49 +41,49 @@ class Notes(dict[str, Any]):
         self._call()
 
 
-def seen(campaign_uuid: str = ONE, at: datetime | None = None, status: str = "active") -> Sight:
+def seen(campaign_uuid: str = ONE, at: datetime | None = None, status: str = "active") -> CampaignSnapshot:
     campaign = {"uuid": campaign_uuid, "status": status, "last_dt": None if at is None else at.isoformat()}
-    return Sight.of(campaign)
+    return CampaignSnapshot.of(campaign)
 
 
-def gone(campaign_uuid: str = ONE) -> Sight:
-    return Sight(uuid=campaign_uuid, executed_at=None, finished=False, campaign={}, gone=True)
+def gone(campaign_uuid: str = ONE) -> CampaignSnapshot:
+    return CampaignSnapshot(uuid=campaign_uuid, executed_at=None, finished=False, campaign={}, gone=True)
 
 
-class Watching:
-    """A watcher's notes over its life, with restarts."""
+class Trigger:
+    """A trigger's ledger, over restarts of the triggerer."""
 
-    def __init__(self, event: str = "execution", notes: Notes | None = None, **arguments: Any) -> None:
+    def __init__(self, event: str = "execution", state: AssetState | None = None, **arguments: Any) -> None:
         self.event, self.arguments = event, arguments
-        self.notes = Notes() if notes is None else notes
+        self.state = AssetState() if state is None else state
         self.restart()
 
     def restart(self) -> None:
-        self.ledger = Ledger(self.event, self.notes, "name", **self.arguments)
+        self.ledger = Ledger(self.event, self.state, "name", **self.arguments)
         asyncio.run(self.ledger.load())
 
-    def look(self, *sights: Sight, at: datetime = NOON) -> list[str]:
-        """What is told of a look."""
+    def poll(self, *snapshots: CampaignSnapshot, at: datetime = NOON) -> list[str]:
+        """Return the campaigns that an event is sent for after a poll."""
 
-        async def news() -> list[str]:
-            return [sight.uuid async for sight in self.ledger.news(at, sights)]
+        async def events() -> list[str]:
+            return [snapshot.uuid async for snapshot in self.ledger.events(at, snapshots)]
 
-        return asyncio.run(news())
+        return asyncio.run(events())
 
 
 @pytest.fixture(params=["goes on", "restarts"])
 def again(request):
-    """Each story is the same if the triggerer restarts in the middle."""
-    return lambda watching: watching.restart() if request.param == "restarts" else None
+    """The triggerer may restart in the middle."""
+    return lambda trigger: trigger.restart() if request.param == "restarts" else None
 
 
 @pytest.mark.parametrize(
-    ("first", "then", "news"),
+    ("first", "then", "is_event"),
     [
         (NOON - MINUTE, NOON - MINUTE, False),
         (NOON - MINUTE, NOON + MINUTE, True),
         (None, NOON + MINUTE, True),
-        # It was there before, and only the API said otherwise.
+        # It was there before, and the API did not report it.
         (None, NOON - 50 * DAY, False),
         (NOON, NOON + timedelta(seconds=0.25), False),
         (NOON, NOON - MINUTE, False),
@@ -92,214 +91,228 @@ def again(request):
         (NOON, NOON.astimezone(UTC).replace(tzinfo=UTC), False),
     ],
 )
-def test_executions(again, first, then, news):
-    watching = Watching()
-    assert watching.look(seen(at=first)) == []
-    again(watching)
-    assert watching.look(seen(at=then)) == ([ONE] if news else [])
-    again(watching)
-    assert watching.look(seen(at=then)) == []
+def test_execution_events(again, first, then, is_event):
+    trigger = Trigger()
+    assert trigger.poll(seen(at=first)) == []
+    again(trigger)
+    assert trigger.poll(seen(at=then)) == ([ONE] if is_event else [])
+    again(trigger)
+    assert trigger.poll(seen(at=then)) == []
 
 
-def test_an_execution_that_is_told_more_exactly_later(again):
-    watching = Watching()
-    watching.look(seen())
-    assert watching.look(seen(at=NOON + MINUTE)) == [ONE]
-    again(watching)
-    assert watching.look(seen(at=NOON + MINUTE + timedelta(seconds=0.25))) == []
+def test_more_precise_time_of_the_same_execution(again):
+    trigger = Trigger()
+    trigger.poll(seen())
+    assert trigger.poll(seen(at=NOON + MINUTE)) == [ONE]
+    again(trigger)
+    assert trigger.poll(seen(at=NOON + MINUTE + timedelta(seconds=0.25))) == []
 
 
-def test_ends(again):
-    watching = Watching("end")
-    assert watching.look(seen(), seen(OTHER, status="finished", at=NOON - MINUTE)) == []
-    again(watching)
-    assert watching.look(seen(at=NOON + MINUTE, status="finished")) == [ONE]
-    again(watching)
-    for status in ("finished", "active", "finished"):  # as an old copy of the data would say
-        assert watching.look(seen(at=NOON + MINUTE, status=status)) == []
-    again(watching)
-    assert watching.look(seen(at=NOON + 9 * MINUTE)) == [], "somebody has started it once more"
-    assert watching.look(seen(at=NOON + 9 * MINUTE, status="finished")) == [ONE]
+def test_end_events(again):
+    trigger = Trigger("end")
+    assert trigger.poll(seen(), seen(OTHER, status="finished", at=NOON - MINUTE)) == []
+    again(trigger)
+    assert trigger.poll(seen(at=NOON + MINUTE, status="finished")) == [ONE]
+    again(trigger)
+    for status in ("finished", "active", "finished"):  # as from an old copy of the data
+        assert trigger.poll(seen(at=NOON + MINUTE, status=status)) == []
+    again(trigger)
+    assert trigger.poll(seen(at=NOON + 9 * MINUTE)) == [], "it was started again"
+    assert trigger.poll(seen(at=NOON + 9 * MINUTE, status="finished")) == [ONE]
 
 
-def test_an_end_without_an_execution_is_told_once(again):
-    watching = Watching("end")
-    watching.look(seen())
-    assert watching.look(seen(status="finished")) == [ONE]
-    again(watching)
+def test_end_without_an_execution_is_one_event(again):
+    trigger = Trigger("end")
+    trigger.poll(seen())
+    assert trigger.poll(seen(status="finished")) == [ONE]
+    again(trigger)
     for status in ("finished", "active", "finished"):
-        assert watching.look(seen(status=status)) == []
+        assert trigger.poll(seen(status=status)) == []
 
 
 @pytest.mark.parametrize("event", ["execution", "end"])
-def test_a_campaign_that_seemed_to_be_gone(again, event):
-    watching = Watching(event)
-    watching.look(seen())
-    told = watching.look(seen(at=NOON + MINUTE, status="finished" if event == "end" else "active"))
-    assert told == [ONE]
-    assert watching.look(gone()) == []
-    again(watching)
+def test_campaign_that_seemed_to_be_deleted(again, event):
+    trigger = Trigger(event)
+    trigger.poll(seen())
+    sent = trigger.poll(seen(at=NOON + MINUTE, status="finished" if event == "end" else "active"))
+    assert sent == [ONE]
+    assert trigger.poll(gone()) == []
+    again(trigger)
     for status in ("active", "finished"):
-        assert watching.look(seen(at=NOON + MINUTE, status=status)) == []
+        assert trigger.poll(seen(at=NOON + MINUTE, status=status)) == []
 
 
-def test_one_that_was_started_once_more_and_seemed_to_be_gone(again):
-    watching = Watching("end")
-    watching.look(seen())
+def test_restarted_campaign_that_seemed_to_be_deleted(again):
+    trigger = Trigger("end")
+    trigger.poll(seen())
     ended = seen(at=NOON + MINUTE, status="finished")
-    assert watching.look(ended) == [ONE]
-    assert watching.look(seen(at=NOON + MINUTE)) == []
-    assert watching.look(gone()) == []
-    again(watching)
-    assert watching.look(ended) == []
+    assert trigger.poll(ended) == [ONE]
+    assert trigger.poll(seen(at=NOON + MINUTE)) == []
+    assert trigger.poll(gone()) == []
+    again(trigger)
+    assert trigger.poll(ended) == []
 
 
-def test_a_campaign_that_seemed_to_be_gone_can_still_end(again):
-    watching = Watching("end")
-    watching.look(seen(at=NOON + MINUTE))
-    watching.look(gone())
-    again(watching)
-    assert watching.look(seen(at=NOON + MINUTE)) == []
-    assert watching.look(seen(at=NOON + MINUTE, status="finished")) == [ONE]
+def test_campaign_that_seemed_to_be_deleted_can_still_end(again):
+    trigger = Trigger("end")
+    trigger.poll(seen(at=NOON + MINUTE))
+    trigger.poll(gone())
+    again(trigger)
+    assert trigger.poll(seen(at=NOON + MINUTE)) == []
+    assert trigger.poll(seen(at=NOON + MINUTE, status="finished")) == [ONE]
 
 
-def test_since(again):
-    watching = Watching(since=NOON - DAY)
+def test_since_in_the_past(again):
+    trigger = Trigger(since=NOON - DAY)
     old, new = seen(at=NOON - 2 * DAY), seen(OTHER, at=NOON - MINUTE)
-    assert watching.look(old, new) == [OTHER]
-    again(watching)
-    assert watching.look(old, new) == []
+    assert trigger.poll(old, new) == [OTHER]
+    again(trigger)
+    assert trigger.poll(old, new) == []
 
 
-def test_since_tomorrow(again):
-    watching = Watching(since=NOON + DAY)
-    watching.look(seen())
-    again(watching)
-    assert watching.look(seen(at=NOON + MINUTE)) == []
-    assert watching.look(seen(at=NOON + 2 * DAY)) == [ONE]
+def test_since_in_the_future(again):
+    trigger = Trigger(since=NOON + DAY)
+    trigger.poll(seen())
+    again(trigger)
+    assert trigger.poll(seen(at=NOON + MINUTE)) == []
+    assert trigger.poll(seen(at=NOON + 2 * DAY)) == [ONE]
 
 
-def test_who_is_open_is_followed_after_a_restart():
-    watching = Watching()
-    watching.look(seen(), seen(OTHER, status="finished", at=NOON + MINUTE))
-    watching.restart()
-    assert watching.ledger.open_campaigns() == {ONE}
-    watching.look(gone())
-    watching.restart()
-    assert watching.ledger.open_campaigns() == set()
+def test_open_campaigns_are_followed_after_a_restart():
+    trigger = Trigger()
+    trigger.poll(seen(), seen(OTHER, status="finished", at=NOON + MINUTE))
+    trigger.restart()
+    assert trigger.ledger.open_campaigns() == {ONE}
+    trigger.poll(gone())
+    trigger.restart()
+    assert trigger.ledger.open_campaigns() == set()
 
 
-def test_two_copies_of_a_watcher():
+def test_two_copies_of_a_trigger_send_one_event():
     """Airflow takes triggers over from a triggerer that it believes dead."""
-    first = Watching()
-    first.look(seen())
-    second = Watching(notes=first.notes)
-    assert first.look(seen(at=NOON + MINUTE)) == [ONE]
-    assert second.look(seen(at=NOON + MINUTE)) == []
+    first = Trigger()
+    first.poll(seen())
+    second = Trigger(state=first.state)
+    assert first.poll(seen(at=NOON + MINUTE)) == [ONE]
+    assert second.poll(seen(at=NOON + MINUTE)) == []
 
 
-def test_a_copy_that_has_no_news_leaves_the_others_notes_alone():
-    """It keeps them in pieces, of which one holds many campaigns."""
-    first = Watching()
-    first.look(seen(), seen(BESIDE))
-    second = Watching(notes=first.notes)
-    assert first.look(seen(at=NOON + MINUTE)) == [ONE]
-    # Its own answer is a moment older, but another campaign has ended, or is new.
-    assert second.look(seen(BESIDE, status="finished")) == []
-    assert second.look(seen(at=NOON + MINUTE)) == []
+def test_copy_without_events_keeps_the_records_of_the_other():
+    """One piece of the state holds many campaigns."""
+    first = Trigger()
+    first.poll(seen(), seen(BESIDE))
+    second = Trigger(state=first.state)
+    assert first.poll(seen(at=NOON + MINUTE)) == [ONE]
+    # Its own response is a moment older, but another campaign has ended, or is new.
+    assert second.poll(seen(BESIDE, status="finished")) == []
+    assert second.poll(seen(at=NOON + MINUTE)) == []
     second.restart()
-    assert second.look(seen(at=NOON + MINUTE)) == []
+    assert second.poll(seen(at=NOON + MINUTE)) == []
 
 
-def test_a_copy_that_tidies_leaves_the_others_notes_alone(monkeypatch):
-    monkeypatch.setattr(module, "_TIDY_AFTER", timedelta(0))
-    first = Watching()
-    first.look(seen(), seen(BESIDE))
-    assert first.look(seen(BESIDE, at=NOON + MINUTE, status="finished")) == [BESIDE]
-    second = Watching(notes=first.notes)
-    assert first.look(seen(at=NOON + 2 * MINUTE)) == [ONE]
-    assert second.look(at=NOON + 2 * DAY) == []
+def test_copy_that_drops_old_records_keeps_those_of_the_other():
+    first = Trigger(tidy_interval=timedelta(0))
+    first.poll(seen(), seen(BESIDE))
+    assert first.poll(seen(BESIDE, at=NOON + MINUTE, status="finished")) == [BESIDE]
+    second = Trigger(state=first.state, tidy_interval=timedelta(0))
+    assert first.poll(seen(at=NOON + 2 * MINUTE)) == [ONE]
+    assert second.poll(at=NOON + 2 * DAY) == []
     second.restart()
-    assert second.look(seen(at=NOON + 2 * MINUTE), at=NOON + 2 * DAY) == []
+    assert second.poll(seen(at=NOON + 2 * MINUTE), at=NOON + 2 * DAY) == []
 
 
 @pytest.mark.parametrize("before", [NOON - HOUR, None])
-def test_what_cannot_be_read_at_first_is_told_later(again, before):
-    """After two days without a triggerer, while another campaign is tidied away."""
-    watching = Watching()
-    watching.look(seen(at=before), seen(OTHER, at=NOON - HOUR))
-    watching.restart()
+def test_campaign_that_cannot_be_read_at_first_gets_its_event_later(again, before):
+    """After two days without a triggerer, while the record of another campaign is dropped."""
+    trigger = Trigger()
+    trigger.poll(seen(at=before), seen(OTHER, at=NOON - HOUR))
+    trigger.restart()
     back = NOON + 2 * DAY
-    assert watching.look(seen(OTHER, at=NOON + 6 * HOUR, status="finished"), at=back) == [OTHER]
-    again(watching)
-    assert watching.look(seen(at=NOON + 3 * HOUR), at=back + MINUTE) == [ONE]
+    assert trigger.poll(seen(OTHER, at=NOON + 6 * HOUR, status="finished"), at=back) == [OTHER]
+    again(trigger)
+    assert trigger.poll(seen(at=NOON + 3 * HOUR), at=back + MINUTE) == [ONE]
 
 
-def test_who_is_started_once_more_is_followed_after_a_restart():
+def test_restarted_campaign_is_followed_after_a_restart_of_the_triggerer():
     """It has left a list of active ones, say, while no triggerer ran."""
-    watching = Watching("end")
-    watching.look(seen())
-    assert watching.look(seen(at=NOON + MINUTE, status="finished")) == [ONE]
-    watching.restart()
-    assert watching.ledger.open_campaigns() == set()
-    assert watching.look(seen(at=NOON + MINUTE)) == []
-    watching.restart()
-    assert watching.ledger.open_campaigns() == {ONE}
-    assert watching.look(seen(at=NOON + HOUR, status="finished")) == [ONE]
+    trigger = Trigger("end")
+    trigger.poll(seen())
+    assert trigger.poll(seen(at=NOON + MINUTE, status="finished")) == [ONE]
+    trigger.restart()
+    assert trigger.ledger.open_campaigns() == set()
+    assert trigger.poll(seen(at=NOON + MINUTE)) == []
+    trigger.restart()
+    assert trigger.ledger.open_campaigns() == {ONE}
+    assert trigger.poll(seen(at=NOON + HOUR, status="finished")) == [ONE]
 
 
-def test_a_watcher_with_another_question_has_notes_of_its_own():
-    one = Watching()
-    one.look(seen())
-    other = Watching(notes=one.notes)
-    other.ledger = Ledger("execution", one.notes, "another name")
-    other.look(seen())
-    assert (one.look(seen(at=NOON + MINUTE)), other.look(seen(at=NOON + MINUTE))) == ([ONE], [ONE])
+def test_each_query_has_its_own_records():
+    one = Trigger()
+    one.poll(seen())
+    other = Trigger(state=one.state)
+    other.ledger = Ledger("execution", one.state, "another name")
+    other.poll(seen())
+    assert (one.poll(seen(at=NOON + MINUTE)), other.poll(seen(at=NOON + MINUTE))) == ([ONE], [ONE])
 
 
 @pytest.mark.parametrize("event", ["execution", "end"])
-def test_whenever_a_note_cannot_be_kept(event):
-    """Nothing is told twice, and what was not noted is told later."""
+def test_store_that_fails_at_any_call(event):
+    """No event is sent twice, and what was not recorded is sent later."""
     status = "finished" if event == "end" else "active"
     for fails_at in range(1, 60):
-        watching = Watching(event)
-        watching.notes.fails_at = fails_at
-        told: list[str] = []
-        for sights in ([seen(), seen(OTHER)], [seen(at=NOON + MINUTE, status=status), seen(OTHER)]):
+        trigger = Trigger(event)
+        trigger.state.fails_at = fails_at
+        sent: list[str] = []
+        for snapshots in ([seen(), seen(OTHER)], [seen(at=NOON + MINUTE, status=status), seen(OTHER)]):
             for _ in range(2):
                 try:
-                    told += watching.look(*sights)
+                    sent += trigger.poll(*snapshots)
                 except ConnectionError:
                     continue
-        # A note that was kept, though the answer was lost, counts as told.
-        assert told in ([ONE], [])
-        failed_while_noting = watching.notes.calls > fails_at
-        assert told == [ONE] or failed_while_noting
+        # A record that was stored although the response was lost counts as sent.
+        assert sent in ([ONE], [])
+        failed_while_recording = trigger.state.calls > fails_at
+        assert sent == [ONE] or failed_while_recording
 
 
-def test_starting_is_cheap_and_does_not_depend_on_how_many_there_are():
-    watching = Watching("end")
+def test_number_of_calls_does_not_depend_on_the_number_of_campaigns():
+    trigger = Trigger("end")
     many = [seen(str(uuid.uuid4()), at=NOON - DAY, status="finished") for _ in range(2000)]
     many += [seen(str(uuid.uuid4()), at=NOON - DAY) for _ in range(2000)]
-    watching.look(*many)
-    assert watching.notes.calls <= 1 + 16 + 1
-    watching.notes.calls = 0
-    watching.restart()
-    watching.look(*many)
-    assert watching.notes.calls <= 1 + 16
-    assert len(watching.ledger.open_campaigns()) == 2000
-    assert len(watching.notes) <= 17
+    trigger.poll(*many)
+    assert trigger.state.calls <= 1 + 16 + 1
+    trigger.state.calls = 0
+    trigger.restart()
+    trigger.poll(*many)
+    assert trigger.state.calls <= 1 + 16
+    assert len(trigger.ledger.open_campaigns()) == 2000
+    assert len(trigger.state) <= 17
 
 
-def test_notes_are_dropped_when_the_baseline_says_as_much(again, monkeypatch):
-    monkeypatch.setattr(module, "_TIDY_AFTER", timedelta(0))
-    watching = Watching()
-    watching.look(seen(), seen(OTHER))
-    assert watching.look(seen(at=NOON + MINUTE, status="finished")) == [ONE]
-    again(watching)
-    # It is in no list any more, and nobody looks at it.
-    assert watching.look(seen(OTHER), at=NOON + 2 * DAY) == []
-    assert not any(ONE in value for key, value in watching.notes.items() if not key.endswith("since"))
-    again(watching)
-    assert watching.look(seen(at=NOON + MINUTE, status="finished"), at=NOON + 2 * DAY) == []
-    assert watching.look(seen(OTHER, at=NOON + 2 * DAY), at=NOON + 2 * DAY) == [OTHER]
+def test_old_records_are_dropped(again):
+    trigger = Trigger(tidy_interval=timedelta(0))
+    trigger.poll(seen(), seen(OTHER))
+    assert trigger.poll(seen(at=NOON + MINUTE, status="finished")) == [ONE]
+    again(trigger)
+    # It is in no list any more.
+    assert trigger.poll(seen(OTHER), at=NOON + 2 * DAY) == []
+    assert not any(ONE in value for key, value in trigger.state.items() if not key.endswith("since"))
+    again(trigger)
+    assert trigger.poll(seen(at=NOON + MINUTE, status="finished"), at=NOON + 2 * DAY) == []
+    assert trigger.poll(seen(OTHER, at=NOON + 2 * DAY), at=NOON + 2 * DAY) == [OTHER]
+
+
+@pytest.mark.parametrize(
+    ("text", "record"),
+    [
+        ("2026-11-26T12:00:00+00:00", Record(executed_at=NOON)),
+        ("2026-11-26T12:00:00+00:00 ended", Record(executed_at=NOON, state="ended")),
+        (" gone", Record(state="gone")),
+        ("", Record()),
+        # As it was written once; such records are in databases of users.
+        ("2026-11-26T12:00:00+00:00 again", Record(executed_at=NOON, state="restarted")),
+    ],
+)
+def test_stored_records_can_be_read(text, record):
+    assert Record.from_text(text) == record
+    assert Record.from_text(record.to_text()) == record

@@ -1,4 +1,4 @@
-"""Whether a server has understood a filter: lenient in doubt, strict where it plainly has not."""
+"""Whether a server has applied a filter: in doubt it has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from airflow_provider_bm.client.filters import CampaignFilter
 from airflow_provider_bm.client.query import list_params
 from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError
 from airflow_provider_bm.hooks import BMHook
-from tests.polling.helpers import active, finished
 
 UUID = "1592695e-c1b1-11ee-b153-774c9d3a7957"
 CAMPAIGN = {
@@ -61,25 +60,25 @@ def check(filters):
         ("lte(created_dt)", "2026-11-24T10:00:00Z"),
         ("gt(created_dt)", "2026-11-24T09:59:59Z"),
         ("gte(created_dt)", "2026-11-24T10:00:00Z"),
-        # The answer has whole seconds.
+        # The response has whole seconds.
         ("gt(created_dt)", "2026-11-24T10:00:00.5Z"),
         ("gte(created_dt)", "2026-11-24T10:00:00.999Z"),
         ("lt(webpush_title)", 6),
         ("gte(webpush_title)", "5"),
         ("gt(last_dt)", "2026-11-24T10:00:00Z"),
-        # How text is ordered is the server's affair.
+        # The order of texts depends on the server.
         ("lt(name)", "A"),
         ("gt(name)", "9"),
         ("lt(template)", "9"),
         ("between(created_dt)", ["2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"]),
         ("notbetween(created_dt)", ["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"]),
-        # What the answer does not show, the server may know.
+        # Fields that the response does not contain.
         ("sender", "somebody"),
         ("isnotnull(sender)", None),
         ("startswith(sender)", "some"),
     ],
 )
-def test_in_doubt_it_has(key, value):
+def test_row_that_may_match(key, value):
     check({key: value})
 
 
@@ -112,7 +111,7 @@ def test_in_doubt_it_has(key, value):
         ("gt(webpush_title)", "6"),
     ],
 )
-def test_it_plainly_has_not(key, value):
+def test_row_that_cannot_match(key, value):
     with pytest.raises(BMResponseError, match="does not know the filter") as caught:
         check({key: value})
     assert key in str(caught.value)
@@ -120,7 +119,7 @@ def test_it_plainly_has_not(key, value):
     assert not caught.value.permanent
 
 
-def test_each_of_several_filters_counts():
+def test_all_filters_are_checked():
     filters = [("startswith(name)", "Storm"), ("contains(name)", "Zug")]
     with pytest.raises(BMResponseError, match="contains"):
         check(filters)
@@ -132,25 +131,25 @@ def test_each_of_several_filters_counts():
 @pytest.mark.parametrize(
     "key", ["isnull(last_dt)", "isnotnull(name)", "in(status)", "between(created_dt)", "name"]
 )
-def test_what_was_checked_once_can_be_asked_for(key):
+def test_filter_can_be_sent(key):
     value = None if "null" in key else ["active", "draft"] if "(" in key else "Storm"
     listing = CampaignFilter.of(filters={key: value}, fields="messages")
     assert list_params(filters=listing.filters) == list(listing.filters)
     assert listing.fields == ("messages",)
 
 
-def test_a_column_that_no_campaign_has_is_refused():
-    """A server that ignores what it does not know would list everything, and nobody could see it."""
+def test_unknown_column_is_rejected():
+    """A server that ignores it would list everything, which could not be noticed."""
     with pytest.raises(BMPayloadError, match=r"startswith\(nmae\)"):
         CampaignFilter.of(filters={"startswith(nmae)": "Storm"})
 
 
-def test_a_filter_that_no_server_understands_is_refused():
+def test_unknown_operator_is_rejected():
     with pytest.raises(BMPayloadError, match="looks_like"):
         CampaignFilter.of(filters={"looks_like(name)": "Storm"})
 
 
-def test_the_same_is_one_key():
+def test_equal_filters_are_one_key():
     one, other = (
         CampaignFilter.of(status="active", filters={"name": "a"}, fields=["tasks"]) for _ in range(2)
     )
@@ -166,10 +165,12 @@ def find(**arguments):
         client.close()
 
 
-def test_it_is_found_what_was_asked_for(frozen, wire):
-    running, done = active(frozen, 12), finished(frozen, 3)
+def test_lists_of_the_sandbox(sandbox):
+    sandbox.clock.freeze()
+    running = [sandbox.create(status="active")["uuid"] for _ in range(12)]
+    done = [sandbox.create(status="finished")["uuid"] for _ in range(3)]
     assert find(status="finished") == done
     assert find(status=["active", "draft"], filters={"isnotnull(created_dt)": None}) == running
-    frozen.ignore_filters = True
+    sandbox.ignore_filters = True
     with pytest.raises(BMResponseError, match="does not know the filter"):
         find(filters={"startswith(name)": "Storm"})
