@@ -36,8 +36,11 @@ _LONGEST_VALUE = 200
 
 
 def truncated_repr(value: object, longest: int = _LONGEST_VALUE) -> str:
-    """``repr`` of a value, cut to a length that a log line can hold."""
-    text = repr(value)
+    """Return the ``repr`` of a value, cut to a length that fits into a log line. Never fails."""
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - nested too deeply, an int of over 4,300 digits, a foreign type
+        text = f"<{type(value).__name__} without a repr: {type(error).__name__}>"
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
 
 
@@ -68,21 +71,28 @@ class Problem:
     value: Any
     expected: str
 
+    def __repr__(self) -> str:
+        return f"Problem({self.field!r}, {truncated_repr(self.value)}, {self.expected!r})"
+
     def __str__(self) -> str:
         return f"{self.field}={truncated_repr(self.value)}: {self.expected}"
 
 
 class BMPayloadError(BMError, ValueError):
-    """What was asked for is wrong, found before any request was made.
+    """What was asked for is invalid, found before any request was made.
 
-    :ivar problems: every problem found, not only the first
+    :param problems: every problem found, not only the first
+    :param subject: what is invalid
+    :param nothing_sent: it is a payload, so the message adds that nothing was sent
     """
 
-    def __init__(self, problems: Iterable[Problem], subject: str = "campaign") -> None:
+    def __init__(
+        self, problems: Iterable[Problem], subject: str = "campaign", *, nothing_sent: bool = False
+    ) -> None:
         self.problems = tuple(problems)
         self.subject = subject
         lines = "".join(f"\n  {problem}" for problem in self.problems)
-        super().__init__(f"Nothing was sent, since the {subject} is not valid:{lines}")
+        super().__init__(f"Invalid {subject}{'; nothing was sent' * nothing_sent}:{lines}")
 
 
 class BMDraftOnlyError(BMError):

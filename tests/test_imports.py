@@ -56,7 +56,7 @@ def test_discovery_is_cheap():
     }
 
 
-def test_the_sandbox_needs_dateutil_only():
+def test_the_sandbox_needs_the_standard_library_only():
     loaded = modules_after(
         """
         before = set(sys.modules)
@@ -65,7 +65,7 @@ def test_the_sandbox_needs_dateutil_only():
         out["new"] = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
         """
     )["new"]
-    ours = set(sys.stdlib_module_names) | {"airflow_provider_bm", "dateutil", "six"}
+    ours = set(sys.stdlib_module_names) | {"airflow_provider_bm"}
 
     assert not [name for name in loaded if name not in ours and not name.startswith("_sysconfigdata")]
 

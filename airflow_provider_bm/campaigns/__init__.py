@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     )
     from airflow_provider_bm.campaigns.send_window import SendWindow
     from airflow_provider_bm.campaigns.times import parse_time
-    from airflow_provider_bm.campaigns.validation import check_complete, writable
+    from airflow_provider_bm.campaigns.validation import check_complete, merge_changes, writable
     from airflow_provider_bm.campaigns.wait_condition import (
         Verdict,
         Wait,
@@ -70,6 +70,7 @@ __all__ = [
     "executions",
     "fires_immediately",
     "first_execution_outside",
+    "merge_changes",
     "parse_time",
     "parse_uuid",
     "writable",
@@ -79,7 +80,7 @@ if not TYPE_CHECKING:  # For a type checker, the names above are all that there 
     __getattr__, __dir__ = lazy_names(
         globals(),
         {
-            "validation": "check_complete writable",
+            "validation": "check_complete merge_changes writable",
             "executions": "executions fires_immediately first_execution_outside",
             "ids": "campaign_id parse_uuid",
             "models": "CampaignClone CampaignCreate CampaignStatus CampaignUpdate",

@@ -1,4 +1,4 @@
-"""Whom a campaign goes to within its lists: ``query_type`` and ``query`` (Campaign API 4.1)."""
+"""Validation of the contacts that a campaign goes to: ``query_type`` and ``query`` (Campaign API 4.1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_bm.campaigns.problems import Problems, check_choice, json_
 from airflow_provider_bm.campaigns.segmentation import SegmentationQuery
 from airflow_provider_bm.campaigns.segmentation_rules import check_segmentation
 
-_WANTED = "must be a SegmentationQuery, or a dict or JSON object of that form"
+_EXPECTED = "must be a SegmentationQuery, or a dict or JSON object of that form"
 
 
 def check_query(field: str, value: Any, problems: Problems) -> str | None:
@@ -19,7 +19,7 @@ def check_query(field: str, value: Any, problems: Problems) -> str | None:
 
     :param field: the field
     :param value: a :class:`SegmentationQuery`, a dict of the API's form, or JSON, which is sent as given
-    :param problems: where problems are noted
+    :param problems: problems are added to it
     :return: the JSON to send, or None if there is a problem
     """
     before = len(problems)
@@ -29,19 +29,19 @@ def check_query(field: str, value: Any, problems: Problems) -> str | None:
         try:
             parsed = parse_json(value)
         except ValueError as error:
-            json_problem(field, value, error, _WANTED, problems)
+            json_problem(field, value, error, _EXPECTED, problems)
             return None
         check_segmentation(parsed, field, False, problems)
         return value if len(problems) == before else None
     if not isinstance(value, Mapping):
-        problems.add(field, value, _WANTED)
+        problems.add(field, value, _EXPECTED)
         return None
     checked = check_segmentation(value, field, True, problems)
     return dump_json(checked) if len(problems) == before else None
 
 
 def check_audience(
-    query_type: Any, query: Any, *, whole: bool, may_clear: bool, leftovers: bool, problems: Problems
+    query_type: Any, query: Any, *, complete: bool, allow_clear: bool, from_server: bool, problems: Problems
 ) -> dict[str, str]:
     """Check the two fields against each other. A query without a ``query_type`` makes it ``segmentation``.
 
@@ -49,23 +49,22 @@ def check_audience(
 
     :param query_type: as given; None to infer it
     :param query: as given, or None
-    :param whole: nothing else will complete these fields: ``segmentation`` needs its query
-    :param may_clear: whether the empty text is a wish to clear ``query``
-    :param leftovers: whether these may be a server's: ``all`` may stand beside a query that is not in use,
-        and ``query_type`` may be empty
-    :param problems: where problems are noted
+    :param complete: nothing else completes these fields: ``segmentation`` needs its query
+    :param allow_clear: an empty text clears ``query``
+    :param from_server: ``all`` may stand beside a query that is not used, and ``query_type`` may be empty
+    :param problems: problems are added to it
     :return: the fields that are to be sent
     """
     result: dict[str, str] = {}
-    unset = query_type is None or (leftovers and query_type == "")
+    unset = query_type is None or (from_server and _is_empty(query_type))
     kind = None if unset else check_choice("query_type", query_type, QUERY_TYPES, problems)
     # A query that came out empty by accident must not widen the audience: it takes "all" beside it.
-    cleared = query == "" and may_clear and (leftovers or kind == "all")
-    if kind == "segmentation" and (cleared or (whole and query is None)):
+    cleared = _is_empty(query) and allow_clear and (from_server or kind == "all")
+    if kind == "segmentation" and (cleared or (complete and query is None)):
         problems.add("query", query, f"query_type {kind!r} needs a query: without one it is the whole list")
         return result
     if query is not None and not cleared:
-        if kind == "all" and not leftovers:
+        if kind == "all" and not from_server:
             problems.add("query_type", kind, "contradicts query, which would be ignored; leave one out")
         text = check_query("query", query, problems)
         if text is not None:
@@ -76,6 +75,10 @@ def check_audience(
         result["query"] = ""
     if kind is not None:
         result["query_type"] = kind
-    elif query_type == "" and leftovers:
+    elif _is_empty(query_type) and from_server:
         result["query_type"] = ""
     return result
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, str) and not value

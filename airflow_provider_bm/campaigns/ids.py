@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 from uuid import UUID
 
-from airflow_provider_bm.campaigns.problems import NATIVE_HINT, Problems
+from airflow_provider_bm.campaigns.problems import NATIVE_HINT, Problems, sort_key
 from airflow_provider_bm.exceptions import BMPayloadError
 
 UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -42,7 +42,7 @@ def check_uuid(field: str, value: object, problems: Problems) -> str | None:
 
     :param field: the field
     :param value: its value
-    :param problems: where a problem is noted
+    :param problems: problems are added to it
     :return: the id, or None if there is a problem
     """
     if isinstance(value, UUID):
@@ -61,7 +61,7 @@ def check_recipient_lists(field: str, value: Any, problems: Problems) -> str | N
 
     :param field: the field
     :param value: ids, as a comma separated string, a :class:`uuid.UUID`, a sequence or a set
-    :param problems: where problems are noted
+    :param problems: problems are added to it
     :return: the ids joined by commas, or None if there is a problem
 
     Source: Campaign API 4.1 (``recipient_lists``).
@@ -72,13 +72,13 @@ def check_recipient_lists(field: str, value: Any, problems: Problems) -> str | N
     if isinstance(value, str | UUID):
         entries: list[tuple[str, Any]] = [(field, value)]
     elif isinstance(value, AbstractSet):
-        entries = [(field, entry) for entry in sorted(value, key=str)]
+        entries = [(field, entry) for entry in sorted(value, key=sort_key)]
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         entries = [(f"{field}[{index}]", entry) for index, entry in enumerate(value)]
     else:
         problems.add(field, value, "must be a list of UUIDs, or a string of UUIDs separated by commas")
         return None
-    if not entries or value == "":
+    if not entries or (isinstance(value, str) and not value):
         problems.add(field, value, "must name at least one contact list")
         return None
     found: list[str | None] = []

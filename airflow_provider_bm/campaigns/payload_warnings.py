@@ -1,73 +1,95 @@
-"""What is allowed, but hardly meant: told in the log."""
+"""Warnings about payloads that are valid but probably a mistake."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
+from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_bm.campaigns.constants import CONTACT_FIELDS, ONCE_FORMAT
-
-_VARIABLE = re.compile(r"\{([^{}\s\":;]+)\}")
-_TEXTS = ("template", "webpush_title", "webpush_body")
-_ENDS = re.compile(r"[;:\s](COUNT|UNTIL)=", re.IGNORECASE)
+from airflow_provider_bm.campaigns.constants import CONTACT_FIELDS
+from airflow_provider_bm.campaigns.problems import did_you_mean
+from airflow_provider_bm.campaigns.recurrence import occurrences
+from airflow_provider_bm.campaigns.rrule import Rule, parse_rule
+from airflow_provider_bm.campaigns.schedule import read_once
+from airflow_provider_bm.campaigns.variables import unfilled_variables
 
 
 def content_warnings(
     campaign: Mapping[str, Any], template_vars: Mapping[str, Any] | None = None
 ) -> Iterator[str]:
-    """Say what is doubtful in a campaign that is going to be sent.
+    """Warn about variables that have no value.
 
-    :param campaign: its fields, as they are sent or as the API gave them
-    :param template_vars: values of the variables in its template, by raw name
+    :param campaign: a payload or a ``CampaignResponse``
+    :param template_vars: values of the variables in its template, by name
     """
-    known = {*CONTACT_FIELDS, *(template_vars or ())}
-    texts = " ".join(str(campaign.get(field) or "") for field in _TEXTS)
-    for name in dict.fromkeys(_VARIABLE.findall(texts)):
-        if name not in known:
-            close = get_close_matches(name, known, 1)
-            hint = f" (did you mean {{{close[0]}}}?)" if close else ""
-            yield (
-                f"The text has {{{name}}}, which is no documented contact field, and has no value "
-                f"in template_vars{hint}: people may get it as it stands"
-            )
+    known = (*CONTACT_FIELDS, *(template_vars or ()))
+    for name in unfilled_variables(campaign, template_vars):
+        yield (
+            f"The text has {{{name}}}, which is no documented contact field, and has no value "
+            f"in template_vars{did_you_mean(name, known)}: people may get it as it stands"
+        )
 
 
 def wait_warnings(campaign: Mapping[str, Any], timeout: timedelta, now: datetime) -> Iterator[str]:
-    """Say why a campaign will not have finished in time.
+    """Warn that a campaign will not have finished in time.
 
-    :param campaign: its fields, as they are sent or as the API gave them
-    :param timeout: how long its end is waited for
-    :param now: the time of now
+    :param campaign: a payload or a ``CampaignResponse``
+    :param timeout: maximum time to wait for its end
+    :param now: the current time
     """
-    rule = str(campaign.get("schedule_rrule") or "")
-    if campaign.get("schedule_type") == "scheduled" and not _ENDS.search(f";{rule}"):
-        yield f"It is waited for until it has finished, but {rule!r} has no end (COUNT or UNTIL)"
+    rule = _rule(campaign)
+    if rule is not None and not rule.parts.keys() & {"COUNT", "UNTIL"}:
+        text = campaign["schedule_rrule"]
+        yield f"The task waits until the campaign has finished, but {text!r} has no end (COUNT or UNTIL)"
     moment = _once(campaign)
     if moment is not None and moment > now + timeout:
-        yield f"It is waited for until it has finished, for {timeout} at most, but it executes at {rule} UTC"
+        yield (
+            f"The task waits until the campaign has finished, for {timeout} at most, but it executes at "
+            f"{campaign['schedule_rrule']} UTC"
+        )
 
 
 def schedule_warnings(campaign: Mapping[str, Any], now: datetime) -> Iterator[str]:
-    """Say that a campaign is to execute at a time that is over.
+    """Warn that a campaign is scheduled in the past, or never.
 
-    :param campaign: its fields, as they are sent
-    :param now: the time of now
+    :param campaign: a payload or a ``CampaignResponse``
+    :param now: the current time
     """
+    text = campaign.get("schedule_rrule")
     moment = _once(campaign)
     if moment is not None and moment <= now:
         yield (
-            f"schedule_rrule {campaign['schedule_rrule']} UTC is in the past; the API wants a time in the "
-            "future, and does not say what it does otherwise"
+            f"schedule_rrule {text} UTC is in the past; the API wants a time in the future, and does not say "
+            "what it does otherwise"
         )
+    rule = _rule(campaign)
+    if rule is None:
+        return
+    try:
+        if next(occurrences(str(text), now), None) is not None:
+            return
+    except ValueError:
+        # More occurrences than are counted: it started long ago, and has not ended.
+        return
+    if "UNTIL" in rule.parts or rule.start is not None:
+        yield f"schedule_rrule {text!r} is over, or never fires: it has no occurrence from {now:%Y-%m-%d} on"
+    else:
+        yield f"schedule_rrule {text!r} never fires if the campaign is saved now, at {now:%Y-%m-%d %H:%M %Z}"
 
 
 def _once(campaign: Mapping[str, Any]) -> datetime | None:
     if campaign.get("schedule_type") != "once":
         return None
     try:
-        return datetime.strptime(str(campaign.get("schedule_rrule")), ONCE_FORMAT).replace(tzinfo=UTC)
+        return read_once(str(campaign.get("schedule_rrule")))
+    except ValueError:
+        return None
+
+
+def _rule(campaign: Mapping[str, Any]) -> Rule | None:
+    if campaign.get("schedule_type") != "scheduled":
+        return None
+    try:
+        return parse_rule(str(campaign.get("schedule_rrule")), from_server=True)
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""When a campaign runs: ``schedule_type`` and ``schedule_rrule`` (Campaign API 4.1)."""
+"""Validation of a schedule: ``schedule_type`` and ``schedule_rrule`` (Campaign API 4.1)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from airflow_provider_bm.campaigns.constants import ONCE_FORMAT, SCHEDULE_TYPES
 from airflow_provider_bm.campaigns.cron import rule_from_cron
 from airflow_provider_bm.campaigns.problems import Problems, check_choice
 from airflow_provider_bm.campaigns.rrule import check_rule
+from airflow_provider_bm.campaigns.text import check_unicode
 from airflow_provider_bm.campaigns.times import read_time
+from airflow_provider_bm.campaigns.values import is_missing
 
 ONCE_PATTERN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 _LOOKS_LIKE_TIME = re.compile(r"\d{4}-?\d\d", re.ASCII)
 _HAS_FREQUENCY = re.compile(r"(?:^|[;:\s])FREQ=", re.IGNORECASE)
 
-#: What kind of moment each type of schedule needs.
+#: Kind of ``schedule_rrule`` that each type of schedule needs.
 _NEEDED: Final = {"once": "time", "scheduled": "rule"}
-_WANTED: Final = (
+_EXPECTED: Final = (
     "must be an aware datetime, a time such as '2024-05-01T17:05:00+00:00', '2024-05-01 17:05:00' for UTC, "
     "or an RRULE such as 'FREQ=DAILY;BYHOUR=8'"
 )
@@ -27,9 +29,10 @@ _WANTED: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleTime:
-    """What a ``schedule_rrule`` is, and its text for the API.
+    """A validated ``schedule_rrule``.
 
     :ivar kind: ``time`` for one point in time, ``rule`` for a recurrence, ``cleared`` for the empty text
+    :ivar text: the text for the API
     """
 
     kind: Literal["time", "rule", "cleared"]
@@ -37,30 +40,33 @@ class ScheduleTime:
 
 
 def parse_schedule(
-    field: str, value: Any, may_clear: bool, problems: Problems, *, from_server: bool = False
+    field: str, value: Any, allow_clear: bool, problems: Problems, *, from_server: bool = False
 ) -> ScheduleTime | None:
-    """Read a ``schedule_rrule`` in any of the forms that users may write.
+    """Parse a ``schedule_rrule`` in any of the forms that users may write.
 
-    Times are converted to UTC. What is below a second is rounded up, so that nothing runs too early. A time
+    Times are converted to UTC. Fractions of a second are rounded up, so that nothing runs too early. A time
     in the past is not refused: the server knows better what time it is.
 
     :param field: the field
     :param value: an aware datetime, an ISO 8601 string with an offset, ``Y-m-d H:i:s`` in UTC, or an RRULE
-    :param may_clear: whether the empty text is a wish to clear the field
-    :param problems: where a problem is noted
+    :param allow_clear: an empty text clears the field
+    :param problems: problems are added to it
     :param from_server: the server stores it already: a rule may end in a semicolon
-    :return: what it is, or None if there is a problem
+    :return: the schedule, or None if there is a problem
     """
-    if value == "" and may_clear:
+    if isinstance(value, str) and not value and allow_clear:
         return ScheduleTime(kind="cleared", text="")
     try:
+        if is_missing(value):
+            raise ValueError(f"{_EXPECTED}; this is a missing value")
         if isinstance(value, datetime):
             return ScheduleTime(kind="time", text=to_utc_text(read_time(value)))
         if isinstance(value, date):
             raise ValueError("a date alone does not say when: give an aware datetime")
         if not isinstance(value, str) or not value.strip():
-            raise ValueError(_WANTED)
+            raise ValueError(_EXPECTED)
         text = value.strip()
+        check_unicode(text)
         if ONCE_PATTERN.fullmatch(text):
             return ScheduleTime(kind="time", text=to_utc_text(read_once(text)))
         if _LOOKS_LIKE_TIME.match(text):
@@ -73,15 +79,12 @@ def parse_schedule(
 
 
 def to_utc_text(moment: datetime) -> str:
-    """A point in time as the API wants it: ``Y-m-d H:i:s`` in UTC, never earlier than asked.
+    """Return a point in time as the API expects it: ``Y-m-d H:i:s`` in UTC, never earlier than asked.
 
     :param moment: an aware datetime
-    :raises OverflowError: if it is at the very end of the calendar
+    :raises OverflowError: it is at the very end of the calendar
     """
-    import pendulum
-
-    # Not pendulum.instance(): for a local time skipped by a change to summer time it is an hour too early.
-    moment = pendulum.UTC.convert(moment)
+    moment = moment.astimezone(UTC)
     if moment.microsecond:
         moment = moment.replace(microsecond=0) + timedelta(seconds=1)
     return f"{moment.year:04}-{moment:%m-%d %H:%M:%S}"
@@ -90,7 +93,7 @@ def to_utc_text(moment: datetime) -> str:
 def _check_rule(text: str, from_server: bool) -> None:
     if not _HAS_FREQUENCY.search(text):
         same = rule_from_cron(text)
-        raise ValueError(f"looks like cron: the same as an RRULE is {same}" if same else _WANTED)
+        raise ValueError(f"looks like cron: the same as an RRULE is {same}" if same else _EXPECTED)
     try:
         check_rule(text, from_server)
     except ValueError as error:
@@ -98,17 +101,23 @@ def _check_rule(text: str, from_server: bool) -> None:
 
 
 def check_schedule(
-    schedule_type: Any, rrule: Any, *, whole: bool, may_clear: bool, leftovers: bool, problems: Problems
+    schedule_type: Any,
+    rrule: Any,
+    *,
+    complete: bool,
+    allow_clear: bool,
+    from_server: bool,
+    problems: Problems,
 ) -> dict[str, str]:
-    """Check a schedule's two fields against each other and find out what ``schedule_type`` is to be.
+    """Check a schedule's two fields against each other, and infer ``schedule_type``.
 
     :param schedule_type: as given; None to infer it
     :param rrule: ``schedule_rrule`` as given, or None
-    :param whole: nothing else will complete these fields: ``once`` and ``scheduled`` need their rrule
-    :param may_clear: whether the empty text is a wish to clear ``schedule_rrule``
-    :param leftovers: whether ``now`` may stand beside an rrule that an earlier schedule left
-    :param problems: where problems are noted
-    :return: the fields that are to be sent
+    :param complete: nothing else completes these fields: ``once`` and ``scheduled`` need their schedule
+    :param allow_clear: an empty text clears ``schedule_rrule``
+    :param from_server: ``now`` may stand beside an RRULE that an earlier schedule left
+    :param problems: problems are added to it
+    :return: the fields to send
     """
     result: dict[str, str] = {}
     kind = None
@@ -117,18 +126,18 @@ def check_schedule(
         if kind is not None:
             result["schedule_type"] = kind
     if rrule is None:
-        if whole and kind in ("once", "scheduled"):
+        if complete and kind in ("once", "scheduled"):
             problems.add("schedule_rrule", None, _needs(kind))
         return result
     # A time that came out empty by accident must not send at once: it takes "now" beside it.
-    may_clear = may_clear and (leftovers or kind == "now")
-    moment = parse_schedule("schedule_rrule", rrule, may_clear, problems, from_server=leftovers)
+    allow_clear = allow_clear and (from_server or kind == "now")
+    moment = parse_schedule("schedule_rrule", rrule, allow_clear, problems, from_server=from_server)
     if moment is None:
         return result
     result["schedule_rrule"] = moment.text
     if schedule_type is None and moment.kind != "cleared":
         result["schedule_type"] = "once" if moment.kind == "time" else "scheduled"
-    elif kind == "now" and moment.kind != "cleared" and not leftovers:
+    elif kind == "now" and moment.kind != "cleared" and not from_server:
         problems.add("schedule_type", kind, "contradicts schedule_rrule; leave one of them out")
     elif kind in _NEEDED and moment.kind != _NEEDED[kind]:
         problems.add("schedule_rrule", rrule, _needs(kind))

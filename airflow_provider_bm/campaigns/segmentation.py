@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_bm.campaigns.json_text import dump_json
-from airflow_provider_bm.campaigns.problems import Problems
+from airflow_provider_bm.campaigns.problems import Problems, sort_key
 from airflow_provider_bm.campaigns.segmentation_rules import check_group, check_rule, check_segmentation
 from airflow_provider_bm.exceptions import BMPayloadError
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 else:
 
     class class_only_method(classmethod):  # noqa: N801 - it reads as the decorator that it is
-        """A class method that an instance does not have: there it would forget what stands before it."""
+        """A classmethod that an instance does not have, since it would discard the query built so far."""
 
         def __get__(self, instance: Any, owner: Any = None) -> Any:
             if instance is not None:
                 raise AttributeError(
-                    f"{self.__func__.__name__}() starts a query and would forget this one: "
-                    "go on with or_where(), and_not() or or_not()"
+                    f"{self.__func__.__name__}() starts a new query and would discard this one: "
+                    "continue with or_where(), and_not() or or_not()"
                 )
             return super().__get__(instance, owner)
 
@@ -32,12 +32,11 @@ else:
 class SegmentationRule:
     """One condition on one contact field.
 
-    :param field: contact field, one of ``vocabulary.CONTACT_FIELDS``
-    :param condition: comparison, one of ``vocabulary.CONDITIONS``
-    :param value: a string or several; ``isnull`` and ``isnotnull`` need none, but the API wants the key, so
-        give ``""``
-    :param operator: how it connects to the rule before it, ``AND`` or ``OR``; default ``AND``. The same for
-        all rules of a group.
+    :param field: contact field, one of ``constants.CONTACT_FIELDS``
+    :param condition: comparison, one of ``constants.CONDITIONS``
+    :param value: a string or several; ``""`` for ``isnull`` and ``isnotnull``, since the API requires the key
+    :param operator: connection to the rule before it, ``AND`` or ``OR``; default ``AND``. The same for all
+        rules of a group.
 
     Source: Campaign API 4.9.
     """
@@ -48,9 +47,9 @@ class SegmentationRule:
     operator: str = "AND"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the rule as the API wants it.
+        """Return the rule in the API's form.
 
-        :raises BMPayloadError: if it is not valid; lists every problem
+        :raises BMPayloadError: the rule is invalid; lists every problem
         """
         problems = Problems()
         result = check_rule(self.unchecked(), "rule", True, problems)
@@ -58,17 +57,17 @@ class SegmentationRule:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Make one of the API's form.
+        """Create one from the API's form.
 
         :param value: a ``SegmentationRule`` of the API
-        :raises BMPayloadError: if it is not valid; lists every problem
+        :raises BMPayloadError: it is invalid; lists every problem
         """
         problems = Problems()
         checked = check_rule(value, "rule", True, problems)
         return cls(**_frozen(_checked(checked, problems, "segmentation rule")))
 
     def unchecked(self) -> dict[str, Any]:
-        """Give what :meth:`to_dict` would, without a check."""
+        """Return what :meth:`to_dict` would, without validation."""
         return {
             "field": self.field,
             "condition": self.condition,
@@ -79,11 +78,11 @@ class SegmentationRule:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationGroup:
-    """Rules that are connected by ANDs only, or by ORs only.
+    """Rules that are all connected by AND, or all by OR.
 
     :param rules: at least one
-    :param operator: how the group connects to the one before it, ``OR``, ``AND NOT`` or ``OR NOT``; default
-        ``OR``, which is also what the first group has
+    :param operator: connection to the group before it, ``OR``, ``AND NOT`` or ``OR NOT``; default ``OR``,
+        also for the first group
 
     Source: Campaign API 4.8.
     """
@@ -92,9 +91,9 @@ class SegmentationGroup:
     operator: str = "OR"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the group as the API wants it.
+        """Return the group in the API's form.
 
-        :raises BMPayloadError: if it is not valid; lists every problem
+        :raises BMPayloadError: the group is invalid; lists every problem
         """
         problems = Problems()
         return _checked(
@@ -103,23 +102,23 @@ class SegmentationGroup:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Make one of the API's form.
+        """Create one from the API's form.
 
         :param value: a ``SegmentationGroup`` of the API
-        :raises BMPayloadError: if it is not valid; lists every problem
+        :raises BMPayloadError: it is invalid; lists every problem
         """
         problems = Problems()
         checked = _checked(check_group(value, "group", True, problems), problems, "segmentation group")
         return cls(rules=_rules_of(checked), operator=checked["operator"])
 
     def unchecked(self) -> dict[str, Any]:
-        """Give what :meth:`to_dict` would, without a check."""
-        return {"operator": self.operator, "rules": [_unchecked(rule) for rule in self.rules]}
+        """Return what :meth:`to_dict` would, without validation."""
+        return {"operator": self.operator, "rules": _members(self.rules)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationQuery:
-    """Which contacts to address: groups of rules, read from first to last.
+    """The contacts to address: groups of rules, evaluated from first to last.
 
     Contacts called John Smith, or with the nickname Johnny, as in the API's example::
 
@@ -130,7 +129,7 @@ class SegmentationQuery:
     condition ``isnull`` with the value ``""``, and ``email__isnull=False`` the condition ``isnotnull``; the
     same the other way round for ``isnotnull``. Whole numbers become strings, a set becomes a sorted tuple.
     Rules can be given before the keywords, for what keywords cannot say, such as the same condition on the
-    same field twice. Nothing is checked before :meth:`to_dict` or :meth:`to_json`.
+    same field twice. Nothing is validated before :meth:`to_dict` or :meth:`to_json`.
 
     :param segmentation: the groups; at least one
 
@@ -143,7 +142,7 @@ class SegmentationQuery:
     def where(cls, *rules: SegmentationRule, **lookups: Any) -> Self:  # noqa: N805
         """Start a query: contacts for whom all of this is true.
 
-        :param rules: rules, taken as they are
+        :param rules: rules, used as they are
         :param lookups: rules as keywords
         """
         return cls(segmentation=(_all_of("OR", rules, lookups),))
@@ -182,27 +181,27 @@ class SegmentationQuery:
         return self._with(_any_of("OR NOT", rules, lookups))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the query as the API wants it, before it is serialized.
+        """Return the query in the API's form, before it is serialized.
 
-        :raises BMPayloadError: if it is not valid; lists every problem
+        :raises BMPayloadError: the query is invalid; lists every problem
         """
         problems = Problems()
         checked = check_segmentation(self.unchecked(), "query", True, problems)
         return _checked(checked, problems, "segmentation query")
 
     def to_json(self) -> str:
-        """Give the query as the API wants it in a campaign's ``query``.
+        """Return the query as JSON, as a campaign's ``query`` needs it.
 
-        :raises BMPayloadError: if it is not valid; lists every problem
+        :raises BMPayloadError: the query is invalid; lists every problem
         """
         return dump_json(self.to_dict())
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Make one of the API's form.
+        """Create one from the API's form.
 
         :param value: a ``SegmentationQuery`` of the API
-        :raises BMPayloadError: if it is not valid; lists every problem
+        :raises BMPayloadError: it is invalid; lists every problem
         """
         problems = Problems()
         checked = _checked(check_segmentation(value, "query", True, problems), problems, "segmentation query")
@@ -213,15 +212,33 @@ class SegmentationQuery:
         return cls(segmentation=tuple(groups))
 
     def unchecked(self) -> dict[str, Any]:
-        """Give what :meth:`to_dict` would, without a check."""
-        return {"segmentation": [_unchecked(group) for group in self.segmentation]}
+        """Return what :meth:`to_dict` would, without validation."""
+        return {"segmentation": _members(self.segmentation)}
 
     def _with(self, group: SegmentationGroup) -> Self:
         return replace(self, segmentation=(*self.segmentation, group))
 
 
+def _as_bool(value: Any) -> bool | None:
+    """Return a boolean, which a template may have rendered as text, or None if the value is not one."""
+    if isinstance(value, str):
+        word = value.strip().lower()
+        return (
+            True
+            if word in ("true", "yes", "on", "1", "")
+            else False
+            if word in ("false", "no", "off", "0")
+            else None
+        )
+    return bool(value) if isinstance(value, int) and value in (0, 1) else None
+
+
+def _members(parts: Any) -> Any:
+    return [_unchecked(part) for part in parts] if isinstance(parts, list | tuple) else parts
+
+
 def _unchecked(part: Any) -> Any:
-    # What else somebody has put there, a dict of the API's form, say, is checked with the rest.
+    # Anything else, such as a dict of the API's form, is checked with the rest.
     return part.unchecked() if isinstance(part, SegmentationRule | SegmentationGroup) else part
 
 
@@ -242,11 +259,13 @@ def _from_lookups(lookups: Mapping[str, Any], operator: str) -> tuple[Segmentati
     rules = []
     for lookup, value in lookups.items():
         field, _, condition = lookup.partition("__")
-        if condition in ("isnull", "isnotnull") and isinstance(value, bool):
-            condition = "isnull" if value == (condition == "isnull") else "isnotnull"
-            value = ""
+        if condition in ("isnull", "isnotnull"):
+            wanted = _as_bool(value)
+            if wanted is not None:
+                condition = "isnull" if wanted == (condition == "isnull") else "isnotnull"
+                value = ""
         elif isinstance(value, AbstractSet):
-            value = tuple(sorted(value, key=str))
+            value = tuple(sorted(value, key=sort_key))
         elif isinstance(value, list):
             value = tuple(value)
         rules.append(SegmentationRule(field, condition or "eq", value, operator))

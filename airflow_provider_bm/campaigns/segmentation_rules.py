@@ -1,9 +1,11 @@
-"""What makes a segmentation query valid (Campaign API 4.7 to 4.9): one check for all ways to write one."""
+"""Validation of segmentation queries (Campaign API 4.7 to 4.9): one check for all ways to write them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from numbers import Integral
+from typing import Any, Final
 
 from airflow_provider_bm.campaigns.constants import (
     CONDITIONS,
@@ -12,19 +14,23 @@ from airflow_provider_bm.campaigns.constants import (
     RULE_OPERATORS,
 )
 from airflow_provider_bm.campaigns.problems import Problems, check_choice, check_keys
+from airflow_provider_bm.campaigns.text import check_unicode
+from airflow_provider_bm.campaigns.values import format_number, is_missing, is_number
 
-#: Conditions that an empty value makes sense for. ``startswith ""`` would match everybody.
-_EMPTY_IS_FINE = ("eq", "neq", "in", "notin", "isnull", "isnotnull")
+#: Conditions that make sense with an empty value. ``startswith ""`` would match everybody.
+_EMPTY_IS_FINE: Final = ("eq", "neq", "in", "notin")
+_PHONE_FIELDS: Final = ("mobile", "phone", "b_mobile", "b_phone")
+_DAYS = re.compile(r"[0-9]{1,6}")
 
 
 def check_segmentation(value: Any, path: str, numbers: bool, problems: Problems) -> dict[str, Any]:
     """Check a whole query.
 
-    :param value: what may be a ``SegmentationQuery`` of the API
-    :param path: what to call it
-    :param numbers: whether whole numbers are taken for the strings that native rendering made them from
-    :param problems: where problems are noted
-    :return: the query in plain dicts and lists; to be used only if no problem was noted
+    :param value: a ``SegmentationQuery`` of the API
+    :param path: what to call it in problems
+    :param numbers: whether whole numbers become strings, since native rendering makes numbers of strings
+    :param problems: problems are added to it
+    :return: the query in plain dicts and lists; use it only if no problem was added
     """
     if not isinstance(value, Mapping):
         problems.add(path, value, 'must be an object such as {"segmentation": [{"operator": …, "rules": …}]}')
@@ -72,32 +78,61 @@ def check_rule(value: Any, path: str, numbers: bool, problems: Problems) -> dict
         if key in value:
             result[key] = check_choice(f"{path}.{key}", value[key], allowed, problems)
     if "value" in value:
-        condition = result.get("condition")
-        result["value"] = _check_value(value["value"], f"{path}.value", condition, numbers, problems)
+        result["value"] = _check_value(value["value"], f"{path}.value", result, numbers, problems)
     return {key: result[key] for key in ("field", "condition", "value", "operator") if key in result}
 
 
-def _check_value(value: Any, path: str, condition: str | None, numbers: bool, problems: Problems) -> Any:
+def _check_value(
+    value: Any, path: str, rule: Mapping[str, Any], numbers: bool, problems: Problems
+) -> str | list[str]:
+    condition = rule.get("condition")
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
         if not value:
             problems.add(path, value, "must not be empty")
+        if condition == "ann_in_days" and len(value) != 1:
+            problems.add(path, value, "must be one number of days with ann_in_days")
         return [
-            _check_one(one, f"{path}[{index}]", condition, numbers, problems)
-            for index, one in enumerate(value)
+            _check_single(one, f"{path}[{index}]", rule, numbers, problems) for index, one in enumerate(value)
         ]
-    if value == "" and condition in ("in", "notin"):
+    if condition in ("in", "notin") and isinstance(value, str) and not value:
         problems.add(path, value, "must be an array of strings")
-    return _check_one(value, path, condition, numbers, problems)
+    return _check_single(value, path, rule, numbers, problems)
 
 
-def _check_one(value: Any, path: str, condition: str | None, numbers: bool, problems: Problems) -> Any:
-    if numbers and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        problems.add(path, value, "must be a string or an array of strings")
-    elif not value and condition is not None and condition not in _EMPTY_IS_FINE:
-        problems.add(path, value, f"must not be empty with {condition}, which could match everybody")
-    return value
+def _check_single(value: Any, path: str, rule: Mapping[str, Any], numbers: bool, problems: Problems) -> str:
+    condition = rule.get("condition")
+    expected = None
+    text = ""
+    try:
+        if is_missing(value):
+            raise ValueError("is a missing value, which could match nobody or everybody")
+        if numbers and is_number(value) and isinstance(value, Integral):
+            if rule.get("field") in _PHONE_FIELDS:
+                raise ValueError("must be text, since a number has lost its plus or leading zeros")
+            text = format_number(value)
+        elif isinstance(value, str):
+            text = value
+            check_unicode(text)
+        else:
+            raise ValueError("must be a string or an array of strings")
+    except ValueError as error:
+        expected = str(error)
+    if expected is not None or condition is None:
+        pass
+    elif condition in ("isnull", "isnotnull"):
+        if text.strip().lower() in ("false", "no", "off"):
+            opposite = "isnotnull" if condition == "isnull" else "isnull"
+            expected = (
+                f"must be empty, since the server may ignore it: {opposite} is the opposite of {condition}"
+            )
+    elif condition == "ann_in_days":
+        if not _DAYS.fullmatch(text):
+            expected = "must be a whole number of days from 0 with ann_in_days"
+    elif not text and condition not in _EMPTY_IS_FINE:
+        expected = f"must not be empty with {condition}, which could match everybody"
+    if expected is not None:
+        problems.add(path, value, expected)
+    return text
 
 
 def _entries(value: Mapping[Any, Any], key: str, path: str, problems: Problems) -> Sequence[Any]:

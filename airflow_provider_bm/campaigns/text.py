@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from decimal import Decimal
+from numbers import Integral
 from typing import Any, Final
 
 from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES
@@ -14,14 +13,20 @@ from airflow_provider_bm.campaigns.json_text import dump_json, parse_json
 from airflow_provider_bm.campaigns.problems import (
     NATIVE_HINT,
     Problems,
-    is_rendered_none,
+    field_label,
     json_problem,
     looks_like_python,
 )
+from airflow_provider_bm.campaigns.values import format_number, is_missing, is_number
+from airflow_provider_bm.exceptions import truncated_repr
 
 #: Control characters that are white space to people.
 _BREAKS: Final = "\t\n\v\f\r\x85"
-_HALF_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+_HALF_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_MISSING: Final = (
+    "is a missing value, as a template expression or a table gives it where there is nothing: find the "
+    "value, or leave the field out"
+)
 
 
 def normalize_name(value: str) -> str:
@@ -52,8 +57,8 @@ def check_unicode(text: str) -> None:
     half = _HALF_SURROGATE.search(text)
     if half is not None:
         raise ValueError(
-            f"has half of a surrogate pair, {half[0]!r} at position {half.start()}: the text was cut in the "
-            "middle of an emoji, or decoded wrongly"
+            f"contains half of a surrogate pair, {half[0]!r} at position {half.start()}: the text was cut in "
+            "the middle of an emoji, or decoded wrongly"
         )
 
 
@@ -62,27 +67,58 @@ def check_text(field: str, value: Any, problems: Problems, *, may_be_empty: bool
 
     :param field: the field
     :param value: a string, or a whole number, which native rendering makes of a string of digits
-    :param problems: where a problem is noted
-    :param may_be_empty: whether the empty text is fine; default False
+    :param problems: problems are added to it
+    :param may_be_empty: whether the empty text is allowed; default False
     :return: the text, unchanged, or None if there is a problem
     """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str):
-        problems.add(field, value, "must be a string")
-    elif not value.strip() and not may_be_empty:
-        problems.add(field, value, "must not be empty")
-    elif not is_rendered_none(field, value, problems):
-        return value
-    return None
+    try:
+        if is_missing(value):
+            raise ValueError(_MISSING)
+        text = format_number(value) if is_number(value) and isinstance(value, Integral) else value
+        if not isinstance(text, str):
+            raise ValueError("must be a string")
+        if not text.strip() and not may_be_empty:
+            raise ValueError("must not be empty")
+        check_unicode(text)
+    except ValueError as error:
+        problems.add(field, value, str(error))
+        return None
+    return text
+
+
+def check_name(value: Any, problems: Problems) -> str | None:
+    """Check a campaign's name, and return it normalised, or None if there is a problem."""
+    text = check_text("name", value, problems)
+    if text is None:
+        return None
+    try:
+        return normalize_name(text)
+    except ValueError as error:
+        problems.add("name", value, str(error))
+        return None
+
+
+def check_sender(value: Any, problems: Problems) -> str | None:
+    """Check a sender, and return it unchanged, or None if there is a problem.
+
+    A number is refused: it has lost its plus, or zeros at its beginning.
+    """
+    if is_number(value) and not is_missing(value):
+        expected = "must be text, since a number has lost its plus or leading zeros"
+        if isinstance(value, Integral):
+            digits = truncated_repr(int(value))
+            expected += f": write sender='+{digits}' or sender='{digits}'"
+        problems.add("sender", value, expected)
+        return None
+    return check_text("sender", value, problems)
 
 
 def check_template(value: Any, sending_type: str | None, problems: Problems) -> str | None:
-    """Check a message template: plain text for sms and webpush, else a JSON object.
+    """Check a message template: plain text for sms and webpush, a JSON object for other channels.
 
     :param value: a string, or a mapping for the channels that take JSON
-    :param sending_type: the channel; None if it is not known, as on a clone: then a string is not looked into
-    :param problems: where a problem is noted
+    :param sending_type: the channel; None if it is not known, as on a clone: a string is then not parsed
+    :param problems: problems are added to it
     :return: the text to send, or None if there is a problem
 
     Source: Campaign API 4.1 (``template``).
@@ -90,43 +126,57 @@ def check_template(value: Any, sending_type: str | None, problems: Problems) -> 
     field = "template"
     is_json = sending_type in JSON_TEMPLATE_SENDING_TYPES
     if isinstance(value, Mapping):
-        if sending_type is not None and not is_json:
-            problems.add(field, value, f"must be plain text, since sending_type is {sending_type}")
-        elif not value:
-            problems.add(field, value, "must not be empty")
-        else:
-            try:
-                return dump_json(dict(value))
-            except ValueError as error:
-                problems.add(field, value, f"must be something that JSON can hold: {error}")
-        return None
-    if not isinstance(value, str):
+        return _check_json_template(value, sending_type, problems)
+    if is_number(value):
         wanted = "a string or a dict" if is_json or sending_type is None else "a string"
         problems.add(field, value, f"must be {wanted}")
         return None
-    if not value.strip():
-        problems.add(field, value, "must not be empty")
+    text = check_text(field, value, problems)
+    if text is None or not is_json:
+        return text
+    wanted = f"must be a JSON object, since sending_type is {sending_type}"
+    try:
+        parsed = parse_json(text)
+        # It may have half a surrogate pair escaped.
+        check_unicode(dump_json(parsed))
+    except ValueError as error:
+        json_problem(field, text, error, wanted, problems)
         return None
-    if is_rendered_none(field, value, problems):
+    if not isinstance(parsed, dict) or not parsed:
+        problems.add(field, value, wanted)
         return None
-    if is_json:
-        wanted = f"must be a JSON object, since sending_type is {sending_type}"
+    return text
+
+
+def _check_json_template(
+    value: Mapping[Any, Any], sending_type: str | None, problems: Problems
+) -> str | None:
+    expected = None
+    if sending_type is not None and sending_type not in JSON_TEMPLATE_SENDING_TYPES:
+        expected = f"must be plain text, since sending_type is {sending_type}"
+    elif not value:
+        expected = "must not be empty"
+    else:
         try:
-            parsed = parse_json(value)
+            text = dump_json(dict(value))
+            check_unicode(text)
         except ValueError as error:
-            json_problem(field, value, error, wanted, problems)
-            return None
-        if not isinstance(parsed, dict) or not parsed:
-            problems.add(field, value, wanted)
-            return None
-    return value
+            expected = f"must be something that JSON can represent: {error}"
+        else:
+            return text
+    problems.add("template", value, expected)
+    return None
 
 
-def check_template_vars(value: Any, problems: Problems) -> dict[str, str] | None:
+def check_template_vars(
+    value: Any, problems: Problems, float_format: str | None = None
+) -> dict[str, str] | None:
     """Check the values for a cloned template's ``{variables}``. Text is never changed.
 
     :param value: a mapping of names without braces to strings or numbers
-    :param problems: where problems are noted
+    :param problems: problems are added to it
+    :param float_format: format of numbers that are not whole, such as ``.2f``; default: as they are printed,
+        up to six decimal places
     :return: the same with every value a string, or None if there is a problem
 
     Source: Campaign API 4.2 (``template_vars``).
@@ -142,17 +192,22 @@ def check_template_vars(value: Any, problems: Problems) -> dict[str, str] | None
         if not isinstance(name, str) or not name.strip():
             problems.add(field, name, "a variable's name must be a string and not empty")
             continue
-        path = f"{field}.{name}"
-        if "{" in name or "}" in name:
-            problems.add(path, content, f"a variable's name stands without braces: {name.strip('{} ')!r}")
-        elif is_rendered_none(path, content, problems):
-            continue
-        elif isinstance(content, str):
-            result[name] = content
-        elif isinstance(content, bool) or not isinstance(content, int | float | Decimal):
-            problems.add(path, content, "must be a string or a number, since people will read it")
-        elif not math.isfinite(content):
-            problems.add(path, content, "must be a finite number, since people will read it")
-        else:
-            result[name] = str(content)
+        try:
+            check_unicode(name)
+            if "{" in name or "}" in name:
+                raise ValueError(f"a variable's name stands without braces: {name.strip('{} ')!r}")
+            result[name] = _variable_text(content, float_format)
+        except ValueError as error:
+            problems.add(f"{field}.{field_label(name)}", content, str(error))
     return result if len(problems) == before else None
+
+
+def _variable_text(content: Any, float_format: str | None) -> str:
+    if is_missing(content):
+        raise ValueError(_MISSING)
+    if is_number(content):
+        return format_number(content, float_format)
+    if not isinstance(content, str):
+        raise ValueError("must be a string or a number, since people will read it")
+    check_unicode(content)
+    return content

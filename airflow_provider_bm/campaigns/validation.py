@@ -1,4 +1,4 @@
-"""A whole payload: every field, and every rule between fields, with all problems found at once."""
+"""Validation of payloads: every field, and every rule between fields, with all problems found at once."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from airflow_provider_bm.campaigns.constants import (
     WEBPUSH_FIELDS,
 )
 from airflow_provider_bm.campaigns.ids import check_recipient_lists
-from airflow_provider_bm.campaigns.problems import Problems, check_choice, did_you_mean
+from airflow_provider_bm.campaigns.problems import Problems, check_choice, did_you_mean, field_label
 from airflow_provider_bm.campaigns.schedule import check_schedule
-from airflow_provider_bm.campaigns.text import check_template, check_text
+from airflow_provider_bm.campaigns.text import check_name, check_sender, check_template, check_text
 from airflow_provider_bm.exceptions import BMPayloadError
 
 _EXPECTED: Final = {
@@ -35,61 +35,65 @@ _EXPECTED: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
-    """What is asked of a payload.
+class PayloadRules:
+    """The rules for one kind of payload.
 
     :ivar subject: what to call it in an error
-    :ivar statuses: what ``status`` may be
-    :ivar required: fields that it must have
-    :ivar whole: nothing that it lacks comes from elsewhere
-    :ivar may_clear: the empty text clears an optional field
-    :ivar starts_now: without a schedule it runs now
-    :ivar leftovers: part of it may be as the server gave it
+    :ivar statuses: allowed values of ``status``
+    :ivar required: required fields
+    :ivar complete: nothing else completes it: ``once`` and ``scheduled`` need a schedule, ``segmentation`` a
+        query
+    :ivar allow_clear: an empty text clears an optional field
+    :ivar default_now: without a schedule, ``schedule_type`` is ``now``
+    :ivar from_server: fields may be as the server stores them, such as an RRULE beside ``now``
     """
 
     subject: str
     statuses: tuple[str, ...] = STATUSES
     required: tuple[str, ...] = ()
-    whole: bool = False
-    may_clear: bool = True
-    starts_now: bool = False
-    leftovers: bool = False
+    complete: bool = False
+    allow_clear: bool = True
+    default_now: bool = False
+    from_server: bool = False
 
 
-CREATE: Final = Kind(
+CREATE: Final = PayloadRules(
     subject="campaign",
     statuses=CREATE_STATUSES,
     required=tuple(name for name in REQUIRED_FIELDS if name != "schedule_type"),
-    whole=True,
-    may_clear=False,
-    starts_now=True,
+    complete=True,
+    allow_clear=False,
+    default_now=True,
 )
-CLONE: Final = Kind(subject="clone of a campaign", statuses=CREATE_STATUSES)
-UPDATE: Final = Kind(subject="update of a campaign")
-WHOLE: Final = Kind(subject="updated campaign", required=REQUIRED_FIELDS, whole=True, leftovers=True)
+CLONE: Final = PayloadRules(subject="clone of a campaign", statuses=CREATE_STATUSES)
+UPDATE: Final = PayloadRules(subject="update of a campaign")
+MERGED: Final = PayloadRules(
+    subject="updated campaign", required=REQUIRED_FIELDS, complete=True, from_server=True
+)
 
 
-def check_fields(values: Mapping[str, Any], kind: Kind, problems: Problems) -> dict[str, str]:
+def check_fields(values: Mapping[str, Any], rules: PayloadRules, problems: Problems) -> dict[str, str]:
     """Check all campaign fields of a payload.
 
-    :param values: the fields; None is the same as not there
-    :param kind: what is asked of the payload
-    :param problems: where problems are noted
-    :return: the fields to send, in the API's order; to be used only if no problem was noted
+    :param values: the fields; None counts as absent
+    :param rules: the rules for the payload
+    :param problems: problems are added to it
+    :return: the fields to send, in the API's order; use them only if no problem was added
     """
     given = {name: values[name] for name in CAMPAIGN_FIELDS if values.get(name) is not None}
     found: dict[str, str | None] = {}
-    for name in kind.required:
+    for name in rules.required:
         if name not in given:
             problems.add(name, None, f"is required: {_EXPECTED.get(name, 'a string')}")
-    for name in ("name", "sender"):
-        if name in given:
-            found[name] = check_text(name, given[name], problems)
+    if "name" in given:
+        found["name"] = check_name(given["name"], problems)
+    if "sender" in given:
+        found["sender"] = check_sender(given["sender"], problems)
     for name in WEBPUSH_FIELDS:
         if name in given:
             found[name] = check_text(name, given[name], problems, may_be_empty=True)
     if "status" in given:
-        found["status"] = check_choice("status", given["status"], kind.statuses, problems)
+        found["status"] = check_choice("status", given["status"], rules.statuses, problems)
     if "sending_type" in given:
         found["sending_type"] = check_choice("sending_type", given["sending_type"], SENDING_TYPES, problems)
     if "template" in given:
@@ -101,30 +105,30 @@ def check_fields(values: Mapping[str, Any], kind: Kind, problems: Problems) -> d
     found |= check_schedule(
         given.get("schedule_type"),
         given.get("schedule_rrule"),
-        whole=kind.whole,
-        may_clear=kind.may_clear,
-        leftovers=kind.leftovers,
+        complete=rules.complete,
+        allow_clear=rules.allow_clear,
+        from_server=rules.from_server,
         problems=problems,
     )
-    if kind.starts_now and "schedule_type" not in given and "schedule_rrule" not in given:
+    if rules.default_now and "schedule_type" not in given and "schedule_rrule" not in given:
         found["schedule_type"] = "now"
     found |= check_audience(
         given.get("query_type"),
         given.get("query"),
-        whole=kind.whole,
-        may_clear=kind.may_clear,
-        leftovers=kind.leftovers,
+        complete=rules.complete,
+        allow_clear=rules.allow_clear,
+        from_server=rules.from_server,
         problems=problems,
     )
     return {name: text for name in CAMPAIGN_FIELDS if (text := found.get(name)) is not None}
 
 
 def check_names(names: Mapping[Any, Any], known: tuple[str, ...], problems: Problems) -> None:
-    """Check that a mapping has no fields but those known.
+    """Check that a mapping has no unknown fields.
 
     :param names: the mapping
-    :param known: what it may have
-    :param problems: where problems are noted
+    :param known: the fields that it may have
+    :param problems: problems are added to it
     """
     for name, value in names.items():
         if name in known:
@@ -132,38 +136,78 @@ def check_names(names: Mapping[Any, Any], known: tuple[str, ...], problems: Prob
         if name in CLONE_FIELDS:
             hint = "it is for clones only"
         elif name in RESPONSE_FIELDS + OPTIONAL_FIELDS:
-            hint = "it is in responses only; writable() takes from one what can be written back"
+            hint = "it is in responses only; writable() returns what can be written back"
         else:
             hint = f"there is no such field{did_you_mean(name, known)}"
-        problems.add(str(name), value, hint)
+        problems.add(field_label(name), value, hint)
 
 
 def check_complete(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Check that a campaign merged from :func:`writable` and changes is whole and valid, as PUT needs it.
+    """Check that a payload is a complete and valid campaign, as PUT needs it.
 
-    All that the models do for users is done here too. What the server can hold without using it is let
-    through: an rrule beside ``now``, a query beside ``all``.
+    Fields that the server stores without using them are allowed: an RRULE beside ``now``, a query beside
+    ``all``. To change some fields of an existing campaign, use :func:`merge_changes`.
 
-    :param payload: the merged campaign
+    :param payload: the campaign
     :return: the JSON body to send
-    :raises BMPayloadError: if it is not valid; lists every problem
+    :raises BMPayloadError: the campaign is invalid; lists every problem
 
     Source: Campaign API 4.3.
     """
     problems = Problems()
     check_names(payload, CAMPAIGN_FIELDS, problems)
-    result = check_fields(payload, WHOLE, problems)
+    result = check_fields(payload, MERGED, problems)
     if problems:
-        raise BMPayloadError(problems, WHOLE.subject)
+        raise BMPayloadError(problems, MERGED.subject, nothing_sent=True)
     return result
 
 
-def writable(campaign: Mapping[str, Any]) -> dict[str, str]:
-    """Take of a campaign, as the server gave it, what can be written back by PUT.
+def merge_changes(campaign: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, str]:
+    """Merge changes into a campaign, for PUT. All other fields go back exactly as the server returned them.
+
+    What does not change is checked only as far as it decides who gets what, and when: required fields, the
+    type of the schedule and the schedule, the type of the query and the query, the template of another
+    channel. A schedule that ``now`` replaces is left out, and so is a query that ``all`` replaces.
 
     :param campaign: a ``CampaignResponse``
-    :return: its campaign fields that are not None, in the API's order. Should the server give an array or an
-        object where a string was promised, it is made one.
+    :param changes: the payload of a :class:`.CampaignUpdate`
+    :return: the JSON body to send
+    :raises BMPayloadError: the result is not a complete campaign; lists every problem
+
+    Source: Campaign API 4.3.
+    """
+    merged: dict[str, str] = {**writable(campaign), **changes}
+    if changes.get("schedule_type") == "now" and "schedule_rrule" not in changes:
+        merged.pop("schedule_rrule", None)
+    if changes.get("query_type") == "all" and "query" not in changes:
+        merged.pop("query", None)
+    problems = Problems()
+    for name in REQUIRED_FIELDS:
+        if not merged.get(name, "").strip():
+            problems.add(name, merged.get(name), f"is required: {_EXPECTED.get(name, 'a string')}")
+    for needed_by, value, name in (
+        ("schedule_type", "once", "schedule_rrule"),
+        ("schedule_type", "scheduled", "schedule_rrule"),
+        ("query_type", "segmentation", "query"),
+    ):
+        if merged.get(needed_by) == value and not merged.get(name, "").strip():
+            problems.add(name, merged.get(name), f"is required with {needed_by}={value}")
+    if not problems:
+        related = (("schedule_type", "schedule_rrule"), ("query_type", "query"), ("sending_type", "template"))
+        touched = {name for pair in related if changes.keys() & {*pair} for name in pair}
+        rules = PayloadRules(subject=MERGED.subject, complete=True, from_server=True)
+        check_fields({name: merged.get(name) for name in touched}, rules, problems)
+    if problems:
+        raise BMPayloadError(problems, MERGED.subject, nothing_sent=True)
+    return {name: merged[name] for name in CAMPAIGN_FIELDS if name in merged}
+
+
+def writable(campaign: Mapping[str, Any]) -> dict[str, str]:
+    """Return the fields of a campaign that can be written back by PUT, unchanged.
+
+    :param campaign: a ``CampaignResponse``
+    :return: its campaign fields that are not None, in the API's order. An array or an object where the API
+        promises a string becomes one.
 
     Source: Campaign API 4.1 and 4.4.
     """

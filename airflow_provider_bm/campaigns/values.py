@@ -62,14 +62,14 @@ def format_number(value: Any, float_format: str | None = None) -> str:
         there is no ``float_format``, or the format is invalid
     """
     if isinstance(value, Integral):
-        return str(int(value))
-    if not math.isfinite(value):
+        return str(int(value))  # ValueError over 4,300 digits
+    if not math.isfinite(value):  # ValueError for a signaling NaN
         raise ValueError("must be a finite number, since people will read it")
     if float_format is not None:
         number = value if isinstance(value, Decimal) else float(value)
         try:
             return format(number, float_format)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(
                 f"float_format={float_format!r} is not a format specification: {error}"
             ) from None

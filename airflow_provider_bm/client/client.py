@@ -16,8 +16,8 @@ from airflow_provider_bm.campaigns import (
     CampaignStatus,
     CampaignUpdate,
     check_complete,
+    merge_changes,
     parse_uuid,
-    writable,
 )
 from airflow_provider_bm.client.assumptions import PAGE_SIZE, UNKNOWN_OUTCOME_STATUSES
 from airflow_provider_bm.client.pagination import all_pages, campaigns_of, of_status
@@ -260,7 +260,7 @@ class BMClient:
             payload = check_complete(payload)
         else:
             current = self.get_campaign(uuid)
-            payload = check_complete(_merge(current, payload))
+            payload = merge_changes(current, payload)
             _refuse_second_run(current, payload)
         return self._put(path, uuid, payload)
 
@@ -302,7 +302,7 @@ class BMClient:
         """
         if self.settings.draft_only:
             raise _stays_draft(draft["uuid"])
-        payload = check_complete(_merge(draft, {"status": "active"}))
+        payload = merge_changes(draft, {"status": "active"})
         return self._put(self._path(draft["uuid"]), draft["uuid"], payload)
 
     def delete_campaign(self, uuid: str, *, missing_ok: bool = False) -> None:
@@ -428,16 +428,6 @@ def _outcome_unknown(error: BMError) -> bool:
     if isinstance(error, BMAPIError):
         return error.status in UNKNOWN_OUTCOME_STATUSES
     return isinstance(error, (BMTransportError, BMResponseError)) and not isinstance(error, BMConnectError)
-
-
-def _merge(current: Campaign, changes: dict[str, Any]) -> dict[str, Any]:
-    """The whole campaign for a PUT, without what the changes make meaningless."""
-    merged = {**writable(current), **changes}
-    if merged.get("schedule_type") == "now" and "schedule_rrule" not in changes:
-        merged.pop("schedule_rrule", None)
-    if merged.get("query_type") == "all" and "query" not in changes:
-        merged.pop("query", None)
-    return merged
 
 
 def _refuse_second_run(current: Campaign, payload: Mapping[str, Any]) -> None:

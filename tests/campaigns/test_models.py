@@ -4,10 +4,14 @@ import copy
 import dataclasses
 import json
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
+import jinja2
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +21,9 @@ from airflow_provider_bm.campaigns import (
     CampaignCreate,
     CampaignStatus,
     CampaignUpdate,
+    SegmentationGroup,
+    SegmentationQuery,
+    parse_uuid,
 )
 from airflow_provider_bm.campaigns.constants import (
     CAMPAIGN_FIELDS,
@@ -26,10 +33,31 @@ from airflow_provider_bm.campaigns.constants import (
     SENDING_TYPES,
     STATUSES,
 )
+from airflow_provider_bm.campaigns.text import normalize_name
+from airflow_provider_bm.campaigns.values import MISSING_TEXTS
 from airflow_provider_bm.exceptions import BMPayloadError
 from tests.campaigns.samples import LIST_A, LIST_B, QUERY, problems_of, required, unhurried
 
 JSON_TEMPLATE = {"message": {"text": "Grüezi 👋"}}
+MISSING: list[Any] = [
+    *MISSING_TEXTS,
+    " nan ",
+    float("nan"),
+    np.float64("nan"),
+    Decimal("NaN"),
+    Decimal("sNaN"),
+    pd.NA,
+    pd.NaT,
+    jinja2.Undefined(name="x"),
+    jinja2.StrictUndefined(name="x"),
+]
+
+
+def deeply_nested() -> Any:
+    nested: Any = "x"
+    for _ in range(100_000):
+        nested = {"a": nested}
+    return nested
 
 
 def create(**changes: Any) -> dict[str, Any]:
@@ -126,10 +154,46 @@ def test_an_enum_of_ones_own_will_do() -> None:
 
 @pytest.mark.parametrize("name", ["name", "sender", "webpush_title", "webpush_icon"])
 def test_texts(name: str) -> None:
-    assert create(**{name: 41587000000})[name] == "41587000000"
-    assert create(**{name: " 007 "})[name] == " 007 "
-    for wrong in (True, 1.5, ["x"], {"x": 1}, b"x", "None"):
+    assert create(**{name: "007"})[name] == "007"
+    for wrong in (True, 1.5, ["x"], {"x": 1}, b"x", *MISSING, "cut \ud83d", 10**5000):
         assert list(problems_of(lambda wrong=wrong: create(**{name: wrong}))) == [name]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["name", "webpush_title", "webpush_icon"])
+def test_texts_of_digits_that_native_rendering_made_numbers(name: str) -> None:
+    for number in (41587000000, np.int64(41587000000)):
+        assert create(**{name: number})[name] == "41587000000"
+
+
+@pytest.mark.parametrize("number", [41587000000, np.int64(41587000000)])
+def test_a_sender_must_be_text(number: Any) -> None:
+    problems = problems_of(lambda: create(sender=number))
+    assert "sender='+41587000000'" in problems["sender"]
+    assert list(problems_of(lambda: create(sender=41.5))) == ["sender"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (" Storm\n\twarning \u00a0 ", "Storm warning"),
+        ("Storm\r\nwarning\u2028today", "Storm warning today"),
+        ("Grüezi 🔥 👨\u200d👩\u200d👧", "Grüezi 🔥 👨\u200d👩\u200d👧"),
+        ("None of our shops", "None of our shops"),
+        (7, "7"),
+    ],
+)
+def test_names_are_normalised(name: Any, expected: str) -> None:
+    assert create(name=name)["name"] == expected
+    assert CampaignUpdate(name=name).to_payload() == {"name": expected}
+    assert normalize_name(str(name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [("a\x00b", "'\\x00'"), ("a\x1cb", "'\\x1c'"), ("\x9f", "'\\x9f'"), ("\ud83d", "surrogate")],
+)
+def test_names_without_control_characters_and_half_surrogates(name: str, part: str) -> None:
+    assert part in problems_of(lambda: create(name=name))["name"]
 
 
 @pytest.mark.parametrize("name", ["name", "sender", "template"])
@@ -193,11 +257,17 @@ def test_template(sending_type: str) -> None:
             {},
             {"a": float("nan")},
             {"a": object()},
+            {"a": "cut \ud83d"},
+            {"\ud83d": "cut"},
+            '{"a": "cut \\ud83d"}',
+            {"a": 10**5000},
+            '{"a": 1' + "0" * 5000 + "}",
+            deeply_nested(),
             '{"a": 1,}',
         ]
         for wrong in not_objects:
             assert list(problems_of(lambda wrong=wrong: sent(wrong))) == ["template"]  # type: ignore[misc]
-    never: list[Any] = [[], [JSON_TEMPLATE], 12, True, b"Hi", "None"]
+    never: list[Any] = [[], [JSON_TEMPLATE], 12, True, b"Hi", "cut \ud83d", *MISSING]
     for wrong in never:
         assert list(problems_of(lambda wrong=wrong: sent(wrong))) == ["template"]  # type: ignore[misc]
 
@@ -231,7 +301,11 @@ def test_clone_needs_a_uuid() -> None:
         (-22, "-22"),
         (1.5, "1.5"),
         (Decimal("1.50"), "1.50"),
-        *((text, text) for text in ("1.50", "+41", "007", "", " x ", "Nonesuch", "{x}")),
+        (np.float32(0.1), "0.1"),
+        (np.int64(7), "7"),
+        (2.123456, "2.123456"),
+        (IntEnum("Level", "HIGH").HIGH, "1"),
+        *((text, text) for text in ("1.50", "+41", "007", "", " x ", "Nonesuch", "None of us", "Nan", "{x}")),
     ],
 )
 def test_template_vars(value: Any, expected: str) -> None:
@@ -243,12 +317,13 @@ def test_template_vars(value: Any, expected: str) -> None:
     ("value", "field"),
     [
         ({"wind": wrong}, "template_vars.wind")
-        for wrong in (True, None, {}, [], b"x", float("nan"), Decimal("Infinity"), object())
+        for wrong in (True, {}, [], b"x", Decimal("Infinity"), object(), 0.1 + 0.2, 1e22, Fraction(1, 3))
     ]
+    + [({"wind": wrong}, "template_vars.wind") for wrong in (None, *MISSING, "cut \ud83d", 10**5000)]
+    + [({"cut \ud83d": "x"}, "template_vars.'cut \\ud83d'")]
     + [
         ({"{wind}": "x"}, "template_vars.{wind}"),
         ({"": "x"}, "template_vars"),
-        ({"temp": "None"}, "template_vars.temp"),
         ({" ": "x"}, "template_vars"),
         ({5: "x"}, "template_vars"),
         ("{'wind': 'x'}", "template_vars"),
@@ -265,10 +340,94 @@ names = st.text(min_size=1).filter(lambda name: name.strip() and not set(name) &
 
 
 @unhurried
-@given(st.dictionaries(names, st.text().filter(lambda text: text.strip() != "None")))
+@given(st.dictionaries(names, st.text().filter(lambda text: text.strip() not in MISSING_TEXTS)))
 def test_texts_in_template_vars_are_never_changed(values: dict[str, str]) -> None:
     before = dict(values)
     assert CampaignClone(clone_uuid=LIST_A, template_vars=values).to_payload()["template_vars"] == before
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.1 + 0.2, "0.30"),
+        (1e22, "10000000000000000000000.00"),
+        (Decimal("2.5"), "2.50"),
+        (Fraction(1, 3), "0.33"),
+        (np.float32(0.1), "0.10"),
+        (5, "5"),
+        ("0.1", "0.1"),
+    ],
+)
+def test_float_format(value: Any, expected: str) -> None:
+    clone = CampaignClone(clone_uuid=LIST_A, template_vars={"wind": value})
+    assert clone.to_payload(float_format=".2f")["template_vars"] == {"wind": expected}
+
+
+def test_an_invalid_float_format() -> None:
+    clone = CampaignClone(clone_uuid=LIST_A, template_vars={"wind": 1.5})
+    assert "float_format='.2q'" in problems_of(lambda: clone.to_payload(".2q"))["template_vars.wind"]
+    assert "float_format=5" in problems_of(lambda: clone.to_payload(5))["template_vars.wind"]  # type: ignore[arg-type]
+
+
+#: Values that no payload may contain, and that are hard to describe, sort or compare.
+HOSTILE: list[Any] = [
+    10**5000,
+    {10**5000},
+    Decimal("sNaN"),
+    "cut \ud83d",
+    {"cut \ud83d": "cut \ud83d"},
+    np.array([1, 2]),
+    pd.DataFrame({"a": [1, 2]}),
+    pd.NaT,
+    ["cut \ud83d", 10**5000, {"a": Decimal("sNaN")}],
+]
+
+
+@pytest.mark.parametrize("value", [*HOSTILE, "nested"], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("name", [*CAMPAIGN_FIELDS, "template_vars", "clone_uuid"])
+def test_no_value_causes_another_error_or_an_unprintable_message(name: str, value: Any) -> None:
+    value = deeply_nested() if isinstance(value, str) and value == "nested" else value
+    for sending_type in ("sms", "email", None):
+        base = {"clone_uuid": LIST_A, "sending_type": sending_type}
+        models: list[Any] = [lambda base=base: CampaignClone.from_mapping(base | {name: value}).to_payload()]
+        if name in CAMPAIGN_FIELDS:
+            models += [
+                lambda: CampaignCreate.from_mapping(required(**{name: value})).to_payload(),
+                lambda: CampaignUpdate.from_mapping({name: value}).to_payload(),
+            ]
+        for call in models:
+            with pytest.raises(BMPayloadError) as caught:
+                call()
+            assert str(caught.value).encode()
+            assert name in str(caught.value)
+
+
+def test_unknown_fields_with_odd_names() -> None:
+    for field in (10**5000, "cut \ud83d", None, ("a",)):
+        with pytest.raises(BMPayloadError) as caught:
+            CampaignUpdate.from_mapping({field: 1})  # type: ignore[dict-item]
+        assert str(caught.value).encode()
+
+
+def test_queries_that_are_not_built_of_groups_and_rules() -> None:
+    for query in (
+        SegmentationQuery(segmentation=None),  # type: ignore[arg-type]
+        SegmentationQuery(segmentation=deeply_nested()),
+        SegmentationQuery(segmentation=(SegmentationGroup(rules=5),)),  # type: ignore[arg-type]
+        SegmentationQuery.where(city={10**5000, "Bern"}),
+        SegmentationQuery.where(city__isnull=10**5000),
+        SegmentationQuery.where(city="cut \ud83d"),
+    ):
+        with pytest.raises(BMPayloadError) as caught:
+            create(query=query)
+        assert str(caught.value).encode()
+
+
+def test_the_message_says_that_nothing_was_sent() -> None:
+    with pytest.raises(BMPayloadError, match=r"^Invalid campaign; nothing was sent:\n  name="):
+        create(name="")
+    with pytest.raises(BMPayloadError, match=r"^Invalid campaign_uuid:\n  campaign_uuid="):
+        parse_uuid("x")
 
 
 def test_an_update_is_only_what_is_given() -> None:

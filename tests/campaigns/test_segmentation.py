@@ -23,6 +23,7 @@ from airflow_provider_bm.campaigns.constants import (
     GROUP_OPERATORS,
     RULE_OPERATORS,
 )
+from airflow_provider_bm.campaigns.values import is_missing
 from airflow_provider_bm.exceptions import BMPayloadError
 from tests.campaigns.samples import LIST_A, QUERY, problems_of, required, unhurried, whole
 
@@ -167,13 +168,47 @@ def test_a_key_that_stands_twice_is_refused() -> None:
     assert "twice" in problems_of(lambda: audience(query=text))["query"]
 
 
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [
+        ("ann_in_days", "x"),
+        ("ann_in_days", "-1"),
+        ("ann_in_days", "1.5"),
+        ("ann_in_days", -1),
+        ("ann_in_days", ["1", "2"]),
+        ("isnull", "false"),
+        ("isnotnull", "No"),
+        ("neq", "nan"),
+        ("notin", ["Bern", "None"]),
+        ("eq", float("nan")),
+        ("eq", "cut \ud83d"),
+    ],
+)
+def test_values_that_would_match_the_wrong_contacts(condition: str, value: Any) -> None:
+    problems = problems_of(SegmentationRule("city", condition, value).to_dict)
+    assert all(field.startswith("rule.value") for field in problems)
+
+
+def test_days_until_an_anniversary() -> None:
+    for value in ("0", "7", 7):
+        assert SegmentationRule("birthday", "ann_in_days", value).to_dict()["value"] == str(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["mobile", "phone", "b_mobile", "b_phone"])
+def test_phone_numbers_must_be_text(field: str) -> None:
+    problems = problems_of(SegmentationRule(field, "eq", 41587000000).to_dict)  # type: ignore[arg-type]
+    assert "lost its plus" in problems["rule.value"]
+    assert SegmentationRule("zip", "eq", 8000).to_dict()["value"] == "8000"  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_an_empty_value_must_not_match_everybody(condition: str) -> None:
     def sent(value: Any) -> Any:
         return SegmentationRule("city", condition, value).to_dict()["value"]
 
-    assert sent("x") == "x"
-    assert sent(["x"]) == sent(("x",)) == ["x"]
+    value = "7" if condition == "ann_in_days" else "x"
+    assert sent(value) == value
+    assert sent([value]) == sent((value,)) == [value]
     if condition in ("eq", "neq", "isnull", "isnotnull"):
         assert sent("") == ""
     else:
@@ -193,6 +228,9 @@ def test_an_empty_value_must_not_match_everybody(condition: str) -> None:
         ({"email__isnull": False}, "isnotnull", ""),
         ({"email__isnotnull": True}, "isnotnull", ""),
         ({"email__isnotnull": False}, "isnull", ""),
+        ({"email__isnull": "False"}, "isnotnull", ""),
+        ({"email__isnull": "true"}, "isnull", ""),
+        ({"email__isnull": 0}, "isnotnull", ""),
         ({"b_job_title": "CEO"}, "eq", "CEO"),
         ({"column_1__startswith": "x"}, "startswith", "x"),
     ],
@@ -263,18 +301,26 @@ def test_groups_and_rules_stand_alone_too() -> None:
     ]
 
 
-values = st.text(min_size=1) | st.lists(st.text(min_size=1), min_size=1).map(tuple)
+def values_for(condition: str) -> st.SearchStrategy[Any]:
+    if condition in ("isnull", "isnotnull"):
+        return st.just("")
+    if condition == "ann_in_days":
+        return st.integers(0, 366).map(str)
+    text = st.text(min_size=1).filter(lambda text: not is_missing(text))
+    return text | st.lists(text, min_size=1).map(tuple)
 
 
 @st.composite
 def groups(draw: st.DrawFn) -> SegmentationGroup:
     operator = draw(st.sampled_from(RULE_OPERATORS))
-    rule = st.builds(
-        SegmentationRule,
-        st.sampled_from(CONTACT_FIELDS),
-        st.sampled_from(CONDITIONS),
-        values,
-        st.just(operator),
+    rule = st.sampled_from(CONDITIONS).flatmap(
+        lambda condition: st.builds(
+            SegmentationRule,
+            st.sampled_from(CONTACT_FIELDS),
+            st.just(condition),
+            values_for(condition),
+            st.just(operator),
+        )
     )
     rules = draw(st.lists(rule, min_size=1, max_size=3))
     return SegmentationGroup(rules=tuple(rules), operator=draw(st.sampled_from(GROUP_OPERATORS)))

@@ -156,7 +156,7 @@ def test_what_it_takes(bm_run_dag):
 
 SAID = """
 the run of DAG 'reasons' is failed, not success
-  empty: AirflowFailException: Nothing was sent, since the campaign is not valid:
+  empty: AirflowFailException: Invalid campaign; nothing was sent:
       …template…
   numbers [0]: AssertionError: 1 is too
     small
