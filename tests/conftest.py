@@ -18,7 +18,7 @@ import pytest
 from airflow_provider_bm.client.auth import forget_tokens
 from airflow_provider_bm.sandbox import Sandbox
 from tests.support import contract_watch, leaks, network
-from tests.support.run_dag import airflow_db, dag_runner, run_dag, run_dag_file  # noqa: F401 - fixtures
+from tests.support.run_dag import airflow_db, empty_database, run_dag, run_dag_file  # noqa: F401 - fixtures
 from tools.airflow_env import environment
 
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-bm-tests-"))
@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def airflow_home() -> Path:
-    """AIRFLOW_HOME of the suite; its database is made by `airflow_db`."""
+    """AIRFLOW_HOME of the suite. It has no database: see `airflow_db`."""
     return AIRFLOW_HOME
 
 

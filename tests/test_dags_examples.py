@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from airflow_provider_bm.polling.waiter import CampaignWaiter
 from airflow_provider_bm.polling.watcher import Found
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sandbox.contacts import recipient_lists
-from tests.support.harness import load_dag
+from tests.support.run_dag import load_dag
 from tools import demo
 from tools.airflow_env import ROOT, is_airflow_2
 from tools.sandbox_process import set_the_stage
@@ -207,18 +207,6 @@ def test_life_cycle_keeps_a_campaign_that_somebody_stopped(sandbox, run_dag_file
 # recurring
 
 
-@pytest.fixture
-def no_variable(airflow_db: Path) -> Iterator[None]:
-    """The variable that the set-up makes stands in the database: gone after the test."""
-    from airflow.models import Variable
-    from airflow.utils.session import create_session
-
-    yield
-    with create_session() as session:
-        session.query(Variable).filter_by(key="good_morning_campaign").delete()
-
-
-@pytest.mark.usefixtures("no_variable")
 def test_recurring(sandbox, run_dag_file, looks):
     path, midnight = EXAMPLES / "recurring.py", datetime(2026, 6, 1, tzinfo=UTC)
     sandbox.clock.set(midnight)

@@ -32,7 +32,7 @@ from airflow_provider_bm.idempotency.find_or_create import (
 from airflow_provider_bm.sandbox.__main__ import parser as sandbox_parser
 from airflow_provider_bm.sandbox.store import MOST_AT_ONCE
 from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
-from tests.support.harness import load_dag
+from tests.support.run_dag import load_dag
 from tools.airflow_env import is_airflow_2
 
 #: Only on Airflow 3.

@@ -1,4 +1,6 @@
-"""Why a campaign reached nobody, or did not reach an address: its lists, its channel or its query."""
+"""Why a campaign reached nobody, or did not reach an address: its lists, its channel, its query or
+opt-outs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ def why_nobody(store: Store, campaign: Campaign) -> str:
     members, channel = _members(store, campaign), campaign.fields["sending_type"]
     if not members:
         return "its recipient_lists are empty"
-    reachable = sum(address_of(channel, contact) is not None for contact in members)
+    if all(map(_has_opted_out, members)):
+        return "everybody in its recipient_lists has opted out"
+    reachable = sum(
+        address_of(channel, contact) is not None and not _has_opted_out(contact) for contact in members
+    )
     if not reachable:
         return f"none of the {_contacts(len(members))} in its recipient_lists can receive {channel}"
     return f"its query matches none of the {_contacts(reachable)} in its lists that can receive {channel}"
@@ -33,6 +39,8 @@ def why_not(store: Store, campaign: Campaign, to: str) -> str:
         return f"{to!r} is not in its recipient_lists, which have {_contacts(len(members))}"
     if all(address_of(channel, contact) != to for contact in found):
         return f"{to!r} is in its recipient_lists, but {channel} does not go to it"
+    if any(map(_has_opted_out, found)):
+        return f"{to!r} is in its recipient_lists, but has opted out"
     if campaign.fields.get("query_type") == "segmentation":
         return f"{to!r} is in its recipient_lists, but its query does not match"
     return f"{to!r} was not in its recipient_lists then"
@@ -41,6 +49,10 @@ def why_not(store: Store, campaign: Campaign, to: str) -> str:
 def _members(store: Store, campaign: Campaign) -> list[Contact]:
     names = [name.strip().lower() for name in campaign.fields["recipient_lists"].split(",")]
     return list({one["uuid"]: one for name in names for one in store.recipients.members(name)}.values())
+
+
+def _has_opted_out(contact: Contact) -> bool:
+    return contact.get("opt_status") == "out"
 
 
 def _contacts(count: int) -> str:

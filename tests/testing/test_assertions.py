@@ -220,6 +220,12 @@ def query(value: str) -> dict[str, str]:
             "'+41790000002' is in its recipient_lists, but its query does not match",
         ),
         ({}, "ada@example.com", "'ada@example.com' is in its recipient_lists, but sms does not go to it"),
+        ({"recipient_lists": "OUT"}, None, "everybody in its recipient_lists has opted out"),
+        (
+            {"recipient_lists": "SOME"},
+            "+41790000001",
+            "'+41790000001' is in its recipient_lists, but has opted out",
+        ),
         (
             {"recipient_lists": "BOB"},
             "+41790000001",
@@ -228,7 +234,13 @@ def query(value: str) -> dict[str, str]:
     ],
 )
 def test_why_somebody_got_nothing(sandbox, ours, fields, to, said):
-    members = {"EMPTY": [], "BOB": [BOB], "MAILS": [{"email": "carl@example.com"}]}
+    members = {
+        "EMPTY": [],
+        "BOB": [BOB],
+        "OUT": [{**ADA, "opt_status": "out"}],
+        "SOME": [{**ADA, "opt_status": "out"}, BOB],
+        "MAILS": [{"email": "carl@example.com"}],
+    }
     lists = {name: sandbox.add_recipient_list(name, people) for name, people in members.items()}
     chosen = lists.get(fields.get("recipient_lists"), ours)
     sandbox.execution_seconds = 0

@@ -12,7 +12,7 @@ from airflow_provider_bm.client import bulk as batch
 from airflow_provider_bm.exceptions import BMPayloadError
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.triggers import BMCampaignEventTrigger
-from tests.support.harness import load_dag
+from tests.support.run_dag import load_dag
 from tests.triggers.triggerer import HOUR, INTERVAL, AssetState, hourly, last, run_triggerer
 from tools.airflow_env import ROOT
 
