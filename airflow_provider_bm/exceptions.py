@@ -35,13 +35,18 @@ from typing import Any, ClassVar
 _LONGEST_VALUE = 200
 
 
+def truncate(text: str, longest: int) -> str:
+    """Cut a text that is longer than a limit, and append its length."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+
+
 def truncated_repr(value: object, longest: int = _LONGEST_VALUE) -> str:
     """Return the ``repr`` of a value, cut to a length that fits into a log line. Never fails."""
     try:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - nested too deeply, an int of over 4,300 digits, a foreign type
         text = f"<{type(value).__name__} without a repr: {type(error).__name__}>"
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+    return truncate(text, longest)
 
 
 class BMError(Exception):

@@ -41,6 +41,7 @@ class Control:
             ("GET", "page/overview"): view.overview,
             ("GET", "page/campaign"): view.campaign,
             ("GET", "page/request"): view.request,
+            ("GET", "page/form"): view.form,
             ("GET", "page/connection"): view.connection,
             ("POST", "page/next"): view.advance_to_next,
             ("POST", "page/clear_used_up"): view.clear_used_up,

@@ -169,7 +169,7 @@ class Store:
         found = self._targets.get(key)
         if found is None:
             members = self.members(fields)
-            opted_out = {contact["uuid"] for contact in members if contact.get("opt_status") == "out"}
+            opted_out = self.opted_out(fields)
             unique: dict[str, Contact] = {}
             for contact in members:
                 if contact["uuid"] not in opted_out and address_of(channel, contact):
@@ -187,6 +187,10 @@ class Store:
         """Return the contacts in a campaign's recipient lists; those in several lists more than once."""
         names = [name.strip().lower() for name in fields["recipient_lists"].split(",")]
         return [contact for name in names for contact in self.recipients.members(name)]
+
+    def opted_out(self, fields: Mapping[str, str]) -> set[str]:
+        """Return the UUIDs of the contacts in a campaign's recipient lists that get nothing."""
+        return {contact["uuid"] for contact in self.members(fields) if contact.get("opt_status") == "out"}
 
     def add(
         self,

@@ -1,7 +1,7 @@
-"""The page at ``/``: its files, and the headers that keep what it shows from doing anything.
+"""The page at ``/``: its files, and a content security policy that renders everything harmless.
 
-The files are plain HTML, CSS and JavaScript modules beside this one: nothing is built, and nothing comes from
-another host. The styles are served as one file, since browsers show nothing before they have all of them.
+The files are plain HTML, CSS and JavaScript modules in this folder: no build step, no other hosts. The styles
+are served as one file, since browsers show nothing before they have all of them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from airflow_provider_bm.sandbox.errors import ApiError
 from airflow_provider_bm.sandbox.messages import Reply, Request
 
 FOLDER: Final = "/_sandbox/page/"
-#: Paths of files that are not below ``FOLDER``. Browsers ask for the second by themselves: without it they
-#: would stand in the journal, and take the faults that are meant for a client.
+#: Paths outside of ``FOLDER``. Browsers request the second by themselves: without it the request would be in
+#: the journal, and hit by faults that are meant for a client.
 ALIASES: Final = {"/": "index.html", "/favicon.ico": "icon.svg"}
 
-#: What ``style.css`` is made of, in this order.
-STYLES: Final = ("colours", "page", "campaigns", "messages", "requests")
+#: The parts of ``style.css``, in this order.
+STYLES: Final = ("colours", "page", "campaigns", "messages", "requests", "editor")
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -43,7 +43,7 @@ _TYPES = {
 
 @cache
 def files() -> dict[str, Reply]:
-    """Read the files of the page, by path; what is not among them is not served."""
+    """Return the files of the page, by path."""
     here = Path(__file__).parent
     raw = {each.name: each.read_bytes() for each in sorted(here.iterdir()) if each.suffix in _TYPES}
     raw["style.css"] = b"".join(raw.pop(f"{name}.css") for name in STYLES)
@@ -56,14 +56,14 @@ def files() -> dict[str, Reply]:
 
 
 def serves(path: str) -> bool:
-    """Tell whether a path is the page or one of its files."""
+    """Return whether a path is the page or one of its files."""
     return path in ALIASES or (path.startswith(FOLDER) and path in files())
 
 
 def serve(request: Request) -> Reply:
     """Answer with a file of the page.
 
-    :raises ApiError: 405 for other methods than GET and HEAD.
+    :raises ApiError: 405 for methods other than GET and HEAD
     """
     if request.method not in ("GET", "HEAD"):
         raise ApiError(405, headers={"Allow": "GET, HEAD"})

@@ -2,13 +2,13 @@
 
 const ROOT = "/_sandbox/";
 
-// Nobody answers, or somebody else does; all other errors are the sandbox's own, with a status, or defects.
+// No reply, or not from the sandbox. Other errors are the sandbox's, with a status, or defects of the page.
 export class Away extends Error {}
 
 async function call(path, seconds, options) {
   let reply, body;
   try {
-    // A process that hangs would keep a request open for ever.
+    // A hanging process would keep a request open indefinitely.
     const signal = AbortSignal.timeout(seconds * 1000);
     reply = await fetch(ROOT + path, {cache: "no-store", signal, ...options});
     body = await reply.text();
@@ -20,7 +20,7 @@ async function call(path, seconds, options) {
   try {
     message = JSON.parse(body).message ?? message;
   } catch {
-    // no JSON: the status has to do
+    // not JSON: the status is all there is
   }
   throw Object.assign(new Error(message), {status: reply.status});
 }
@@ -34,6 +34,9 @@ export async function get(name, parameters = {}) {
   }
 }
 
-// What is done may take its time: a day of many campaigns, for example.
-export const send = (method, name, body = {}) =>
-  call(name, 60, {method, headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
+// A longer timeout: advancing by a day may execute many campaigns.
+export async function send(method, name, body = {}) {
+  const headers = {"Content-Type": "application/json"};
+  const reply = await call(name, 60, {method, headers, body: JSON.stringify(body)});
+  return reply && JSON.parse(reply);
+}

@@ -1,10 +1,8 @@
 // The table of campaigns: one page of it, as the sandbox filters and sorts it.
 
 import {attr, byId, count, el, keyed, text} from "./dom.js";
-import {isVisible, of, say, spelled} from "./foreign.js";
 import {pager} from "./pager.js";
-import {land, oneStop, wireRows} from "./rows.js";
-import {setTime, short} from "./times.js";
+import {setTime} from "./times.js";
 
 const STATUSES = ["", "active", "draft", "stopped", "finished", "deleted"];
 
@@ -12,10 +10,8 @@ export const wanted = {status: "", search: "", sort: "newest", page: 1};
 
 let showPager;
 let pages = 1;
-let landing = 0;
 
-// A name that nobody would see is no name to click on.
-export const nameOf = (row) => (isVisible(row.name) ? row.name : row.uuid);
+export const nameOf = (row) => row.name.trim() || row.uuid;
 
 export function wireCampaigns(refresh, look) {
   const change = (changes) => {
@@ -24,9 +20,7 @@ export function wireCampaigns(refresh, look) {
   };
   const turn = (step) => {
     const page = wanted.page + step;
-    if (page < 1 || page > pages) return false;
-    change({page});
-    return true;
+    if (page >= 1 && page <= pages) change({page});
   };
   byId("statuses").append(
     ...STATUSES.map((status) =>
@@ -42,14 +36,9 @@ export function wireCampaigns(refresh, look) {
   byId("search").addEventListener("input", (event) => change({search: event.target.value.trim()}));
   byId("sort").addEventListener("change", (event) => change({sort: event.target.value}));
   showPager = pager(byId("rows-pager"), "campaigns", turn);
-  wireRows(byId("rows"), "a", {
-    beyond: (step) => {
-      if (turn(step)) landing = step;
-    },
-  });
   byId("rows").addEventListener("click", (event) => {
     const link = event.target.closest("tr").querySelector("a");
-    // Who marks some text to copy it does not want to go anywhere.
+    // Not after selecting text to copy it.
     if (!link.contains(event.target)) getSelection().isCollapsed && link.click();
     else if (link.hash === location.hash) look();
   });
@@ -73,17 +62,14 @@ export function showCampaigns(view) {
     make,
     (node, row) => update(node, row, view),
   );
-  oneStop(byId("rows"), "a");
-  if (landing) land(byId("rows"), "a", landing);
-  landing = 0;
   byId("no-rows").hidden = view.rows.length > 0;
   text(byId("no-rows"), none(view.counts));
   showPager(view.first, view.rows.length, view.found, view.page, view.pages);
 }
 
 function none({all, deleted}) {
-  if (all || wanted.status || wanted.search) return "No campaign fits.";
-  return deleted ? "No campaign any more. What the deleted ones sent is still there." : "No campaign yet.";
+  if (all || wanted.status || wanted.search) return "No campaign matches.";
+  return deleted ? "All campaigns were deleted. Their messages are still there." : "No campaign yet.";
 }
 
 function make(row) {
@@ -95,9 +81,8 @@ function make(row) {
       {scope: "row"},
       el("a", {href: `#${row.uuid}`}),
       el("span", {class: "channel"}),
-      el("span", {class: "narrow times"}),
     ),
-    el("td", {}, el("span", {class: "badge"}), el("span", {class: "narrowest"})),
+    el("td", {}, el("span", {class: "badge"})),
     el("td", {class: "schedule"}, el("div")),
     el("td", {class: "time"}),
     el("td", {class: "time"}),
@@ -107,24 +92,19 @@ function make(row) {
 
 function update(node, row, view) {
   const [name, status, schedule, next, last, sent] = node.children;
-  const [link, channel, times] = name.children;
+  const [link, channel] = name.children;
   const {now} = view.clock;
-  say(link, of(nameOf(row)));
-  attr(link, "title", spelled(row.name));
+  text(link, nameOf(row));
+  attr(link, "title", row.name);
   attr(link, "aria-current", view.selected?.uuid === row.uuid && "true");
   text(channel, row.channel);
-  // Where there is no room for the columns.
-  const soon = row.next_dt ? `, next ${short(row.next_dt, now)}` : "";
-  const before = row.last_dt ? `, last ${short(row.last_dt, now)}` : "";
-  say(times, of(row.schedule), soon + before);
   showStatus(status.firstChild, row);
-  say(schedule.firstChild, of(row.schedule));
-  attr(schedule, "title", spelled(row.schedule));
+  text(schedule.firstChild, row.schedule);
+  attr(schedule, "title", row.schedule);
   setTime(next, row.next_dt, now);
   setTime(last, row.last_dt, now);
   const sentOf = row.total === null ? "–" : `${count(row.sent)} / ${count(row.total)}`;
   text(sent.firstChild, sentOf);
-  text(status.lastChild, row.total === null ? "" : sentOf);
   attr(sent, "title", row.runs > 1 ? `the last of ${count(row.runs)} executions` : null);
   const bar = sent.lastChild;
   bar.hidden = row.state !== "sending" && row.state !== "paused";

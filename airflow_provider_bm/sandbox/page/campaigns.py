@@ -1,4 +1,4 @@
-"""Campaigns as the page lists them, those included that are deleted but have sent something."""
+"""Campaigns as the page lists them, including deleted ones that have sent something."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DELETED: Final = "deleted"
 
 @dataclass(eq=False)
 class Deleted:
-    """What is left of a deleted campaign: its executions."""
+    """A deleted campaign, of which the executions are left."""
 
     uuid: str
     fields: dict[str, str]
@@ -31,22 +31,22 @@ class Deleted:
 
     @property
     def last(self) -> datetime:
-        """When it was executed last."""
+        """Time of the last execution."""
         return self.runs[-1].started
 
 
 Shown = Campaign | Deleted
 
 
-def live_ones(store: Store) -> list[Campaign]:
-    """All campaigns of all services, oldest first."""
+def live_campaigns(store: Store) -> list[Campaign]:
+    """Return all campaigns of all services, oldest first."""
     services = [store.campaigns(name) for name in store.services]
-    # Each is in order already.
+    # Each is sorted already.
     return services[0] if len(services) == 1 else list(merge(*services, key=lambda one: one.age))
 
 
-def deleted_ones(store: Store) -> list[Deleted]:
-    """All campaigns that only their executions are left of."""
+def deleted_campaigns(store: Store) -> list[Deleted]:
+    """Return all deleted campaigns that have sent something."""
     gone: dict[str, list[Run]] = {}
     services = list(store.services.values())
     for run in store.runs:
@@ -56,7 +56,7 @@ def deleted_ones(store: Store) -> list[Deleted]:
 
 
 def find(store: Store, uuid: str) -> Shown | None:
-    """Find a campaign, or what is left of it."""
+    """Return a campaign, which may be deleted."""
     for campaigns in store.services.values():
         if uuid in campaigns:
             return campaigns[uuid]
@@ -65,7 +65,7 @@ def find(store: Store, uuid: str) -> Shown | None:
 
 
 def latest(store: Store, live: Sequence[Campaign]) -> Shown | None:
-    """Find the campaign that was executed last; if none was, the one that was made last."""
+    """Return the campaign that was executed last; without executions, the newest one."""
     if store.runs:
         return find(store, store.runs[-1].campaign_uuid)
     return live[-1] if live else None
@@ -94,12 +94,12 @@ def select(campaigns: Sequence[Shown], status: str, search: str, sort: str) -> l
 
 
 def next_execution(campaigns: Iterable[Campaign]) -> datetime | None:
-    """Tell when the next execution of any campaign is."""
+    """Return the time of the next execution of any campaign."""
     return min((one.next for one in campaigns if one.next is not None), default=None)
 
 
 def campaign_row(shown: Shown, now: datetime) -> dict[str, Any]:
-    """Describe a campaign in a line."""
+    """Return the columns of a campaign."""
     run = shown.runs[-1] if shown.runs else None
     return {
         "uuid": shown.uuid,
@@ -109,7 +109,7 @@ def campaign_row(shown: Shown, now: datetime) -> dict[str, Any]:
         "schedule": cut(schedule_in_words(shown.fields), 300),
         "next_dt": shown.next and rfc3339(shown.next),
         "last_dt": shown.last and rfc3339(shown.last),
-        # Of a frozen clock, the time of an update tells nothing. (Texts remember their hash: this is quick.)
+        # With a frozen clock, the time of an update does not change. (Strings cache their hash.)
         "version": str(hash(frozenset(shown.fields.items()))),
         "runs": len(shown.runs),
         "sent": run and run.sent(now),
@@ -119,7 +119,7 @@ def campaign_row(shown: Shown, now: datetime) -> dict[str, Any]:
 
 
 def run_row(run: Run, now: datetime) -> dict[str, Any]:
-    """Describe an execution in a line."""
+    """Return the columns of an execution."""
     return {
         "uuid": run.uuid,
         "started_dt": rfc3339(run.started),
@@ -132,4 +132,4 @@ def run_row(run: Run, now: datetime) -> dict[str, Any]:
 def _state(run: Run) -> str:
     if run.closed is None:
         return "sending" if run.paused is None else "paused"
-    return "done" if run.final == run.total else "given up"
+    return "done" if run.final == run.total else "aborted"

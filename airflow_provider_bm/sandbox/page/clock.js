@@ -4,7 +4,7 @@ import {send} from "./api.js";
 import {attr, byId, count, el, text} from "./dom.js";
 import {long, short} from "./times.js";
 
-// Arrow keys go through the speeds: only the one that is stayed at counts.
+// Arrow keys step through the speeds: only the last one counts.
 const PAUSE = 400;
 
 let clock = null;
@@ -26,7 +26,7 @@ export function wireClock(act) {
   byId("freeze").addEventListener("click", () =>
     clock?.frozen
       ? act(() => send("POST", "clock", {resume: true}), "The clock runs again.")
-      : act(() => send("POST", "clock", {freeze: true}), "The clock stands still."),
+      : act(() => send("POST", "clock", {freeze: true}), "The clock is frozen."),
   );
   const pick = () => {
     clearTimeout(picking);
@@ -54,7 +54,7 @@ export function showClock({clock: now, next_dt: next}) {
   text(byId("freeze"), clock.frozen ? "Resume" : "Freeze");
   text(byId("next"), next ? `To next, ${short(next, clock.now)}` : "To next");
   attr(byId("next"), "aria-disabled", next ? null : "true");
-  // Not under the hands of who chooses one.
+  // Not while somebody chooses one.
   if (!picking && document.activeElement !== byId("speed")) showSpeed();
 }
 

@@ -1,8 +1,8 @@
-// While there is nothing to show: how to connect, and something to try.
+// While there are no campaigns: how to connect, and an example.
 
 import {get} from "./api.js";
 import {byId} from "./dom.js";
-import {announce} from "./status.js";
+import {copy} from "./status.js";
 
 const COMMANDS = ["connection", "example"];
 let wanted = false;
@@ -15,7 +15,7 @@ export async function showConnection({counts}) {
   try {
     const found = await get("page/connection");
     for (const name of COMMANDS) {
-      // However the page was reached, its address leads to the sandbox.
+      // The page's own address certainly leads to the sandbox.
       byId(name).textContent = found[name].replaceAll(found.url, location.origin);
     }
   } catch (error) {
@@ -24,15 +24,4 @@ export async function showConnection({counts}) {
   }
 }
 
-for (const name of COMMANDS) {
-  byId(`copy-${name}`).addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(byId(name).textContent);
-      announce("Copied.");
-    } catch {
-      // Not every browser lets a page do it, and none on http beyond this machine.
-      getSelection().selectAllChildren(byId(name));
-      announce("Selected: copy it with the keyboard.");
-    }
-  });
-}
+for (const name of COMMANDS) byId(`copy-${name}`).addEventListener("click", () => copy(byId(name)));

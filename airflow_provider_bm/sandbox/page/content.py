@@ -1,4 +1,4 @@
-"""A message as a phone would show it: a title, a text, and what else is in it."""
+"""A message as a phone would show it: title, text and details."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .marks import Marks, cut
 
 
 def content(message: Mapping[str, Any], marks: Marks) -> dict[str, Any]:
-    """Make what is shown of a message: ``title``, ``text``, and ``details``: pairs of a label and a value.
+    """Return ``title``, ``text`` and ``details`` of a message: pairs of a label and a value.
 
-    ``more`` is how many details are left out.
+    ``more`` is the number of omitted details.
     """
     title, texts, details, more = parts(message)
     return {

@@ -1,5 +1,5 @@
-// Making and updating elements. Texts of campaigns, messages and errors are anybody's: they become text nodes,
-// never markup. (The page's policy has the browser refuse anything else.)
+// Create and update elements. Texts of campaigns, messages and errors are untrusted: they become text nodes, never
+// markup. (The page's content security policy makes the browser refuse anything else.)
 
 export const byId = (id) => document.getElementById(id);
 
@@ -14,7 +14,7 @@ export function el(tag, attributes = {}, ...children) {
   return made;
 }
 
-// Updates touch only what differs, so that screen readers and selections are left in peace.
+// Updates change only what differs, so that screen readers and selections are not disturbed.
 export function attr(node, name, value) {
   if (value === null || value === undefined || value === false) node.removeAttribute(name);
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : value);
@@ -24,11 +24,11 @@ export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
 }
 
-const held = new WeakMap();
+const children = new WeakMap();
 
-// Makes the children of a node those of a list, and keeps elements (and the focus) of items that stay.
+// Renders a list into a node, and keeps the elements (and the focus) of items that remain.
 export function keyed(parent, items, keyOf, make, update) {
-  const before = held.get(parent) ?? new Map();
+  const before = children.get(parent) ?? new Map();
   const after = new Map();
   for (const item of items) {
     const key = keyOf(item);
@@ -42,7 +42,7 @@ export function keyed(parent, items, keyOf, make, update) {
     if (node === position) position = position.nextElementSibling;
     else parent.insertBefore(node, position);
   }
-  held.set(parent, after);
+  children.set(parent, after);
   for (const item of items) update(after.get(keyOf(item)), item);
   if (place >= 0 && document.activeElement !== focused) {
     const next = parent.children[Math.min(place, parent.children.length - 1)];
@@ -51,9 +51,9 @@ export function keyed(parent, items, keyOf, make, update) {
   }
 }
 
-// Lets go of the elements of a list: items of another sandbox may have the same keys.
+// Drops the elements of a list: items of another sandbox may have the same keys.
 export function forget(parent) {
-  held.delete(parent);
+  children.delete(parent);
   parent.replaceChildren();
 }
 

@@ -1,4 +1,4 @@
-"""Variables that have no value, told from text that only looks like one."""
+"""Variables without a value, distinguished from text that only looks like one."""
 
 from __future__ import annotations
 
@@ -7,33 +7,35 @@ import secrets
 from collections.abc import Iterator
 from typing import Final
 
-#: Longer texts are cut: a page is no place to read megabytes.
+from airflow_provider_bm.exceptions import truncate
+
+#: Longer texts are truncated: nobody reads megabytes on a page.
 MAX_TEXT: Final = 10_000
 
-#: A text; or ``{"unknown": "{temp}"}``, which stands there as it is, as no contact has such a field; or
-#: ``{"empty": "first_name"}``, a field that this contact has no value of, so that nothing stands there.
+#: A text; or ``{"unknown": "{temp}"}``, which is sent unchanged, since contacts do not have such a field; or
+#: ``{"empty": "first_name"}``, a field without a value, which is sent as nothing.
 Piece = str | dict[str, str]
 
 
 def cut(text: str, limit: int = MAX_TEXT) -> str:
-    """Shorten a text that is too long to be shown."""
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    """Truncate a text that is too long to be shown."""
+    return truncate(text, limit)
 
 
 class Marks:
-    """Finds them in a message that was rendered with ``sign`` around each."""
+    """Finds variables in a message that was rendered with ``sign`` around each."""
 
     def __init__(self) -> None:
-        """Make a sign that no text has in it."""
+        """Choose a sign that no text contains."""
         self.sign: Final = "\ufdd0" + secrets.token_hex(4)
         self._marked = re.compile(f"{self.sign}(.*?){self.sign}", re.DOTALL)
 
     def plain(self, text: str) -> str:
-        """Give a text as it is sent."""
+        """Return a text as it is sent."""
         return self._marked.sub(lambda found: found[1] if found[1].startswith("{") else "", text)
 
     def pieces(self, text: str, limit: int = MAX_TEXT) -> list[Piece]:
-        """Take a text apart, and cut it if it is long."""
+        """Split a text into pieces, and truncate it if it is long."""
         made: list[Piece] = []
         left = limit
         for piece, words in self._split(text):
@@ -45,7 +47,7 @@ class Marks:
         return made
 
     def _split(self, text: str) -> Iterator[tuple[Piece, str]]:
-        """Give each piece with the words that are sent."""
+        """Return each piece with the words that are sent."""
         for number, words in enumerate(self._marked.split(text)):
             if number % 2 == 0:
                 if words:

@@ -1,12 +1,13 @@
-// The campaign that is looked at: what it is, and what each of its contacts got.
+// The selected campaign: its facts, the buttons to change it, and what each of its contacts got.
 
-import {get} from "./api.js";
+import {get, send} from "./api.js";
 import {nameOf, showStatus} from "./campaigns.js";
 import {makeContacts, showContacts} from "./contacts.js";
 import {attr, byId, count, el, keyed, plural, text} from "./dom.js";
-import {listed, of, say, spelled} from "./foreign.js";
+import {openEditor} from "./editor.js";
 import {pager} from "./pager.js";
 import {makePhone, showPhone} from "./phone.js";
+import {copy} from "./status.js";
 import {long, stamp} from "./times.js";
 
 const PREVIEW = "preview";
@@ -17,21 +18,21 @@ let asked = 0;
 let view = null;
 let parts = null;
 
-export function wireMessages(refresh, pin) {
-  // Who looks into a campaign wants it to stay.
-  const change = (changes, stays = true) => {
+export function wireMessages(refresh, pin, act) {
+  // Looking into a campaign selects it.
+  const change = (changes) => {
     Object.assign(wanted, changes);
     seen = "";
-    asked += 1; // what is on its way is not wanted any more
-    if (stays && uuid) pin(uuid);
+    asked += 1; // the reply to an earlier request is not wanted any more
+    if (uuid) pin(uuid);
     refresh();
   };
-  parts = build(change);
+  parts = build(change, act);
   byId("detail").append(...parts.all);
   byId("detail").hidden = true;
 }
 
-// Fetches anew only if the campaign has changed since.
+// Fetches the campaign only if it has changed.
 export async function showMessages(row, chosen) {
   byId("follow").hidden = !chosen;
   byId("following").hidden = chosen || row === null;
@@ -47,7 +48,7 @@ export async function showMessages(row, chosen) {
   try {
     found = await get("page/campaign", {uuid, ...wanted});
   } catch (error) {
-    // Deleted since the row was made: that is no trouble, and the next overview does without it.
+    // Deleted meanwhile: the next overview does not have it.
     if (error.status !== 404) throw error;
   }
   if (number !== asked) return;
@@ -64,16 +65,47 @@ function showNone(chosen) {
   [uuid, seen] = [null, ""];
   asked += 1;
   const words = chosen
-    ? "This campaign is not there any more."
+    ? "This campaign does not exist any more."
     : "No campaign yet. What your DAG sends shows up here.";
   text(byId("no-detail"), words);
   byId("no-detail").hidden = false;
   byId("detail").hidden = true;
-  say(byId("messages-title"), "Messages");
+  text(byId("messages-title"), "Messages");
   attr(byId("messages-title"), "title", null);
 }
 
-function build(change) {
+// Deleting takes two clicks.
+function makeActions(act) {
+  const button = (label, done, call) =>
+    el("button", {type: "button", onclick: (event) => call(event.target, done)}, label);
+  const post = (name) => (_, done) => act(() => send("POST", name, {uuid}), done);
+  const remove = (node, done) => {
+    if (node.dataset.sure) return post("delete_campaign")(node, done);
+    node.dataset.sure = "yes";
+    text(node, "Really delete?");
+    setTimeout(() => {
+      delete node.dataset.sure;
+      text(node, "Delete");
+    }, 4000);
+  };
+  return {
+    start: button("Start", "Started.", post("start_campaign")),
+    stop: button("Stop", "Stopped.", post("stop_campaign")),
+    edit: button("Edit", "", () => act(() => openEditor(uuid))),
+    remove: button("Delete", "Deleted.", remove),
+  };
+}
+
+function build(change, act) {
+  const actions = makeActions(act);
+  const code = el("code");
+  const id = el(
+    "span",
+    {},
+    code,
+    " ",
+    el("button", {type: "button", class: "small", "aria-label": "Copy: UUID", onclick: () => copy(code)}, "Copy"),
+  );
   const facts = el("dl", {class: "facts"});
   const status = el("span", {class: "badge"});
   const runs = el("select", {
@@ -92,12 +124,10 @@ function build(change) {
   });
   const turn = (step) => {
     const page = wanted.page + step;
-    if (!view || page < 1 || page > view.pages) return false;
-    change({page});
-    return true;
+    if (view && page >= 1 && page <= view.pages) change({page});
   };
   const note = el("p", {class: "note"});
-  const list = makeContacts((message, clicked) => change({message}, clicked), turn);
+  const list = makeContacts((message) => change({message}));
   const none = el("p", {class: "empty"});
   const pages = el("div", {class: "pager"});
   const phone = makePhone();
@@ -109,26 +139,34 @@ function build(change) {
     el("dl", {class: "facts"}),
   );
   const all = [
+    el("div", {class: "buttons", role: "group", "aria-label": "Campaign"}, ...Object.values(actions)),
     facts,
     el("div", {class: "head"}, runs, search),
     note,
     el("div", {class: "both"}, el("div", {class: "who"}, list, none, pages), phone),
     source,
   ];
-  return {all, facts, status, runs, search, note, list, none, phone, showPager, source: source.lastChild};
+  return {all, actions, code, id, facts, status, runs, search, note, list, none, phone, showPager, source: source.lastChild};
 }
 
 function show() {
   const {row} = view;
-  say(byId("messages-title"), of(nameOf(row)));
-  attr(byId("messages-title"), "title", spelled(row.name));
+  text(byId("messages-title"), nameOf(row));
+  attr(byId("messages-title"), "title", row.name);
   showStatus(parts.status, row);
+  text(parts.code, row.uuid);
+  const {start, stop, edit, remove} = parts.actions;
+  start.hidden = !["draft", "stopped", "finished"].includes(row.status);
+  stop.hidden = row.status !== "active";
+  edit.hidden = remove.hidden = row.status === "deleted";
   const lists = view.more_recipients ? ` and ${plural(view.more_recipients, "more list")}` : "";
   const query = view.fields.query ? ", by a query" : "";
+  const out = view.opted_out ? `, ${count(view.opted_out)} opted out and get nothing` : "";
   describe(parts.facts, {
+    UUID: parts.id,
     Status: parts.status,
-    To: [...listed(view.recipients), `${lists}${query}: ${plural(view.total, "contact")}`],
-    From: [of(view.sender), ` by ${row.channel}`],
+    To: `${view.recipients.join(", ")}${lists}${query}: ${plural(view.total, "contact")}${out}`,
+    From: `${view.sender} by ${row.channel}`,
     When: when(row),
   });
   showRuns();
@@ -142,19 +180,18 @@ function show() {
   showPhone(parts.phone, view.shown, preview);
   const service = view.service_uuid ? {service: view.service_uuid} : {};
   const fields = Object.entries({UUID: row.uuid, ...service, ...view.fields});
-  describe(parts.source, Object.fromEntries(fields.map(([name, value]) => [name, [of(value)]])));
+  describe(parts.source, Object.fromEntries(fields));
 }
 
 function noMessage() {
   if (wanted.search) return "Nothing found.";
-  return view.total ? "Nothing sent yet." : "No contact fits: nobody gets it.";
+  return view.total ? "Nothing sent yet." : "No contact matches: nobody gets it.";
 }
 
 function when(row) {
-  const words = [of(row.schedule)];
-  if (row.last_dt) words.push(`; last ${long(row.last_dt)}`);
-  if (row.next_dt) words.push(`; next ${long(row.next_dt)}`);
-  return words;
+  const last = row.last_dt ? `; last ${long(row.last_dt)}` : "";
+  const next = row.next_dt ? `; next ${long(row.next_dt)}` : "";
+  return row.schedule + last + next;
 }
 
 function previewNote() {
@@ -190,7 +227,7 @@ function describe(node, facts) {
     ([label]) => label,
     ([label, value]) => el("div", {}, el("dt", {}, label), el("dd", {}, value instanceof Node ? value : "")),
     (row, [, value]) => {
-      if (!(value instanceof Node)) say(row.lastChild, ...value);
+      if (!(value instanceof Node)) text(row.lastChild, value);
     },
   );
 }

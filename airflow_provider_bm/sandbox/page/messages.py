@@ -1,6 +1,6 @@
 """The messages of an execution: a page of names and addresses, and the content of one of them.
 
-No more than that is rendered, and without the store's lock: a template may be large, and its messages many.
+Nothing else is rendered, and without the store's lock: a template may be large, and its messages many.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MESSAGES: Final = 50
 
 
 def messages_of(run: Run, at: datetime, search: str, page: str, message: str) -> dict[str, Any]:
-    """Show what an execution has sent.
+    """Return the messages of an execution.
 
-    :param search: a piece of a contact's name or address, or of the text.
-    :param message: the one to show, by the place of its contact; the first of the page if it is not there.
+    :param search: part of a contact's name or address, or of the text
+    :param message: the message to show, by the index of its contact; by default the first of the page
     """
     wanted = int(message) if message else None
     found: Sequence[int] = range(run.sent(at))
@@ -49,7 +49,7 @@ def messages_of(run: Run, at: datetime, search: str, page: str, message: str) ->
 def _row(run: Run, number: int) -> dict[str, Any]:
     contact = run.contacts[number]
     return {
-        # Not the contact's UUID: that of one's own contacts may be any text.
+        # Not the contact's UUID: that of custom contacts may be any text.
         "number": number,
         "contact": cut(_name(contact), 200),
         "to": cut(address_of(run.fields["sending_type"], contact) or "", 200),
@@ -69,7 +69,7 @@ def _name(contact: Contact) -> str:
 
 
 def _search(run: Run, numbers: Sequence[int], wanted: str) -> list[int]:
-    # A text is searched as far as it can be shown.
+    # Only the part of a text that is shown is searched.
     fields = {name: value[:MAX_TEXT] for name, value in run.fields.items()}
     return [number for number in numbers if _fits(fields, run.contacts[number], wanted)]
 

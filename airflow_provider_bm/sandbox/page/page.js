@@ -1,10 +1,11 @@
-// Puts the page together, and keeps it up to date: it asks for the overview twice a second.
+// Connects the parts of the page, and requests the overview twice a second.
 
 import {Away, get} from "./api.js";
 import {showCampaigns, wanted, wireCampaigns} from "./campaigns.js";
 import {showClock, wireClock} from "./clock.js";
 import {showConnection} from "./connect.js";
 import {byId, forget, plural, text} from "./dom.js";
+import {wireEditor} from "./editor.js";
 import {showFaults, wireFaults} from "./faults.js";
 import {showMessages, wireMessages} from "./messages.js";
 import {showRequests, wantedRequests, wireRequests} from "./requests.js";
@@ -14,12 +15,12 @@ const EVERY = 500;
 const AT_MOST = 3000;
 const UUID = /^#([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
-// The campaign that was chosen; without one the page follows what is executed.
+// The selected campaign; without one the page follows the latest execution.
 let selected = inHash();
 let asked = 0;
 let last = null;
 let timer = 0;
-// What is wrong, in words, and how often in a row it was.
+// The current error, and the number of failures in a row.
 let trouble = "";
 let failures = 0;
 
@@ -68,14 +69,14 @@ function show(view) {
   showRequests(view);
 }
 
-// The sandbox was started anew: it counts requests and faults from one again, and what was chosen may be gone.
+// Another sandbox: it counts requests and faults from one again, and the selected campaign may not exist.
 function another(view) {
   for (const id of ["rows", "request-rows", "fault-rows"]) forget(byId(id));
   if (!view.selected) follow();
 }
 
 function inWords(error) {
-  if (error instanceof Away) return `${error.message} What is shown is old. Trying again…`;
+  if (error instanceof Away) return `${error.message} The page shows an earlier state. Trying again…`;
   if (error.status) return error.message;
   console.error(error);
   return `The page failed: ${error.message}`;
@@ -84,7 +85,7 @@ function inWords(error) {
 async function act(call, done) {
   try {
     await call();
-    announce(done);
+    if (done) announce(done);
   } catch (error) {
     announce(error instanceof Away ? error.message : inWords(error));
   }
@@ -105,14 +106,8 @@ function follow() {
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-// On one column the requests come after the messages: they are less often what one looks for.
+// In one column the messages are below the campaigns: selecting one would seem to do nothing.
 const narrow = matchMedia("(max-width: 1080px)");
-function arrange() {
-  if (narrow.matches) byId("messages").after(byId("requests"));
-  else byId("campaigns").after(byId("requests"));
-}
-
-// Where the messages are below the campaigns, choosing one would seem to do nothing.
 function look() {
   if (narrow.matches) goTo("messages");
 }
@@ -122,13 +117,15 @@ function goTo(id) {
   byId(id).focus({preventScroll: true});
 }
 
-arrange();
-narrow.addEventListener("change", arrange);
 wireClock(act);
 wireCampaigns(refresh, look);
 wireFaults(act);
 wireRequests(refresh);
-wireMessages(refresh, pin);
+wireMessages(refresh, pin, act);
+wireEditor((campaign, words) => {
+  pin(campaign.uuid);
+  act(async () => {}, words);
+});
 byId("follow").addEventListener("click", () => {
   follow();
   byId("messages").focus({preventScroll: true});
@@ -139,7 +136,7 @@ window.addEventListener("hashchange", () => {
   if (selected) look();
   refresh();
 });
-// Links to parts of the page would take the place of the chosen campaign in the address.
+// Links to parts of the page would replace the selected campaign in the address.
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   if (event.target.hash) goTo(event.target.hash.slice(1));

@@ -1,4 +1,4 @@
-// Previous and next page, and what is shown of how many.
+// Previous and next page, and the range that is shown.
 
 import {attr, count, el, text} from "./dom.js";
 
@@ -13,7 +13,7 @@ export function pager(parent, what, go) {
   parent.append(range, previous, next);
   return (first, shown, found, page, pages) => {
     text(range, found ? `${count(first)}–${count(first + shown - 1)} of ${count(found)}` : "");
-    // Not "disabled", which would take the focus away from who presses Enter again and again.
+    // Not "disabled", which would take the focus away while somebody presses Enter repeatedly.
     attr(previous, "aria-disabled", page <= 1 && "true");
     attr(next, "aria-disabled", page >= pages && "true");
     parent.hidden = pages <= 1;

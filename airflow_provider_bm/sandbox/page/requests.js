@@ -1,22 +1,19 @@
-// The last requests. What is in one is fetched when it is opened.
+// The last requests. The content of one is fetched when it is opened.
 
 import {Away, get} from "./api.js";
 import {attr, byId, count, el, keyed, text} from "./dom.js";
-import {isolated, of, say, spelled, unmasked} from "./foreign.js";
-import {oneStop, wireRows} from "./rows.js";
 import {clockTime, long} from "./times.js";
 
 let newest = 0;
-// While one is open the list stands still up to this one: nobody can read what moves away.
+// While a request is open, newer ones than this are not shown, so that nothing moves.
 let until = "";
-// What is in which state inside the open ones.
+// The state of which the content of an open request is.
 const inside = new WeakMap();
 
 export const wantedRequests = () => ({failed: byId("failed").checked ? "yes" : "", until});
 
 export function wireRequests(refresh) {
   const list = byId("request-rows");
-  wireRows(list, "summary");
   byId("failed").addEventListener("change", () => {
     closeAll();
     refresh();
@@ -26,7 +23,7 @@ export function wireRequests(refresh) {
     await refresh();
     list.querySelector("summary")?.focus();
   });
-  // It does not bubble.
+  // The event does not bubble.
   list.addEventListener(
     "toggle",
     (event) => {
@@ -47,11 +44,10 @@ function closeAll() {
 export function showRequests({requests, request_count: all, newer_requests: newer}) {
   newest = requests[0]?.number ?? 0;
   keyed(byId("request-rows"), requests, (request) => request.number, make, update);
-  oneStop(byId("request-rows"), "summary");
   if (!byId("request-rows").querySelector("details[open]")) until = "";
   const failed = byId("failed").checked;
   byId("no-requests").hidden = requests.length > 0;
-  text(byId("no-requests"), failed && all ? "None has failed." : "No request yet.");
+  text(byId("no-requests"), failed && all ? "No request has failed." : "No request yet.");
   text(
     byId("request-count"),
     !failed && all > requests.length ? `${count(requests.length)} of ${count(all)}` : "",
@@ -83,10 +79,10 @@ function update(row, request) {
   const [time, method, path, code] = node.firstChild.children;
   text(time, clockTime(request.dt));
   attr(time, "title", `${long(request.dt)} UTC`);
-  say(method, of(request.method));
-  attr(method, "title", spelled(request.method));
-  say(path, of(request.path.replace(/^\/news\/v1\/services\/[^/]+/, "…")));
-  attr(path, "title", spelled(request.path));
+  text(method, request.method);
+  attr(method, "title", request.method);
+  text(path, request.path.replace(/^\/news\/v1\/services\/[^/]+/, "…"));
+  attr(path, "title", request.path);
   const [words, kind, title] = outcome(request);
   text(code, words);
   attr(code, "data-kind", kind);
@@ -97,10 +93,10 @@ function update(row, request) {
 
 function outcome({status, finished}) {
   if (status !== null) return [String(status), `${Math.floor(status / 100)}xx`, null];
-  return finished ? ["no reply", "none", null] : ["…", "served", "being served"];
+  return finished ? ["no reply", "none", null] : ["…", "pending", "being served"];
 }
 
-// Anew when it has ended: then there may be an error.
+// Again when the request has finished: then there may be an error.
 async function load(node) {
   const {number, state} = node.dataset;
   if (inside.get(node) === state) return;
@@ -110,13 +106,13 @@ async function load(node) {
   } catch (error) {
     inside.delete(node);
     if (!(error instanceof Away) && !error.status) throw error;
-    node.lastChild.replaceChildren(isolated(error.message));
+    text(node.lastChild, error.message);
   }
 }
 
 function fill(node, request) {
   const query = Object.entries(request.query).flatMap(([name, value]) =>
-    [value].flat().map((one) => `${name} = ${one}`),
+    [value].flat().map((each) => `${name} = ${each}`),
   );
   const parts = [["Path", request.path]];
   if (request.error) parts.push(["Error", request.error]);
@@ -128,7 +124,7 @@ function fill(node, request) {
         "div",
         {},
         el("span", {class: "label"}, label),
-        el("pre", {tabindex: "0", role: "group", "aria-label": label}, ...unmasked(value)),
+        el("pre", {tabindex: "0", role: "group", "aria-label": label}, value),
       ),
     ),
   );

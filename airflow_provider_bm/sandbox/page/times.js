@@ -20,7 +20,7 @@ export const long = (dt) => full.format(new Date(dt));
 export const stamp = (dt) => `${day.format(new Date(dt))} ${year.format(new Date(dt))}, ${clockTime(dt)}`;
 export const clockTime = (dt) => second.format(new Date(dt));
 
-// As short as it can be told from now: "06:00", "28 Nov 06:00", "28 Nov 2012 06:00".
+// As short as possible: "06:00", "28 Nov 06:00", "28 Nov 2012 06:00".
 export function short(dt, now) {
   const [then, here] = [new Date(dt), new Date(now)];
   if (year.format(then) !== year.format(here))

@@ -1,4 +1,4 @@
-"""Requests and faults as the page lists them: a few of them, and long texts cut."""
+"""Requests and faults as the page lists them: limited in number, with long texts truncated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADERS: Final = 3
 
 
 def request_rows(last: Last) -> list[dict[str, Any]]:
-    """Describe the last requests, newest first."""
+    """Return the columns of the last requests, newest first."""
     return [
         {
             "number": number,
@@ -30,24 +30,27 @@ def request_rows(last: Last) -> list[dict[str, Any]]:
     ]
 
 
-def spent(fault: Mapping[str, Any]) -> bool:
-    """Tell whether a fault is used up."""
+def used_up(fault: Mapping[str, Any]) -> bool:
+    """Return whether a fault will not hit another call."""
     return fault["times"] is not None and fault["seen"] >= fault["nth"] + fault["times"] - 1
 
 
 def fault_rows(faults: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Describe the faults that were made last: in the order in which they hit, then those used up."""
+    """Return the columns of the newest faults: in the order in which they hit, then those used up."""
     rows = [_fault(fault) for fault in faults[-FAULTS:]]
-    return [row for row in rows if not row["spent"]] + [row for row in reversed(rows) if row["spent"]]
+    return [row for row in rows if not row["used_up"]] + [row for row in reversed(rows) if row["used_up"]]
 
 
 def _fault(fault: Mapping[str, Any]) -> dict[str, Any]:
     row = {name: cut(value, 200) if isinstance(value, str) else value for name, value in fault.items()}
-    # What a body says is of no use in a line, and it may be megabytes.
-    if "body" in fault:
-        row["body"] = True
+    # A body does not fit a line, and may be megabytes.
+    for name in ("body", "change_request", "change_reply"):
+        if name in fault:
+            row[name] = True
     if "headers" in fault:
         first = islice(fault["headers"].items(), _HEADERS)
-        row["headers"] = {cut(str(name), 50): cut(str(value), 100) for name, value in first}
+        row["headers"] = {
+            cut(str(name), 50): None if value is None else cut(str(value), 100) for name, value in first
+        }
         row["more_headers"] = max(0, len(fault["headers"]) - _HEADERS)
-    return {**row, "spent": spent(fault)}
+    return {**row, "used_up": used_up(fault)}

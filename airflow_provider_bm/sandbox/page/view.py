@@ -1,6 +1,6 @@
-"""What the page is told, a piece at a time, so that it stays quick with many campaigns.
+"""Data for the page, in portions, so that it remains fast with many campaigns.
 
-The page asks for the overview twice a second: one page of rows, however many campaigns there are.
+The page requests the overview twice a second: one page of rows, however many campaigns there are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from itertools import islice
 from typing import Any, Final
 from uuid import uuid4
 
+from airflow_provider_bm.campaigns.constants import SENDING_TYPES
+from airflow_provider_bm.sandbox import console
 from airflow_provider_bm.sandbox.clock import rfc3339, rfc3339_ms
 from airflow_provider_bm.sandbox.endpoint import SECRET_PLACEHOLDER, export_command
 from airflow_provider_bm.sandbox.errors import ApiError
@@ -25,10 +27,10 @@ from .campaigns import (
     Deleted,
     Shown,
     campaign_row,
-    deleted_ones,
+    deleted_campaigns,
     find,
     latest,
-    live_ones,
+    live_campaigns,
     next_execution,
     run_row,
     select,
@@ -36,23 +38,23 @@ from .campaigns import (
 from .marks import cut
 from .messages import messages_of
 from .paging import page_of
-from .traffic import REQUESTS, fault_rows, request_rows, spent
+from .traffic import REQUESTS, fault_rows, request_rows, used_up
 
 ROWS: Final = 15
 RUNS: Final = 50
 LISTS: Final = 20
-#: A "run" to ask for: what the next execution would send.
+#: Stands for the run that the next execution would be.
 PREVIEW: Final = "preview"
 
 
 class View:
-    """Answers to the page; arguments are texts, as they stand in a query."""
+    """Replies to the page. All arguments are strings, since they come from a query."""
 
     def __init__(self, sandbox: Operations) -> None:
-        """Look at this sandbox."""
+        """Show this sandbox."""
         self._sandbox = sandbox
         self._store = sandbox.store
-        #: By which the page notices another sandbox in its place.
+        #: Lets the page notice that another sandbox has replaced this one.
         self._id = uuid4().hex
 
     def overview(
@@ -66,25 +68,25 @@ class View:
         until: str = "",
         seen: str = "",
     ) -> dict[str, Any]:
-        """Show the clock, a page of campaigns, the faults in force, and the last requests.
+        """Return the clock, a page of campaigns, the faults in force, and the last requests.
 
-        :param status: only campaigns of this status; ``deleted`` for those that are gone.
-        :param search: a piece of the name or of the UUID.
-        :param sort: ``newest``, ``next``, ``last`` or ``name``.
-        :param selected: UUID of a campaign to show apart; by default the one that was executed last.
-        :param failed: ``yes`` for only the requests that failed.
-        :param until: number of the newest request to show.
-        :param seen: the ``tag`` of what the page has; it is not sent again if only the time has changed.
+        :param status: only campaigns with this status, or ``deleted``
+        :param search: part of the name or of the UUID
+        :param sort: ``newest``, ``next``, ``last`` or ``name``
+        :param selected: UUID of a campaign to return separately; by default the one executed last
+        :param failed: ``yes`` for failed requests only
+        :param until: number of the newest request to return
+        :param seen: ``tag`` of what the page has; it is not sent again if only the time has changed
         """
         if failed not in ("", "yes"):
-            raise ValueError(f"failed must be yes, or not there; not {cut(failed, 100)!r}")
+            raise ValueError(f"failed must be yes or empty, not {cut(failed, 100)!r}")
         sandbox, store = self._sandbox, self._store
         last = sandbox.journal.last(REQUESTS, failed=bool(failed), until=int(until) if until else None)
         faults = sandbox.faults()
         with store.lock:
             now = store.run_due()
-            live = live_ones(store)
-            deleted = deleted_ones(store)
+            live = live_campaigns(store)
+            deleted = deleted_campaigns(store)
             counts = Counter(one.status for one in live)
             found = select(deleted if status == DELETED else live, status, search.casefold(), sort)
             number, pages = page_of(page, len(found), ROWS)
@@ -109,7 +111,7 @@ class View:
                 "selected": apart and campaign_row(apart, now),
                 "faults": fault_rows(faults),
                 "fault_count": len(faults),
-                "spent_count": sum(map(spent, faults)),
+                "used_up_count": sum(map(used_up, faults)),
                 "requests": request_rows(last),
                 "request_count": last.total,
                 "newer_requests": last.newer,
@@ -118,7 +120,7 @@ class View:
         return {"clock": clock, "unchanged": True} if seen == tag else {"clock": clock, "tag": tag, **view}
 
     def connection(self) -> dict[str, str]:
-        """Show how to connect, and how to put a campaign in."""
+        """Return commands to connect, and to create a campaign."""
         sandbox = self._sandbox
         fields = {"name": "Storm", "status": "active", "template": "Stay in, {first_name}."}
         command = ["curl", "-X", "POST", f"{sandbox.url}/_sandbox/campaigns"]
@@ -130,17 +132,17 @@ class View:
     def campaign(
         self, uuid: str, run: str = "", search: str = "", page: str = "1", message: str = ""
     ) -> dict[str, Any]:
-        """Show a campaign, and the messages of one of its executions.
+        """Return a campaign, and the messages of one of its executions.
 
-        :param run: UUID of the execution; the last by default, or ``preview``: what the next would send.
-        :param search: a piece of a contact's name or address, or of the text.
-        :param message: the one to show the content of; by default the first of the page.
+        :param run: UUID of the execution; by default the last one; ``preview`` for what the next would send
+        :param search: part of a contact's name or address, or of the text
+        :param message: the message to show, by the index of its contact; by default the first of the page
         """
         with self._store.lock:
             now = self._store.run_due()
             shown = find(self._store, uuid)
             if shown is None:
-                raise ApiError(404, f"There is no campaign {cut(uuid, 100)} any more.")
+                raise ApiError(404, f"Campaign {cut(uuid, 100)} does not exist any more.")
             chosen, at = self._run(shown, run, now)
             chosen = chosen.snapshot()
             fields = shown.fields
@@ -155,6 +157,7 @@ class View:
                 "preview_dt": rfc3339(chosen.started) if preview else None,
                 "can_preview": isinstance(shown, Campaign),
                 "total": chosen.total,
+                "opted_out": len(self._store.opted_out(fields)),
             }
         return {
             **facts,
@@ -162,11 +165,28 @@ class View:
             **messages_of(chosen, at, search, page, message),
         }
 
+    def form(self, uuid: str = "") -> dict[str, Any]:
+        """Return what the form for campaigns needs: choices, and the fields of the campaign to edit.
+
+        :param uuid: the campaign; empty for a new one
+        """
+        fields: dict[str, str] = {}
+        if uuid:
+            with self._store.lock:
+                campaign = console.find(self._store, uuid)
+                fields = {**campaign.fields, "status": campaign.status}
+        return {
+            "channels": SENDING_TYPES,
+            "lists": self._sandbox.recipient_lists,
+            "now": rfc3339(self._sandbox.clock.now()),
+            "fields": fields,
+        }
+
     def request(self, number: str) -> dict[str, Any]:
-        """Show one request of the journal, with query, headers and body."""
+        """Return a request of the journal, with query and body."""
         entry = self._sandbox.journal.numbered(int(number))
         if entry is None:
-            raise ApiError(404, f"Request {int(number)} is forgotten.")
+            raise ApiError(404, f"Request {int(number)} is not in the journal any more.")
         body = entry.body
         text = body if isinstance(body, str) else json.dumps(body, indent=2, ensure_ascii=False)
         return {
@@ -180,21 +200,21 @@ class View:
     def advance_to_next(self) -> dict[str, Any]:
         """Move the clock to the next execution of any campaign.
 
-        :raises ApiError: 400 if there is none to come.
+        :raises ApiError: 400 if there is none
         """
         with self._store.lock:
             now = self._store.run_due()
-            moment = next_execution(live_ones(self._store))
+            moment = next_execution(live_campaigns(self._store))
             if moment is None:
-                raise ApiError(400, "No campaign has an execution to come.")
+                raise ApiError(400, "No campaign has a next execution.")
             self._sandbox.clock.advance(max(moment - now, timedelta(0)))
             self._store.run_due()
             return {"now": rfc3339_ms(self._sandbox.clock.now())}
 
     def clear_used_up(self) -> None:
-        """End the faults that hit nothing any more."""
+        """Remove the faults that will not hit another call."""
         for fault in self._sandbox.faults():
-            if spent(fault):
+            if used_up(fault):
                 self._sandbox.clear_faults(fault["id"])
 
     def _recipients(self, fields: dict[str, str]) -> dict[str, Any]:

@@ -1,9 +1,12 @@
-"""Schedules in words, for people; what there are no words for stays a rule."""
+"""Schedules in words, for people; a rule without words for it is shown as it is."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
+
+from airflow_provider_bm.campaigns.rrule import parse_rule
 
 _UNITS: Final = {
     "SECONDLY": ("every second", "seconds"),
@@ -18,7 +21,7 @@ _DAYS: Final = {"MO": "Mon", "TU": "Tue", "WE": "Wed", "TH": "Thu", "FR": "Fri",
 
 
 def schedule_in_words(fields: Mapping[str, str]) -> str:
-    """Say when a campaign runs, e.g. ``daily at 06:00``; times are in UTC."""
+    """Return when a campaign runs, e.g. ``daily at 06:00``; times are in UTC."""
     rule = fields.get("schedule_rrule", "")
     match fields.get("schedule_type"):
         case "once":
@@ -26,37 +29,33 @@ def schedule_in_words(fields: Mapping[str, str]) -> str:
         case "scheduled":
             return _rule_in_words(rule) or rule
         case _:
-            # Not "now": it still says so when it is long over.
+            # Not "now": the field keeps that value when the campaign is long finished.
             return "at once"
 
 
-def _rule_in_words(rule: str) -> str | None:
-    parts = dict(part.partition("=")[::2] for part in rule.strip().upper().removeprefix("RRULE:").split(";"))
-    unit = _UNITS.get(parts.pop("FREQ", ""))
-    if unit is None:
+def _rule_in_words(text: str) -> str | None:
+    try:
+        rule = parse_rule(text, from_server=True)
+    except ValueError:
         return None
+    parts = {name: value for name, value in rule.parts.items() if name != "WKST"}
+    unit, units = _UNITS[parts.pop("FREQ")]
     interval = parts.pop("INTERVAL", "1")
-    words = [unit[0] if interval == "1" else f"every {interval} {unit[1]}"]
-    if "BYDAY" in parts:
-        days = [_DAYS.get(day) for day in parts.pop("BYDAY").split(",")]
-        if None in days:
-            return None
-        words.append(f"on {', '.join(filter(None, days))}")
-    if "BYMONTHDAY" in parts:
-        words.append(f"on day {parts.pop('BYMONTHDAY').replace(',', ', ')}")
-    hours, minute = parts.pop("BYHOUR", ""), parts.pop("BYMINUTE", "")
-    if bool(hours) != bool(minute) or "," in minute:
+    words = [unit if interval == "1" else f"every {interval} {units}"]
+    days, month_days = parts.pop("BYDAY", ""), parts.pop("BYMONTHDAY", "")
+    hours, minute, second = parts.pop("BYHOUR", ""), parts.pop("BYMINUTE", ""), parts.pop("BYSECOND", "0")
+    count, until = parts.pop("COUNT", ""), parts.pop("UNTIL", "")
+    if rule.start or parts or re.search(r"\d", days) or bool(hours) != bool(minute) or second != "0":
         return None
+    if "," in minute:
+        return None
+    if days:
+        words.append(f"on {', '.join(_DAYS[day] for day in days.split(','))}")
+    if month_days:
+        words.append(f"on day {month_days.replace(',', ', ')}")
     if hours:
         words.append("at " + ", ".join(f"{hour:0>2}:{minute:0>2}" for hour in hours.split(",")))
-    if parts.pop("BYSECOND", "0") != "0":
-        return None
-    text = " ".join(words)
-    if "COUNT" in parts:
-        times = parts.pop("COUNT")
-        text += ", once" if times == "1" else f", {times} times"
-    if "UNTIL" in parts:
-        until = parts.pop("UNTIL")
-        text += f", until {until[:4]}-{until[4:6]}-{until[6:8]}"
-    parts.pop("WKST", None)
-    return None if parts else text
+    ends = ", once" if count == "1" else f", {count} times" if count else ""
+    if until:
+        ends = f", until {until[:4]}-{until[4:6]}-{until[6:8]}"
+    return " ".join(words) + ends

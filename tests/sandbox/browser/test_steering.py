@@ -84,7 +84,7 @@ def test_a_sandbox_that_is_away(page, sandbox):
     status = page.get_by_role("status")
     for nobody in (lambda route: route.fulfill(status=200, body="<html>"), lambda route: None):
         page.route("**/_sandbox/page/overview*", nobody)
-        expect(status).to_contain_text("What is shown is old.")
+        expect(status).to_contain_text("The page shows an earlier state.")
         page.unroute("**/_sandbox/page/overview*")
         expect(status).to_have_text("The sandbox answers again.")
     page.route("**/_sandbox/page/overview*", lambda route: route.abort())

@@ -86,7 +86,7 @@ def test_faults_that_are_used_up(api, sandbox):
     sandbox.fault(status=429, times=None, path="never")
     for spent in (False, True):
         api.call("GET")
-        faults = {fault["status"]: fault["spent"] for fault in ask(sandbox)["faults"]}
+        faults = {fault["status"]: fault["used_up"] for fault in ask(sandbox)["faults"]}
         assert faults == {503: spent, 429: False}
 
 
@@ -103,13 +103,13 @@ def test_faults_are_in_the_order_in_which_they_hit(api, sandbox):
         sandbox.fault(status=status, path="never" if status % 2 else None)
     assert [api.call("GET").status_code for _ in range(2)] == [500, 502]
     view = ask(sandbox)
-    assert [(one["status"], one["spent"]) for one in view["faults"]] == [
+    assert [(one["status"], one["used_up"]) for one in view["faults"]] == [
         (501, False),
         (503, False),
         (502, True),
         (500, True),
     ]
-    assert (view["fault_count"], view["spent_count"]) == (4, 2)
+    assert (view["fault_count"], view["used_up_count"]) == (4, 2)
 
 
 def test_faults_that_are_many_or_large(sandbox):

@@ -29,12 +29,6 @@ def test_files(sandbox, path):
     assert requests.post(sandbox.url + path, timeout=10).status_code == 405
 
 
-def test_all_scripts_are_fetched_at_once():
-    scripts = {path for path in FILES if path.endswith(".js")}
-    html = page.files()["/"].body.decode()
-    assert set(re.findall(r'(?:href|src)="(/_sandbox/page/\w+\.js)"', html)) == scripts
-
-
 def test_no_style_is_left_out():
     styles = sorted(Path(page.__file__).parent.glob("*.css"))
     assert sorted(page.STYLES) == [each.stem for each in styles]
