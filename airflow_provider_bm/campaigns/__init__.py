@@ -19,18 +19,15 @@ from typing import TYPE_CHECKING
 from airflow_provider_bm._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from airflow_provider_bm.campaigns.executions import (
-        executions,
-        fires_immediately,
-        first_execution_outside,
-    )
     from airflow_provider_bm.campaigns.ids import campaign_id, parse_uuid
+    from airflow_provider_bm.campaigns.local_times import LocalTime, local_time
     from airflow_provider_bm.campaigns.models import (
         CampaignClone,
         CampaignCreate,
         CampaignStatus,
         CampaignUpdate,
     )
+    from airflow_provider_bm.campaigns.payload_preview import Preview, preview
     from airflow_provider_bm.campaigns.segmentation import (
         SegmentationGroup,
         SegmentationQuery,
@@ -54,6 +51,8 @@ __all__ = [
     "CampaignCreate",
     "CampaignStatus",
     "CampaignUpdate",
+    "LocalTime",
+    "Preview",
     "SegmentationGroup",
     "SegmentationQuery",
     "SegmentationRule",
@@ -67,12 +66,11 @@ __all__ = [
     "decide",
     "describe",
     "evaluate",
-    "executions",
-    "fires_immediately",
-    "first_execution_outside",
+    "local_time",
     "merge_changes",
     "parse_time",
     "parse_uuid",
+    "preview",
     "writable",
 ]
 
@@ -81,12 +79,13 @@ if not TYPE_CHECKING:  # For a type checker, the names above are all that there 
         globals(),
         {
             "validation": "check_complete merge_changes writable",
-            "executions": "executions fires_immediately first_execution_outside",
             "ids": "campaign_id parse_uuid",
             "models": "CampaignClone CampaignCreate CampaignStatus CampaignUpdate",
             "wait_condition": "Verdict Wait WaitCondition check_wait decide describe evaluate",
             "segmentation": "SegmentationGroup SegmentationQuery SegmentationRule",
             "send_window": "SendWindow",
+            "local_times": "LocalTime local_time",
+            "payload_preview": "Preview preview",
             "times": "parse_time",
         },
     )

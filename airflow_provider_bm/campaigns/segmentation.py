@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_bm.campaigns.json_text import dump_json
 from airflow_provider_bm.campaigns.problems import Problems, sort_key
+from airflow_provider_bm.campaigns.segmentation_matching import matcher, query_in_words
 from airflow_provider_bm.campaigns.segmentation_rules import check_group, check_rule, check_segmentation
+from airflow_provider_bm.campaigns.values import is_missing
 from airflow_provider_bm.exceptions import BMPayloadError
 
 if TYPE_CHECKING:
@@ -195,6 +198,34 @@ class SegmentationQuery:
         :raises BMPayloadError: the query is invalid; lists every problem
         """
         return dump_json(self.to_dict())
+
+    def matches(self, contact: Mapping[str, Any], *, today: date | None = None) -> bool:
+        """Evaluate the query for one contact, without a request.
+
+        Comparisons are as the sandbox makes them: numbers if both sides are, text otherwise. That BM compares
+        alike is assumed.
+
+        :param contact: values by contact field; a missing value counts as an empty field
+        :param today: the date for ``ann_in_days``; default: the current date in UTC
+        :raises BMPayloadError: the query is invalid; lists every problem
+        """
+        values = {
+            field: value.isoformat() if isinstance(value, date) else str(value)
+            for field, value in contact.items()
+            if not is_missing(value) and value != ""
+        }
+        return matcher(self.to_dict(), today or datetime.now(UTC).date())(values)
+
+    def __str__(self) -> str:
+        """Describe the query in words, or show it as it is if it is invalid."""
+        try:
+            return query_in_words(self.to_dict())
+        except BMPayloadError:
+            return repr(self)
+
+    def serialize(self) -> dict[str, Any]:
+        """Return the query in the API's form, without validation: Airflow shows it in a DAG's details."""
+        return self.unchecked()
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:

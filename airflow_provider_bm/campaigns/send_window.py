@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_bm.campaigns.json_text import parse_json
 from airflow_provider_bm.campaigns.problems import Problems, check_choice, check_keys
+from airflow_provider_bm.campaigns.times import parse_zone
 from airflow_provider_bm.exceptions import BMPayloadError
 
 ON_CLOSED: Final = ("fail", "schedule", "skip")
@@ -54,14 +55,16 @@ class SendWindow:
         if start is not None and start == end:
             problems.add("end", self.end, "must differ from start; for whole days, use 00:00 to 24:00")
         days = _check_days(self.days, problems)
-        zone = _check_zone(self.tz, problems)
+        try:
+            parse_zone(self.tz)
+        except ValueError as error:
+            problems.add("tz", self.tz, str(error))
         check_choice("on_closed", self.on_closed, ON_CLOSED, problems)
         if problems or start is None or end is None:
             raise BMPayloadError(problems, _SUBJECT)
         object.__setattr__(self, "start", _time_text(start))
         object.__setattr__(self, "end", _time_text(end))
         object.__setattr__(self, "days", ",".join(_DAYS[day] for day in days))
-        object.__setattr__(self, "tz", zone.key)
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -179,16 +182,6 @@ def _check_days(value: object, problems: Problems) -> list[int]:
     if not found:
         problems.add("days", value, wanted)
     return sorted(found)
-
-
-def _check_zone(value: object, problems: Problems) -> ZoneInfo:
-    try:
-        if isinstance(value, str):
-            return ZoneInfo(value)
-    except (ValueError, KeyError, OSError):
-        pass
-    problems.add("tz", value, "must be a time zone, such as 'Europe/Zurich' or 'UTC'")
-    return ZoneInfo("UTC")
 
 
 def _days_in_words(days: str) -> str:

@@ -1,10 +1,11 @@
-"""Points in time, which always have a zone here: a time without one may be hours off."""
+"""Points in time. They always have a zone: a time without one may be hours off."""
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
@@ -22,12 +23,12 @@ NO_ZONE: Final = (
 
 
 def read_time(value: object) -> datetime:
-    """Read a point in time.
+    """Parse a point in time.
 
-    :param value: an aware datetime, or a string in the format of RFC 3339, which may have a space for its
-        ``T`` and leave out the seconds; what comes after microseconds counts as one more microsecond
-    :return: an aware datetime, in whatever zone it came
-    :raises ValueError: if it is anything else; the message says what would be right
+    :param value: an aware datetime, or a string in the format of RFC 3339, which may have a space instead of
+        ``T`` and no seconds; digits after microseconds are rounded up
+    :return: an aware datetime in the value's zone
+    :raises ValueError: the value is anything else; the message says what would be right
     """
     if isinstance(value, datetime):
         if value.utcoffset() is None:
@@ -52,13 +53,27 @@ def read_time(value: object) -> datetime:
     return result + timedelta(microseconds=1) if fraction[6:].strip("0") else result
 
 
+def parse_zone(value: object) -> ZoneInfo:
+    """Return a time zone.
+
+    :param value: its name, such as ``Europe/Zurich``
+    :raises ValueError: there is no such zone
+    """
+    try:
+        if isinstance(value, str):
+            return ZoneInfo(value)
+    except (ValueError, KeyError, OSError):
+        pass
+    raise ValueError("must be a time zone, such as 'Europe/Zurich' or 'UTC'")
+
+
 def parse_time(value: object, field: str) -> datetime:
-    """Read a point in time that a user gave.
+    """Parse a point in time that a user provides.
 
     :param value: an aware datetime, or a string in the format of RFC 3339
     :param field: what to call it in an error
     :return: the same instant in UTC
-    :raises BMPayloadError: if it is anything else; a time without a zone is refused too
+    :raises BMPayloadError: the value is anything else, such as a time without a zone
     """
     try:
         return read_time(value).astimezone(UTC)

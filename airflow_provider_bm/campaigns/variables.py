@@ -63,6 +63,18 @@ def unused_variables(campaign: Mapping[str, Any], template_vars: Mapping[str, An
     return [name for name in template_vars or {} if not any(f"{{{name}}}" in text for text in texts)]
 
 
+def fill_variables(text: str, values: Mapping[str, Any]) -> str:
+    """Replace each ``{name}`` that has a value, in one pass.
+
+    :param text: the text
+    :param values: values by name; a name need not be an identifier
+    """
+    if not values:
+        return text
+    names = "|".join(re.escape(str(name)) for name in values)
+    return re.sub(rf"\{{({names})\}}", lambda match: str(values[match[1]]), text)
+
+
 def _texts(campaign: Mapping[str, Any]) -> Iterator[str]:
     channel = campaign.get("sending_type")
     template = campaign.get("template")

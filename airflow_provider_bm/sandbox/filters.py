@@ -15,10 +15,10 @@ from airflow_provider_bm.campaigns.constants import (
     STATUSES,
 )
 from airflow_provider_bm.campaigns.ids import UUID_PATTERN
+from airflow_provider_bm.campaigns.segmentation_matching import compare
 from airflow_provider_bm.campaigns.times import read_time
 
 from .execution import OWN_FIELDS, Campaign
-from .segmentation import compare
 from .validation import ENUMS
 
 COLUMNS = (*CAMPAIGN_FIELDS, *RESPONSE_FIELDS)

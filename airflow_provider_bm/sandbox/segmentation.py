@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from airflow_provider_bm.campaigns import segmentation_matching
 from airflow_provider_bm.campaigns.constants import (
     CONDITIONS,
     CONTACT_FIELDS,
@@ -17,8 +18,6 @@ from airflow_provider_bm.campaigns.constants import (
 from airflow_provider_bm.campaigns.json_text import parse_json
 
 _DAYS = re.compile(r"[0-9]{1,6}")
-#: Contact fields that hold several values, separated by commas.
-_MANY = frozenset({"subscription_options_in", "subscription_options_out"})
 
 
 def problems(text: str) -> list[str]:
@@ -91,81 +90,4 @@ def _one_of(where: str, value: Any, allowed: tuple[str, ...]) -> Iterator[str]:
 
 def matcher(text: str, today: date) -> Callable[[Mapping[str, str]], bool]:
     """Return a function that evaluates a (valid) query for one contact."""
-    groups = json.loads(text)["segmentation"]
-
-    def matches(contact: Mapping[str, str]) -> bool:
-        result: bool | None = None
-        for group in groups:
-            every = group["rules"][0]["operator"] == "AND"
-            hits = (rule_matches(rule, contact, today) for rule in group["rules"])
-            hit = all(hits) if every else any(hits)
-            operator = group["operator"]
-            if result is None:
-                # No group stands before the first: NOT excludes from all contacts.
-                result = hit if operator == "OR" else not hit
-            elif operator == "AND NOT":
-                result = result and not hit
-            else:
-                result = result or (hit if operator == "OR" else not hit)
-        return bool(result)
-
-    return matches
-
-
-def rule_matches(rule: Mapping[str, Any], contact: Mapping[str, str], today: date) -> bool:
-    """Return whether a contact matches a rule. A field without a value matches only negative conditions."""
-    condition, value = rule["condition"], rule["value"]
-    values: list[str] = value if isinstance(value, list) else [value]
-    held = contact.get(rule["field"])
-    if condition in ("isnull", "isnotnull"):
-        return (held is None) == bool(condition == "isnull")
-    if condition in ("neq", "notin"):
-        return held is None or not any(one in values for one in _held(rule["field"], held))
-    if held is None:
-        return False
-    if condition in ("eq", "in"):
-        return any(one in values for one in _held(rule["field"], held))
-    if condition == "ann_in_days":
-        return anniversary_within(held, int(values[0]), today)
-    return any(_TESTS[condition](held, value) for value in values)
-
-
-def _held(field: str, held: str) -> list[str]:
-    return held.split(",") if field in _MANY else [held]
-
-
-def compare(left: str, right: str) -> int:
-    """Compare two values: as numbers if both are, otherwise as text (correct for ISO dates, too)."""
-    try:
-        a, b = float(left), float(right)
-    except ValueError:
-        return (left > right) - (left < right)
-    return (a > b) - (a < b)
-
-
-_TESTS: dict[str, Callable[[str, str], bool]] = {
-    "startswith": str.startswith,
-    "endswith": str.endswith,
-    "contains": str.__contains__,
-    "lt": lambda held, value: compare(held, value) < 0,
-    "lte": lambda held, value: compare(held, value) <= 0,
-    "gt": lambda held, value: compare(held, value) > 0,
-    "gte": lambda held, value: compare(held, value) >= 0,
-}
-
-
-def anniversary_within(day: str, days: int, today: date) -> bool:
-    """Return whether the anniversary of a day is today or within a number of days."""
-    try:
-        born = date.fromisoformat(day)
-    except ValueError:
-        return False
-    coming = [_anniversary(born, year) for year in (today.year, today.year + 1)]
-    return min((one - today).days for one in coming if one >= today) <= days
-
-
-def _anniversary(born: date, year: int) -> date:
-    try:
-        return born.replace(year=year)
-    except ValueError:  # 29 February: the day before in other years
-        return date(year, 2, 28)
+    return segmentation_matching.matcher(json.loads(text), today)

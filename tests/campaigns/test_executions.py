@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bm.campaigns import (
-    SendWindow,
+from airflow_provider_bm.campaigns import SendWindow
+from airflow_provider_bm.campaigns.executions import (
     executions,
     fires_immediately,
     first_execution_outside,

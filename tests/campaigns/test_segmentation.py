@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -333,3 +334,72 @@ def test_round_trip(segmentation: tuple[SegmentationGroup, ...]) -> None:
     assert SegmentationQuery.from_dict(query.to_dict()) == query
     assert SegmentationQuery.from_dict(json.loads(query.to_json())) == query
     assert audience(query=query) == audience(query=query.to_dict()) == ("segmentation", query.to_json())
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        (SegmentationQuery.where(city="Bern"), 'city is "Bern"'),
+        (SegmentationQuery.where(city__in=["Bern", "Basel"]), 'city is "Bern" or "Basel"'),
+        (SegmentationQuery.where(city__notin=["Bern", "Basel"]), 'city is none of "Bern", "Basel"'),
+        (
+            SegmentationQuery.where_any(zip__gte=3000, city__isnull=True),
+            'zip is at least "3000" or city is empty',
+        ),
+        (
+            SegmentationQuery.where(first_name="John", last_name="Smith").or_where(nick_name="Johnny"),
+            '(first_name is "John" and last_name is "Smith") or (nick_name is "Johnny")',
+        ),
+        (
+            SegmentationQuery.where(birthday__ann_in_days=7).and_not(city="Bern").or_not(region="x"),
+            '(birthday has its anniversary within 7 days) but not (city is "Bern") or not (region is "x")',
+        ),
+        (
+            SegmentationQuery(
+                segmentation=(
+                    SegmentationGroup(rules=(SegmentationRule("city", "eq", "Bern"),), operator="AND NOT"),
+                )
+            ),
+            'not (city is "Bern")',
+        ),
+    ],
+)
+def test_a_query_in_words(query: SegmentationQuery, words: str) -> None:
+    assert str(query) == words
+
+
+def test_an_invalid_query_is_shown_as_it_is() -> None:
+    assert str(SegmentationQuery.where(town="Bern")).startswith("SegmentationQuery(")
+
+
+@pytest.mark.parametrize(
+    ("contact", "matches"),
+    [
+        ({"city": "Bern", "zip": 3000}, True),
+        ({"city": "Bern", "zip": "2999"}, False),
+        ({"city": "Bern", "zip": ""}, False),
+        ({"city": "Bern", "zip": None, "birthday": "2000-03-05"}, True),
+        ({"city": "Bern", "zip": float("nan"), "birthday": date(2000, 3, 5)}, True),
+        ({"city": "Bern", "birthday": "2000-03-11"}, False),
+        ({"city": "Bern", "zip": 3000, "email": "x@example.com"}, False),
+        ({}, False),
+    ],
+)
+def test_matches(contact: dict[str, Any], matches: bool) -> None:
+    query = (
+        SegmentationQuery.where(city="Bern", zip__gte="3000")
+        .or_where(birthday__ann_in_days=7)
+        .and_not(email__endswith="example.com")
+    )
+    assert query.matches(contact, today=date(2026, 3, 1)) is matches
+
+
+def test_matching_validates_the_query() -> None:
+    assert list(problems_of(lambda: SegmentationQuery.where(town="Bern").matches({})))
+
+
+def test_a_query_in_the_details_of_a_dag() -> None:
+    from airflow.serialization.helpers import serialize_template_field
+
+    query = SegmentationQuery.where(city__in={"Bern", "Basel"})
+    assert serialize_template_field(query, "query") == query.to_dict()

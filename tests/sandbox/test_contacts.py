@@ -8,9 +8,10 @@ from datetime import date
 import pytest
 
 from airflow_provider_bm.campaigns.constants import CONTACT_FIELDS
+from airflow_provider_bm.campaigns.segmentation_matching import anniversary_within, rule_matches
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sandbox.contacts import COUNT, contacts, recipient_lists
-from airflow_provider_bm.sandbox.segmentation import anniversary_within, matcher, rule_matches
+from airflow_provider_bm.sandbox.segmentation import matcher
 
 
 def test_contacts_are_fixed_and_harmless():
