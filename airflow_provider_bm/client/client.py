@@ -253,16 +253,44 @@ class BMClient:
         payload = changes.to_payload()
         if not payload:
             raise BMPayloadError([Problem("changes", changes, "must hold at least one field")], "update")
-        path = self._path(uuid)
-        if self.settings.draft_only:
-            payload = self._as_draft(payload, uuid)
         if replace:
-            payload = check_complete(payload)
-        else:
-            current = self.get_campaign(uuid)
-            payload = merge_changes(current, payload)
+            return self.put_campaign(uuid, check_complete(payload))
+        current = self.get_campaign(uuid)
+        return self.put_campaign(uuid, self.merge_update(current, payload))
+
+    def merge_update(
+        self,
+        current: Campaign,
+        changes: Mapping[str, Any],
+        *,
+        replace: bool = False,
+        allow_second_execution: bool = False,
+    ) -> dict[str, Any]:
+        """Return the whole campaign that an update writes (4.3).
+
+        :param current: the campaign as it was just read
+        :param changes: the fields to change, validated
+        :param replace: ``changes`` is the whole campaign
+        :param allow_second_execution: also write as active what was executed already
+        :raises BMPayloadError: the result is not a valid campaign
+        :raises BMCampaignStateError: writing it could send the campaign a second time
+        """
+        if self.settings.draft_only:
+            changes = self._as_draft(dict(changes), current["uuid"])
+        payload = check_complete(changes) if replace else merge_changes(current, changes)
+        if not allow_second_execution:
             _refuse_second_run(current, payload)
-        return self._put(path, uuid, payload)
+        return payload
+
+    def put_campaign(self, uuid: str, payload: Mapping[str, Any]) -> Campaign:
+        """PUT a whole campaign that was validated (3.4); once, if it becomes active.
+
+        :raises BMOutcomeUnknownError: it was activated, or not
+        """
+        body = dict(payload)
+        if self.settings.draft_only:
+            body = self._as_draft(body, uuid)
+        return self._put(self._path(uuid), uuid, body)
 
     def set_campaign_status(self, uuid: str, status: str) -> Campaign:
         """Start, resume or stop a campaign, if it is not so already (3.5, 4.5).
@@ -290,9 +318,24 @@ class BMClient:
             )
         if status == "stopped":
             return self._write_again("PATCH", path, body, uuid)
-        if current["status"] == "draft":
+        return self.activate(current)
+
+    def activate(self, current: Campaign) -> Campaign:
+        """Start a campaign that is not active: resume a stopped one, write others back as active (3.4, 3.5).
+
+        Sent once.
+
+        :param current: the campaign as it was just read
+        :raises BMOutcomeUnknownError: it was started, or not
+        """
+        if current["status"] != "stopped":
             return self.activate_draft(current)
-        return self._once("PATCH", path, body, f"campaign {uuid} may be active", uuid, current.get("name"))
+        uuid = current["uuid"]
+        if self.settings.draft_only:
+            raise _stays_draft(uuid)
+        body = CampaignStatus(status="active").to_payload()
+        what = f"campaign {uuid} may be active"
+        return self._once("PATCH", self._path(uuid), body, what, uuid, current.get("name"))
 
     def activate_draft(self, draft: Campaign) -> Campaign:
         """Start a draft by writing it back as active (3.4): once, or not at all.

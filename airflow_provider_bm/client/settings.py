@@ -39,7 +39,7 @@ class BMSettings:
         created on the service in the past hour; None: no limit
     :param send_window: a :class:`.SendWindow`: when messages may go out; None: at any time
     :param key_namespace: distinguishes the idempotency keys of Airflow installations that share a service
-    :param max_age: default of the operators' ``max_age``; None: no limit
+    :param max_age: default of the operators' ``max_age``, a day; None: no limit
     :param console_url: template of a link to a campaign, with ``{campaign_uuid}``
     :param conn_id: the Airflow connection that all this comes from, to name it in messages
     """
@@ -58,7 +58,7 @@ class BMSettings:
     max_campaigns_per_hour: int | None = None
     send_window: Any = None
     key_namespace: str = ""
-    max_age: timedelta | None = None
+    max_age: timedelta | None = timedelta(days=1)
     console_url: str | None = None
     conn_id: str | None = field(default=None, compare=False)
 
@@ -83,6 +83,7 @@ class BMSettings:
         """How long after it was first sent a request may still be carried out.
 
         The client gives up after :attr:`exchange_deadline`; a gateway may work on for as long again. The
-        request may also have been sent a second time, after a refusal.
+        request may leave late: recording its intent, repeating it after a refusal, and replaying it with a
+        new token may take ``latest_replay`` each.
         """
-        return timedelta(seconds=2 * self.exchange_deadline + self.latest_replay)
+        return timedelta(seconds=2 * self.exchange_deadline + 3 * self.latest_replay)

@@ -1,158 +1,218 @@
-"""One campaign, even if two attempts of a task instance are alive at once: drafts first, then one goes.
+"""One campaign, even if two attempts of a task instance are alive at once: drafts first, then one is
+activated.
 
-Every attempt makes a draft, which sends nothing. Then it looks at all drafts of the task instance's name.
-The oldest is the one; the others are deleted by those who made them. It is activated by the attempt that
-made it, and only while its lease lasts; if nothing has happened when the lease is over, its maker is dead,
-and another attempt takes it over.
+Every attempt creates a draft, which sends nothing. Then it lists all drafts of the task instance. The oldest
+one counts; the others are deleted by the attempts that created them. A draft is activated by the attempt
+that created it, and only while its lease lasts. Once the lease is over its creator must be dead, and another
+attempt takes over.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.exceptions import BMNotFoundError, BMOutcomeUnknownError, BMResponseError
-from airflow_provider_bm.idempotency.find_or_create import (
-    STATE_KEY,
-    StateStore,
-    adopt,
-    campaigns_named,
-    in_flight,
-    recorded,
+from airflow_provider_bm.campaigns.labels import campaign_label
+from airflow_provider_bm.exceptions import (
+    BMCampaignStateError,
+    BMNotFoundError,
+    BMOutcomeUnknownError,
+    BMResponseError,
 )
+from airflow_provider_bm.idempotency.adopt import adopt, recorded_campaign
+from airflow_provider_bm.idempotency.compare import differences
+from airflow_provider_bm.idempotency.record import Record, StateStore
+from airflow_provider_bm.idempotency.search import campaigns_with_key, created_at
+from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
 
 log = logging.getLogger(__name__)
 
-#: Seconds after which two drafts that are made later have a later ``created_dt``, which has no fractions.
-SETTLE = 1.5
-#: Seconds between two looks at what another attempt does.
-PAUSE = 1.0
-
 Campaign = dict[str, Any]
 
 
 @dataclass(kw_only=True)
-class StagedCampaign:
-    """Makes a draft, agrees with other attempts on one, and activates it.
+class DraftThenActivate:
+    """Creates a draft, agrees with other attempts on one, and activates it.
 
     :param client: the API
-    :param name: the campaign's name, with the key of the task instance
+    :param key: key of the task instance
+    :param tried_before: this is a later try
+    :param since: start of the DAG run, for servers that do not filter by name; None: unknown
     :param store: Airflow's ``task_state_store``; None before 3.3
+    :ivar adopted: whether another attempt has activated the campaign
     """
 
     client: BMClient
-    name: str
+    key: str
+    tried_before: bool = False
+    since: datetime | None = None
     store: StateStore | None = None
-    settle: float = field(default_factory=lambda: SETTLE)
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
-    _mine: str | None = field(default=None, init=False)
-    _since: dict[str, float] = field(default_factory=dict, init=False)
+    timing: Timing = field(default_factory=current_timing)
+    adopted: bool = field(default=False, init=False)
+    _own_draft: str | None = field(default=None, init=False)
+    #: When this attempt first saw a draft.
+    _seen: dict[str, Stopwatch] = field(default_factory=dict, init=False)
 
-    def submit(self, post_draft: Callable[[], Campaign], payload: Mapping[str, Any]) -> Campaign:
-        """Return the one campaign, active.
+    def __post_init__(self) -> None:
+        self._record = Record(client=self.client, store=self.store, timing=self.timing)
 
-        :param post_draft: makes a draft
-        :param payload: what the campaign is to be, to say what is different in one that is adopted
+    def submit(
+        self,
+        post_draft: Callable[[], Campaign],
+        payload: Mapping[str, Any],
+        *,
+        expected: Callable[[], Mapping[str, Any]] | None = None,
+        before_post: Callable[[], object] = lambda: None,
+    ) -> Campaign:
+        """Return the one campaign of the task instance, active.
+
+        :param post_draft: creates a draft
+        :param payload: what the campaign will be; its name starts with the key
+        :param expected: returns the content to compare a campaign with; None: the payload
+        :param before_post: called before a draft is created or activated; may raise
         :raises BMOutcomeUnknownError: it is not known whether the campaign was activated in time; the next
-            try looks again
-        :raises BMResponseError: the draft that was made is not in the list; nothing was sent
+            try searches again
+        :raises BMCampaignStateError: the campaign or draft that was found is not what this task would send
+        :raises BMResponseError: the draft that was created is not in the list; nothing was sent
         """
-        known = recorded(self.client, self.store)
+        contents = expected or (lambda: payload)
+        known = recorded_campaign(self.client, self._record.read())
         if known is not None:
-            adopt(known, payload)
-            return known
+            return self._adopt(known, payload, contents, strict=False)
         while True:
-            campaigns = campaigns_named(self.client, self.name)
+            campaigns = campaigns_with_key(self.client, self.key, self.since)
             drafts = [campaign for campaign in campaigns if campaign["status"] == "draft"]
-            active = [campaign for campaign in campaigns if campaign["status"] != "draft"]
-            if active:
-                self._drop_mine(unless=active[0]["uuid"])
-                adopt(active[0], payload)
-                return self._keep(active[0])
+            if len(drafts) < len(campaigns):
+                self._discard_own_draft(unless=campaigns[0]["uuid"])
+                strict = not self.tried_before and self._own_draft is None
+                return self._adopt(campaigns[0], payload, contents, strict=strict)
             if not drafts:
-                if self._mine is not None:
+                if self._own_draft is not None:
                     raise BMResponseError(
-                        f"Draft {self._mine} {self.name!r} was made, and is not in the list of campaigns; "
-                        "nothing was sent. The next try looks again."
+                        f"Draft {self._own_draft} {payload.get('name')!r} was created, and is not in the "
+                        "list of "
+                        "campaigns; nothing was sent. The next try searches again."
                     )
-                self._make(post_draft)
+                before_post()
+                self._create(post_draft)
                 continue
-            uuid = drafts[0]["uuid"]
-            if uuid != self._mine:
-                self._drop_mine(unless=uuid)
-                if self.clock() - self._since.setdefault(uuid, self.clock()) < self._lease:
-                    log.info("Another attempt of this task instance has made draft %s; leaving it time", uuid)
-                    self.sleep(PAUSE)
+            oldest = drafts[0]
+            if oldest["uuid"] != self._own_draft:
+                self._discard_own_draft(unless=oldest["uuid"])
+                if self._age(oldest) < self._lease:
+                    log.info(
+                        "Another attempt created draft %s; waiting until its lease of %.0f s is over",
+                        oldest["uuid"],
+                        self._lease,
+                    )
+                    self.timing.sleep(self.timing.draft_pause)
                     continue
-                log.warning("Nobody has activated draft %s; its maker must be dead. Taking it over", uuid)
-                self._mine, self._since[uuid] = uuid, self.clock()
-            return self._keep(self._activate(uuid))
+                self._take_over(oldest, contents())
+                before_post()
+            return self._keep(self._activate(oldest["uuid"]))
 
     @property
     def _lease(self) -> float:
-        """Seconds that a draft is its maker's.
+        """Seconds for which a draft belongs to its creator.
 
-        In the first half it may activate it; after the second half nothing of it can be in flight.
+        Its creator may activate it in the first half; after the second half no request of it can be in
+        flight.
         """
-        return 2 * (in_flight(self.client).total_seconds() + self.settle)
+        window = self.timing.in_flight_window(self.client).total_seconds()
+        return 2 * (window + self.timing.created_dt_resolution)
 
-    def _make(self, post_draft: Callable[[], Campaign]) -> None:
-        began = self.clock()
+    def _age(self, draft: Campaign) -> float:
+        """Return for how many seconds a draft has existed: by the server's clock, else since it was first
+        seen.
+        """
+        seen = self._seen.setdefault(draft["uuid"], Stopwatch(self.timing)).elapsed
+        now = self.client.server_now()
+        return seen if now is None else max(seen, (now - created_at(draft)).total_seconds())
+
+    def _take_over(self, draft: Campaign, expected: Mapping[str, Any]) -> None:
+        label = campaign_label(draft["uuid"], draft)
+        different = differences(expected, draft)
+        if different:
+            raise BMCampaignStateError(
+                f"An earlier attempt created draft {label}, which is not what this task would send: "
+                f"{'; '.join(different)}. Nothing was sent. Activate it in the BM console, or delete it, "
+                "and clear "
+                "the task.",
+                draft,
+            )
+        log.warning(
+            "Draft %s was not activated within its lease: its creator must be dead. Taking it over", label
+        )
+        self._own_draft, self._seen[draft["uuid"]] = draft["uuid"], Stopwatch(self.timing)
+
+    def _create(self, post_draft: Callable[[], Campaign]) -> None:
+        watch = Stopwatch(self.timing)
         try:
-            self._mine = post_draft()["uuid"]
+            uuid = str(post_draft()["uuid"])
         except BMOutcomeUnknownError as error:
-            # It sends nothing. If it was made it will be found, as somebody else's.
+            # A draft sends nothing. If it was created it will be found, as another attempt's.
             log.warning("%s", error.what)
-            self.sleep(self.settle)
-            if not campaigns_named(self.client, self.name):
+            self.timing.sleep(self.timing.created_dt_resolution)
+            if not campaigns_with_key(self.client, self.key, self.since):
                 raise
             return
-        self._since[self._mine] = began
-        # Whoever makes a draft from now on has a later created_dt, and is not the oldest.
-        self.sleep(self.settle)
+        self._own_draft, self._seen[uuid] = uuid, watch
+        # A draft that is created from now on has a later created_dt, and is not the oldest.
+        self.timing.sleep(self.timing.created_dt_resolution)
 
     def _activate(self, uuid: str) -> Campaign:
         campaign = self.client.get_campaign(uuid)
         if campaign["status"] != "draft":
+            self.adopted = True
             return campaign
         self.client.ensure_token()
-        # The last thing before the PUT: once the lease is over another attempt may send its own.
-        if self.clock() - self._since[uuid] > self._lease / 2:
+        # Checked last before the PUT: once the lease is over another attempt may send its own.
+        if self._seen[uuid].elapsed > self._lease / 2:
             raise BMOutcomeUnknownError(
-                f"Draft {uuid} {self.name!r} was not activated, since that took too long",
-                advice="The next try goes on with it.",
-                name=self.name,
+                f"Draft {campaign_label(uuid, campaign)} was not activated, since that took too long",
+                advice="The next try continues with it.",
+                name=campaign.get("name"),
             )
         try:
             return self.client.activate_draft(campaign)
         except BMOutcomeUnknownError:
-            until = self.clock() + self._lease
-            while self.clock() < until:
+            watch = Stopwatch(self.timing)
+            while watch.elapsed < self._lease:
                 campaign = self.client.get_campaign(uuid)
                 if campaign["status"] != "draft":
                     return campaign
-                self.sleep(PAUSE)
+                watch.sleep(self.timing.draft_pause)
             raise
 
-    def _drop_mine(self, unless: str) -> None:
-        mine, self._mine = self._mine, None
-        if mine is None or mine == unless:
+    def _discard_own_draft(self, unless: str) -> None:
+        own, self._own_draft = self._own_draft, None
+        if own is None or own == unless:
             return
         try:
-            if self.client.get_campaign(mine)["status"] == "draft":
-                log.info("Deleting draft %s, which is not needed", mine)
-                self.client.delete_campaign(mine, missing_ok=True)
+            if self.client.get_campaign(own)["status"] == "draft":
+                log.info("Deleting draft %s, which is not needed", own)
+                self.client.delete_campaign(own, missing_ok=True)
         except BMNotFoundError:
             return
 
+    def _adopt(
+        self,
+        campaign: Campaign,
+        payload: Mapping[str, Any],
+        expected: Callable[[], Mapping[str, Any]],
+        *,
+        strict: bool,
+    ) -> Campaign:
+        adopt(campaign, payload, expected(), strict=strict)
+        self.adopted = True
+        return self._keep(campaign)
+
     def _keep(self, campaign: Campaign) -> Campaign:
-        if self.store is not None:
-            self.store.set(STATE_KEY, {"name": self.name, "uuid": campaign["uuid"]})
+        self._record.write(name=campaign.get("name"), uuid=campaign["uuid"])
         return campaign

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
-from airflow_provider_bm.operators.send import DEFAULT_DEFERRABLE, SEVEN_DAYS, SubmitOperator
+from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
+from airflow_provider_bm.operators.send import DEFAULT_DEFERRABLE, SEVEN_DAYS, SendOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_bm.campaigns import SegmentationQuery
+    from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow
 
 
-class BMCloneCampaignOperator(SubmitOperator):
-    """Clones a campaign and activates the clone, unless it is to be a draft (API 1.4, 3.1, 4.2).
+class BMCloneCampaignOperator(SendOperator):
+    """Clones a campaign and activates the clone, unless ``status="draft"`` (API 1.4, 3.1, 4.2).
 
     The usual way to send from a DAG: people write and approve a draft in the BM console, the DAG clones it
-    with today's values. All fields but ``clone_uuid`` can be left out; the source's are used then.
-    Returns the clone's UUID; the whole response is under the XCom key ``campaign``. Everything is checked
-    before the first request; the request is carried out once, and later tries look for its campaign first.
+    with today's values. All fields but ``clone_uuid`` can be left out; the source's are used then. The
+    source is read first: each of its variables must be filled, and each of ``template_vars`` must occur.
+
+    Returns the clone's UUID. XCom ``campaign`` holds the whole response, ``sent`` whether it is active or
+    finished, ``adopted`` (True) that an earlier request created it, ``scheduled_for`` the opening of the
+    send window that it waits for. Everything is checked before the first POST. It is sent once; every try
+    searches for its campaign first.
 
     .. code-block:: python
 
@@ -40,7 +45,8 @@ class BMCloneCampaignOperator(SubmitOperator):
         ``whatsapp`` (templated)
     :param template: the message: plain text for sms and webpush, otherwise JSON, as a dict, a string, or
         the name of a ``.json`` file (templated)
-    :param sender: who it comes from: sender ID, e-mail address, or phone number ID, by channel (templated)
+    :param sender: sender ID, e-mail address, or phone number ID, by channel; a phone number as text
+        (templated)
     :param recipient_lists: UUIDs of the lists to message: a list, or a comma separated string (templated)
     :param status: ``active`` (send) or ``draft`` (templated)
     :param schedule_type: ``now``, ``once`` or ``scheduled``; None: as ``schedule_rrule`` says, else the
@@ -55,25 +61,46 @@ class BMCloneCampaignOperator(SubmitOperator):
     :param webpush_target_url: URL that a web push message opens (templated)
     :param webpush_icon: URL of a web push message's icon (templated)
     :param webpush_image: URL of a web push message's image (templated)
-    :param wait_for_completion: wait until the campaign has finished; default: do not
-    :param deferrable: wait in the triggerer, without a worker slot; default: Airflow's
+    :param wait_for_completion: wait until the campaign has finished. Default: False
+    :param deferrable: wait in the triggerer, without a worker slot. Default: Airflow's
         ``operators.default_deferrable``
-    :param poke_interval: seconds (or a timedelta) between two looks; default 60
-    :param timeout: seconds (or a timedelta) to wait at most; default 7 days. The campaign goes on by
-        itself.
-    :param stop_on_kill: stop the campaign if the task is killed while it waits; default: do
-    :param deduplicate: one campaign for all tries of the task instance: its name ends in a key of the task
-        instance, ``Storm warning [7c41e09ab2]``, by which later tries find it; default: do
-    :param staged: make a draft first, and activate it once it is known to be the only one: also safe if two
-        tries are alive at once, for some more requests and a second and a half; default: do not
+    :param poke_interval: seconds (or a timedelta) between two polls. Default: 60
+    :param timeout: seconds (or a timedelta) to wait at most; the campaign continues. Default: 7 days
+    :param stop_on_kill: stop the campaign if the task is killed while it waits. Default: True
+    :param deduplicate: one campaign for all tries of the task instance: its name starts with a key of the
+        task instance, ``[7c41e09ab2f3d815] Storm warning``, by which every try searches for it. Default: True
+    :param staged: create a draft first, and activate it once it is known to be the only one: safe even if
+        two tries are alive at once, at the price of some requests and a second and a half. Default: False
+    :param float_format: format of numbers that are not whole, such as ``.2f``. Without it a number with more
+        than six decimal places is refused.
+    :param max_age: age up to which a scheduled or backfill run sends: a timedelta or seconds; None: any.
+        Default: ``[bm] max_age`` of Airflow's configuration, or a day. (templated)
+    :param on_stale: what an older run does: ``fail`` (default) or ``skip``
+    :param send_window: when messages may go out: a :class:`~airflow_provider_bm.campaigns.SendWindow`
+    :param allow_immediate: accept a recurring rule that fires as soon as it is saved, and a time in the past.
+        Default: False
+    :param allowed_variables: names of variables that BM fills, besides contact fields (templated)
+    :param on_unknown_variable: what to do about a variable that is not filled, and about a name in
+        ``template_vars`` that does not occur: ``fail`` (default) or ``warn``
+    :param on_draft_only: how the task ends if the connection is ``draft_only``: ``succeed`` (default),
+        ``fail`` or ``skip``
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
-    :raises AirflowFailException: it is not valid, or was refused
-    :raises AirflowException: it is not known whether it was carried out; the next try looks for it
+    :raises AirflowFailException: it is invalid, or a check or the server refused it
+    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window says so
+    :raises AirflowException: it is not known whether it was carried out; the next try searches for it
     """
 
-    template_fields: Sequence[str] = ("clone_uuid", "template_vars", *CAMPAIGN_FIELDS, *CONNECTION_FIELDS)
+    template_fields: Sequence[str] = (
+        "clone_uuid",
+        "template_vars",
+        *CAMPAIGN_FIELDS,
+        "max_age",
+        "allowed_variables",
+        *CONNECTION_FIELDS,
+    )
     template_fields_renderers = {"template": "json", "query": "json", "template_vars": "json"}
+    _source: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -102,6 +129,14 @@ class BMCloneCampaignOperator(SubmitOperator):
         stop_on_kill: bool = True,
         deduplicate: bool = True,
         staged: bool = False,
+        float_format: str | None = None,
+        max_age: timedelta | float | str | None = DEFAULT_MAX_AGE,
+        on_stale: str = "fail",
+        send_window: SendWindow | Mapping[str, Any] | str | None = None,
+        allow_immediate: bool = False,
+        allowed_variables: str | Sequence[str] = (),
+        on_unknown_variable: str = "fail",
+        on_draft_only: str = "succeed",
         bm_conn_id: str = "bm_default",
         service_uuid: str | None = None,
         **kwargs: Any,
@@ -130,14 +165,31 @@ class BMCloneCampaignOperator(SubmitOperator):
         self.stop_on_kill = stop_on_kill
         self.deduplicate = deduplicate
         self.staged = staged
+        self.float_format = float_format
+        self.max_age = max_age
+        self.on_stale = on_stale
+        self.send_window = send_window
+        self.allow_immediate = allow_immediate
+        self.allowed_variables = allowed_variables
+        self.on_unknown_variable = on_unknown_variable
+        self.on_draft_only = on_draft_only
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid
         super().__init__(**kwargs)
 
-    def post(self, **marks: str) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
-        """The payload, and what sends it."""
+    def payload(self, **overrides: Any) -> dict[str, Any]:
+        """Return the validated payload of the POST."""
         from airflow_provider_bm.campaigns import CampaignClone
 
         source = {"clone_uuid": self.clone_uuid, "template_vars": self.template_vars}
-        campaign = CampaignClone.from_mapping({**source, **self.provided(CAMPAIGN_FIELDS), **marks})
-        return campaign.to_payload(), lambda: self.hook.clone_campaign(campaign)
+        return CampaignClone.from_mapping(
+            {**source, **self.provided(CAMPAIGN_FIELDS), **overrides}
+        ).to_payload()
+
+    def source(self) -> dict[str, Any]:
+        """Return the campaign that is cloned, read once."""
+        from airflow_provider_bm.campaigns import writable
+
+        if self._source is None:
+            self._source = self.hook.get_campaign(self.clone_uuid)
+        return writable(self._source)

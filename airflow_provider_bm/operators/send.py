@@ -1,41 +1,203 @@
-"""Create and clone: put a campaign on its way, and wait for it if asked to."""
+"""Base of create and clone: send a campaign once, with all guards, and wait for it if asked to."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowException, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    conf,
+)
 
-from airflow_provider_bm.links.bm import BMCampaignLink
+from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.operators.base import BMOperator
+from airflow_provider_bm.operators.guards import SendGuards, check_choices, start_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_bm.campaigns import SendWindow
+    from airflow_provider_bm.exceptions import BMOutcomeUnknownError
+    from airflow_provider_bm.idempotency.draft_first import DraftThenActivate
+    from airflow_provider_bm.idempotency.find_or_create import FindOrCreate
 
 log = logging.getLogger(__name__)
 
 DEFAULT_DEFERRABLE: bool = conf.getboolean("operators", "default_deferrable", fallback=False)
 SEVEN_DAYS = timedelta(days=7)
+#: XCom keys.
+SENT_KEY, ADOPTED_KEY, SCHEDULED_FOR_KEY = "sent", "adopted", "scheduled_for"
 
 
-class SubmitOperator(BMOperator):
+class ActivatingOperator(BMOperator):
+    """Base of all operators that can make messages go out.
+
+    :ivar max_age: age of a scheduled run up to which it sends
+    :ivar on_stale: what to do with an older run: ``fail`` or ``skip``
+    :ivar send_window: when messages may go out, see :class:`~airflow_provider_bm.campaigns.SendWindow`
+    :ivar allow_immediate: accept a rule that fires as soon as it is saved, and a time in the past
+    :ivar allowed_variables: variables that the server fills, besides contact fields
+    :ivar on_unknown_variable: what to do about other variables: ``fail`` or ``warn``
+    :ivar on_draft_only: how the task ends if the connection is ``draft_only``: ``succeed``, ``fail``,
+        ``skip``
+    """
+
+    operator_extra_links = (BMCampaignLink(),)
+    max_age: Any
+    on_stale: str
+    send_window: SendWindow | Mapping[str, Any] | str | None
+    allow_immediate: bool
+    allowed_variables: str | Iterable[str]
+    on_unknown_variable: str
+    on_draft_only: str
+
+    def guards(self, context: Context) -> SendGuards:
+        """Return the checks of this task.
+
+        :raises BMPayloadError: an argument is invalid
+        """
+        check_choices(
+            on_stale=self.on_stale,
+            on_unknown_variable=self.on_unknown_variable,
+            on_draft_only=self.on_draft_only,
+        )
+        return SendGuards(
+            settings=self.hook.client.settings,
+            context=context,
+            max_age=self.max_age,
+            on_stale=self.on_stale,
+            send_window=self.send_window,
+            allow_immediate=self.allow_immediate,
+            allowed_variables=self.allowed_variables,
+            on_unknown_variable=self.on_unknown_variable,
+        )
+
+    def activate(
+        self,
+        context: Context,
+        campaign_uuid: str,
+        changes: dict[str, Any],
+        *,
+        replace: bool = False,
+        allow_second_execution: bool = False,
+    ) -> str:
+        """Write an existing campaign as active, once for all tries of the task instance.
+
+        :param changes: the fields to change, validated; with ``status``
+        :param replace: ``changes`` is the whole campaign
+        :param allow_second_execution: also activate a campaign that was executed already
+        :return: the campaign's UUID
+        """
+        from airflow_provider_bm.exceptions import BMOutcomeUnknownError
+        from airflow_provider_bm.idempotency.activate import Activation
+        from airflow_provider_bm.idempotency.compare import differences
+
+        client, guards = self.hook.client, self.guards(context)
+        scheduled: dict[str, Any] = {}
+        fields = tuple(name for name in changes if name != "status")
+
+        def merged(current: dict[str, Any]) -> dict[str, Any]:
+            return client.merge_update(
+                current,
+                {**changes, **scheduled},
+                replace=replace,
+                allow_second_execution=allow_second_execution,
+            )
+
+        def resumes(current: dict[str, Any]) -> bool:
+            return current["status"] == "stopped" and not fields
+
+        def check(current: dict[str, Any]) -> None:
+            content = current if resumes(current) else merged(current)
+            guards.check_variables(content, None, sends=True)
+            scheduled.update(guards.check(content))
+            if scheduled and resumes(current):
+                raise AirflowFailException(
+                    "The send window is closed, and a stopped campaign can only be resumed at once. Nothing "
+                    "was sent."
+                )
+
+        def write(current: dict[str, Any]) -> dict[str, Any]:
+            if resumes(current):
+                return client.activate(current)
+            return client.put_campaign(campaign_uuid, merged(current))
+
+        activation = Activation(
+            client=client,
+            campaign_uuid=campaign_uuid,
+            tried_before=context["ti"].try_number > 1,
+            since=start_of_run(context),
+            store=context.get("task_state_store"),
+            allow_second_execution=allow_second_execution,
+        )
+        try:
+            campaign = activation.submit(
+                write,
+                is_written=lambda campaign: not differences(changes, campaign, fields),
+                before_write=check,
+            )
+        except BMOutcomeUnknownError as error:
+            raise_for_retry(error)
+        self.push_result(context, campaign, adopted=activation.adopted, scheduled_for=guards.scheduled_for)
+        return campaign_uuid
+
+    def push_result(
+        self,
+        context: Context,
+        campaign: dict[str, Any],
+        *,
+        adopted: bool = False,
+        scheduled_for: datetime | None = None,
+    ) -> None:
+        """Push the campaign, the link, and whether it was sent."""
+        if self.do_xcom_push:
+            ti = context["ti"]
+            ti.xcom_push(key=SENT_KEY, value=campaign["status"] in ("active", "finished"))
+            if adopted:
+                ti.xcom_push(key=ADOPTED_KEY, value=True)
+            if scheduled_for is not None:
+                ti.xcom_push(key=SCHEDULED_FOR_KEY, value=scheduled_for.isoformat())
+        self.push_campaign(context, campaign)
+
+    def end_draft_only(self, campaign: Mapping[str, Any]) -> None:
+        """End a run through a draft_only connection: nothing was sent, and no asset is updated."""
+        from airflow_provider_bm.campaigns.labels import campaign_label
+
+        settings = self.hook.client.settings
+        # Airflow emits an event for each of a successful task's outlets.
+        self.outlets = []
+        label = campaign_label(campaign["uuid"], campaign)
+        message = (
+            f"NOTHING WAS SENT: the connection {settings.conn_id!r} or [bm] draft_only of Airflow's "
+            "configuration is "
+            f"draft_only. Campaign {label} is {campaign['status']}."
+        )
+        if self.on_draft_only == "fail":
+            raise AirflowFailException(message)
+        if self.on_draft_only == "skip":
+            raise AirflowSkipException(message)
+        log.warning("%s", message)
+
+
+class SendOperator(ActivatingOperator):
     """Base of create and clone, which set these from their arguments.
 
     :ivar wait_for_completion: wait until the campaign has finished
     :ivar deferrable: wait in the triggerer, without a worker slot; default: Airflow's
         ``operators.default_deferrable``
-    :ivar poke_interval: seconds (or a timedelta) between two looks
-    :ivar timeout: seconds (or a timedelta) to wait at most; the campaign goes on by itself
+    :ivar poke_interval: seconds (or a timedelta) between two polls
+    :ivar timeout: seconds (or a timedelta) to wait at most; the campaign continues
     :ivar stop_on_kill: stop the campaign if the task is killed while it waits
-    :ivar deduplicate: mark the campaign's name, and look for it where an earlier request may have made it
-    :ivar staged: make a draft first, and activate it once it is known to be the only one
+    :ivar deduplicate: put a key of the task instance in front of the name, and search for it before sending
+    :ivar staged: create a draft first, and activate it once it is known to be the only one
     """
 
-    operator_extra_links = (BMCampaignLink(),)
     name: str | None
     status: str | None
     wait_for_completion: bool
@@ -45,57 +207,90 @@ class SubmitOperator(BMOperator):
     stop_on_kill: bool
     deduplicate: bool
     staged: bool
-    #: The task instance and the campaign, as long as ``on_kill`` has something to stop.
     _waiting: tuple[Any, dict[str, Any]] | None = None
 
-    def post(self, **marks: str) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
-        """Return the checked payload, and what sends it.
+    def payload(self, **overrides: Any) -> dict[str, Any]:
+        """Return the validated payload.
 
-        :param marks: campaign fields that come before the task's own
+        :param overrides: campaign fields that replace the task's own
         """
         raise NotImplementedError
 
+    def source(self) -> dict[str, Any]:
+        """Return the campaign that the payload changes; empty if it is complete by itself."""
+        return {}
+
     def submit(self, context: Context) -> dict[str, Any]:
-        """Make the campaign; with ``deduplicate``, one for all tries of the task instance."""
+        """Send the campaign; with ``deduplicate``, once for all tries of the task instance."""
+        from airflow_provider_bm.campaigns.values import is_missing
         from airflow_provider_bm.exceptions import BMOutcomeUnknownError
-        from airflow_provider_bm.idempotency.draft_first import StagedCampaign
-        from airflow_provider_bm.idempotency.find_or_create import OneCampaign, marked, task_key
+        from airflow_provider_bm.idempotency.key import name_with_key
 
-        self._check()
-        payload, send = self.post()
-        ti = context["ti"]
-        if not self.deduplicate:
-            if ti.try_number > 1:
-                self.log.warning("deduplicate=False: an earlier try may have sent this campaign already")
-            return _sent(payload, send)
-        key = task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
-        marks = {"name": marked(payload.get("name") or f"{ti.dag_id}.{ti.task_id}", key)}
-        payload, send = self.post(**marks)
-        client, store = self.hook.client, context.get("task_state_store")
-        one: OneCampaign | StagedCampaign
-        # A draft needs no staging, and draft_only makes one of every campaign.
-        if self.staged and payload.get("status") == "active" and not client.settings.draft_only:
-            send = self.post(**marks, status="draft")[1]
-            one = StagedCampaign(client=client, name=payload["name"], store=store)
+        self._check_arguments()
+        client, guards = self.hook.client, self.guards(context)
+        overrides: dict[str, Any] = {}
+        if client.settings.draft_only:
+            overrides["status"] = "draft"
+        key = self._key(context) if self.deduplicate else ""
+        name = f"{context['ti'].dag_id}.{context['ti'].task_id}" if self.name is None else self.name
+        # The validation would not see that a name with a key is empty otherwise.
+        if key and isinstance(name, (str, int)) and str(name).strip() and not is_missing(name):
+            overrides["name"] = name_with_key(str(name), key)
+        payload = self.payload(**overrides)
+        sends = payload.get("status") == "active"
+        template_vars = payload.get("template_vars")
+
+        def content() -> dict[str, Any]:
+            return {**self.source(), **payload}
+
+        def check() -> None:
+            guards.check_variables(content(), template_vars, sends=sends)
+            if sends:
+                payload.update(guards.check(content()))
+
+        one = self._once(context, key, staged=self.staged and sends) if key else None
+        if one is None:
+            if context["ti"].try_number > 1:
+                log.warning("deduplicate=False: an earlier try may have sent this campaign already")
+            check()
+            campaign = client.post_campaign(payload)
+            _refuse_draft(campaign, payload)
         else:
-            one = OneCampaign(
-                client=client,
-                name=payload["name"],
-                tried_before=ti.try_number > 1,
-                # `airflow tasks test`, which counts no tries before Airflow 3.
-                run_before=getattr(ti, "test_mode", False) is True,
-                store=store,
-            )
-        try:
-            return one.submit(lambda: _sent(payload, send), payload)
-        except BMOutcomeUnknownError as error:
-            # The next try looks before it sends, so Airflow may go on with it.
-            raise AirflowException(
-                f"{error.what}. Leave it to the retries, or clear the task: it looks again before it sends."
-            ) from error
+            body = {"status": "draft"} if self.staged and sends else {}
+            try:
+                campaign = one.submit(
+                    lambda: client.post_campaign({**payload, **body}),
+                    payload,
+                    expected=lambda: _expected(content(), template_vars),
+                    before_post=check,
+                )
+            except BMOutcomeUnknownError as error:
+                raise_for_retry(error)
+        self.push_result(
+            context, campaign, adopted=one is not None and one.adopted, scheduled_for=guards.scheduled_for
+        )
+        return campaign
 
-    def _check(self) -> None:
-        """Check what is not the campaign's, before anything is sent."""
+    def _once(self, context: Context, key: str, *, staged: bool) -> FindOrCreate | DraftThenActivate:
+        from airflow_provider_bm.idempotency.draft_first import DraftThenActivate
+        from airflow_provider_bm.idempotency.find_or_create import FindOrCreate
+
+        return (DraftThenActivate if staged else FindOrCreate)(
+            client=self.hook.client,
+            key=key,
+            tried_before=context["ti"].try_number > 1,
+            since=start_of_run(context),
+            store=context.get("task_state_store"),
+        )
+
+    def _key(self, context: Context) -> str:
+        from airflow_provider_bm.idempotency.key import task_key
+
+        ti, namespace = context["ti"], self.hook.client.settings.key_namespace
+        return task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, namespace)
+
+    def _check_arguments(self) -> None:
+        """Check what is not part of the campaign, before the first request."""
         from airflow_provider_bm.exceptions import BMPayloadError, Problem
         from airflow_provider_bm.triggers.deferral import seconds
 
@@ -103,7 +298,7 @@ class SubmitOperator(BMOperator):
         if self.staged and not self.deduplicate:
             problems.append(Problem("staged", True, "needs deduplicate=True"))
         if self.status is None:
-            # It would be sent, though nobody has said so.
+            # The API's default would send it, though nobody asked for that.
             problems.append(Problem("status", None, "must be active or draft"))
         for name in ("poke_interval", "timeout"):
             value = getattr(self, name)
@@ -114,23 +309,25 @@ class SubmitOperator(BMOperator):
             raise BMPayloadError(problems)
 
     def call_api(self, context: Context) -> str:
-        """Make the campaign, leave it in XCom, wait if asked to, and return its UUID."""
+        """Send the campaign, push it, wait if asked to, and return its UUID."""
+        from airflow_provider_bm.campaigns.labels import campaign_label
+
         campaign = self.submit(context)
         uuid: str = campaign["uuid"]
         if self.wait_for_completion:
             self._waiting = context["ti"], campaign
-        self.log.info("Campaign %s %r is %s", uuid, campaign.get("name"), campaign["status"])
-        # Before the wait: whatever happens then, people and tasks can find the campaign.
-        self.push_campaign(context, campaign)
-        never_sent = campaign["status"] == "draft" and self.hook.client.settings.draft_only
-        if self.wait_for_completion and never_sent:
-            self.log.warning("The connection is draft_only: nothing will be sent, so nothing is waited for")
-        elif self.wait_for_completion:
+        if campaign["status"] == "draft" and self.status == "active":
+            self._waiting = None
+            self.end_draft_only(campaign)
+            return uuid
+        log.info("Campaign %s is %s", campaign_label(uuid, campaign), campaign["status"])
+        if self.wait_for_completion:
             from airflow_provider_bm.campaigns.payload_warnings import wait_warnings
             from airflow_provider_bm.triggers.deferral import seconds
 
             timeout = timedelta(seconds=seconds(self.timeout))
-            _tell(wait_warnings(campaign, timeout, datetime.now(UTC)))
+            for warning in wait_warnings(campaign, timeout, datetime.now(UTC)):
+                log.warning("%s", warning)
             self._wait(context, campaign)
         self._waiting = None
         return uuid
@@ -196,20 +393,36 @@ class SubmitOperator(BMOperator):
             self._waiting = waiting
 
 
-def _sent(payload: dict[str, Any], send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Send, and say what is doubtful; of a clone's template, which only the reply tells, afterwards."""
-    from airflow_provider_bm.campaigns.payload_warnings import content_warnings, schedule_warnings
-
-    is_active, template_vars = payload.get("status") == "active", payload.get("template_vars")
-    _tell(schedule_warnings(payload, datetime.now(UTC)))
-    if is_active:
-        _tell(content_warnings(payload, template_vars))
-    campaign = send()
-    if is_active and "template" not in payload:
-        _tell(content_warnings(campaign, template_vars))
-    return campaign
+def raise_for_retry(error: BMOutcomeUnknownError) -> NoReturn:
+    """Raise an error that Airflow retries: the next try searches before it sends."""
+    raise AirflowException(
+        f"{error.what}. Leave it to the retries, or clear the task: it searches again before it sends."
+    ) from error
 
 
-def _tell(doubts: Iterable[str]) -> None:
-    for doubt in doubts:
-        log.warning("%s", doubt)
+def _refuse_draft(campaign: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
+    if campaign["status"] == "draft" and payload.get("status") == "active":
+        from airflow_provider_bm.campaigns.labels import campaign_label
+        from airflow_provider_bm.exceptions import BMCampaignStateError
+
+        raise BMCampaignStateError(
+            f"The server created campaign {campaign_label(campaign['uuid'], campaign)} as a draft, though "
+            "an active "
+            "campaign was asked for. Nothing was sent.",
+            campaign,
+        )
+
+
+def _expected(content: Mapping[str, Any], template_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the content of the campaign that a payload creates; of a text, with and without its variables
+    filled.
+    """
+    from airflow_provider_bm.campaigns.constants import WEBPUSH_FIELDS
+    from airflow_provider_bm.campaigns.variables import fill_variables
+
+    expected = dict(content)
+    for name in ("template", *WEBPUSH_FIELDS):
+        text = content.get(name)
+        if template_vars and isinstance(text, str):
+            expected[name] = (fill_variables(text, template_vars), text)
+    return expected

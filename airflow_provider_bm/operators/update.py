@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
-from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
+from airflow_provider_bm.operators.base import CONNECTION_FIELDS
+from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
+from airflow_provider_bm.operators.send import ActivatingOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_bm.campaigns import SegmentationQuery
+    from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow
 
 
-class BMUpdateCampaignOperator(BMOperator):
+class BMUpdateCampaignOperator(ActivatingOperator):
     """Changes a campaign: reads it, merges the changes, writes the whole (API 3.4, 4.3).
 
-    Returns the campaign's UUID; the whole response is under the XCom key ``campaign``. A campaign that is
-    being sent or was sent is not written as ``active``, since that could send it again.
+    Returns the campaign's UUID. XCom ``campaign`` holds the whole response, ``sent`` whether it is active or
+    finished. A PUT that activates the campaign is sent once, with the same checks as for creating one. A
+    campaign that is being sent or was sent is not written as ``active``, since that could send it again.
 
     :param campaign_uuid: the campaign to change (templated)
     :param name: name of the campaign (templated)
@@ -41,13 +44,34 @@ class BMUpdateCampaignOperator(BMOperator):
     :param webpush_target_url: URL that a web push message opens (templated)
     :param webpush_icon: URL of a web push message's icon (templated)
     :param webpush_image: URL of a web push message's image (templated)
-    :param replace: do not read: the arguments are the whole campaign; default: read and merge
+    :param replace: the arguments are the whole campaign: do not merge them into it. Default: False
+    :param float_format: format of numbers that are not whole, such as ``.2f``. Without it a number with more
+        than six decimal places is refused.
+    :param max_age: age up to which a scheduled or backfill run sends: a timedelta or seconds; None: any.
+        Default: ``[bm] max_age`` of Airflow's configuration, or a day. (templated)
+    :param on_stale: what an older run does: ``fail`` (default) or ``skip``
+    :param send_window: when messages may go out: a :class:`~airflow_provider_bm.campaigns.SendWindow`
+    :param allow_immediate: accept a recurring rule that fires as soon as it is saved, and a time in the past.
+        Default: False
+    :param allow_second_execution: activate a campaign that has been executed already. Default: False
+    :param allowed_variables: names of variables that BM fills, besides contact fields (templated)
+    :param on_unknown_variable: what to do about a variable that is not filled: ``fail`` (default) or ``warn``
+    :param on_draft_only: how the task ends if the connection is ``draft_only``: ``succeed`` (default),
+        ``fail`` or ``skip``
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
-    :raises AirflowFailException: the result is not valid, could be sent a second time, or was refused
+    :raises AirflowFailException: the result is invalid, could be sent a second time, or was refused
+    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window says so
+    :raises AirflowException: it is not known whether it was activated; the next try polls it first
     """
 
-    template_fields: Sequence[str] = ("campaign_uuid", *CAMPAIGN_FIELDS, *CONNECTION_FIELDS)
+    template_fields: Sequence[str] = (
+        "campaign_uuid",
+        *CAMPAIGN_FIELDS,
+        "max_age",
+        "allowed_variables",
+        *CONNECTION_FIELDS,
+    )
     template_fields_renderers = {"template": "json", "query": "json"}
 
     def __init__(
@@ -70,6 +94,15 @@ class BMUpdateCampaignOperator(BMOperator):
         webpush_icon: str | None = None,
         webpush_image: str | None = None,
         replace: bool = False,
+        float_format: str | None = None,
+        max_age: timedelta | float | str | None = DEFAULT_MAX_AGE,
+        on_stale: str = "fail",
+        send_window: SendWindow | Mapping[str, Any] | str | None = None,
+        allow_immediate: bool = False,
+        allow_second_execution: bool = False,
+        allowed_variables: str | Sequence[str] = (),
+        on_unknown_variable: str = "fail",
+        on_draft_only: str = "succeed",
         bm_conn_id: str = "bm_default",
         service_uuid: str | None = None,
         **kwargs: Any,
@@ -91,28 +124,40 @@ class BMUpdateCampaignOperator(BMOperator):
         self.webpush_icon = webpush_icon
         self.webpush_image = webpush_image
         self.replace = replace
+        self.float_format = float_format
+        self.max_age = max_age
+        self.on_stale = on_stale
+        self.send_window = send_window
+        self.allow_immediate = allow_immediate
+        self.allow_second_execution = allow_second_execution
+        self.allowed_variables = allowed_variables
+        self.on_unknown_variable = on_unknown_variable
+        self.on_draft_only = on_draft_only
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid
         super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> str:
-        """Update it."""
-        changes = self.provided(CAMPAIGN_FIELDS)
-        if self.replace and self.status == "active" and context["ti"].try_number > 1:
-            self._refuse_second_run()
-        campaign = self.hook.update_campaign(self.campaign_uuid, changes, replace=self.replace)
-        self.push_campaign(context, campaign)
-        uuid: str = campaign["uuid"]
-        return uuid
+        """Update the campaign; if that activates it, once for all tries of the task instance."""
+        from airflow_provider_bm.campaigns import CampaignUpdate, parse_uuid
 
-    def _refuse_second_run(self) -> None:
-        """Look, where an earlier try may have started the campaign without anybody having read it."""
-        from airflow_provider_bm.exceptions import BMCampaignStateError
-
-        campaign = self.hook.get_campaign(self.campaign_uuid)
-        if campaign["status"] != "draft":
-            raise BMCampaignStateError(
-                f"Campaign {campaign['uuid']} is {campaign['status']}, maybe by an earlier try of this task; "
-                "writing it as active could send it again.",
-                campaign,
+        uuid = parse_uuid(self.campaign_uuid)
+        changes = CampaignUpdate.from_mapping(self.provided(CAMPAIGN_FIELDS)).to_payload()
+        client = self.hook.client
+        status = changes.get("status")
+        if changes and status is None and not client.settings.draft_only:
+            # An active campaign may fire again when it is written.
+            status = client.get_campaign(uuid)["status"]
+        if changes and status == "active" and not client.settings.draft_only:
+            return self.activate(
+                context,
+                uuid,
+                changes,
+                replace=self.replace,
+                allow_second_execution=self.allow_second_execution,
             )
+        campaign = client.update_campaign(uuid, changes, replace=self.replace)
+        self.push_result(context, campaign)
+        if status == "active":
+            self.end_draft_only(campaign)
+        return uuid

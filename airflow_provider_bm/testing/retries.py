@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_bm.client.settings import DEFAULT_TIMEOUT
-from airflow_provider_bm.idempotency import draft_first, find_or_create
+from airflow_provider_bm.idempotency import timing
 
 if TYPE_CHECKING:
     import pytest
@@ -32,10 +33,7 @@ def fast_retries(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             else:
                 monkeypatch.setitem(partial, name, value)
 
-    usual = find_or_create.in_flight
+    def window(client: BMClient) -> timedelta:
+        return client.settings.in_flight_window if client.settings.timeout < DEFAULT_TIMEOUT else _SHORT
 
-    def in_flight(client: BMClient) -> timedelta:
-        return usual(client) if client.settings.timeout < DEFAULT_TIMEOUT else _SHORT
-
-    for module in (find_or_create, draft_first):
-        monkeypatch.setattr(module, "in_flight", in_flight)
+    monkeypatch.setattr(timing, "active", replace(timing.active, window=window))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_bm.idempotency.find_or_create import task_key
+from airflow_provider_bm.idempotency.key import task_key
 from tests.idempotency.killed_task import attempt
 
 
@@ -100,12 +100,12 @@ def assert_sent_once(sandbox: Any) -> Callable[[str], None]:
 
     def check(run_id: str) -> None:
         mark = f"[{task_key('warn', run_id, 'send', -1)}]"
-        made = [each for each in sandbox.campaigns() if each["name"].endswith(mark)]
+        made = [each for each in sandbox.campaigns() if each["name"].startswith(mark)]
         assert len(made) == 1, made
         executions = sandbox.executions(campaign_uuid=made[0]["uuid"])
         assert len(executions) == 1, executions
         # Deleted ones have executed nothing either.
-        messages = [each for each in sandbox.messages() if each["campaign_name"].endswith(mark)]
+        messages = [each for each in sandbox.messages() if each["campaign_name"].startswith(mark)]
         assert len({each["to"] for each in messages}) == len(messages)
 
     return check

@@ -12,12 +12,17 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from airflow_provider_bm.idempotency import draft_first as staged
-
-CLASSES = {"create": "BMCreateCampaignOperator", "clone": "BMCloneCampaignOperator"}
+CLASSES = {
+    "create": "BMCreateCampaignOperator",
+    "clone": "BMCloneCampaignOperator",
+    "status": "BMCampaignStatusOperator",
+    "update": "BMUpdateCampaignOperator",
+}
 
 
 class FileStore:
@@ -67,9 +72,14 @@ def attempt(
     :param die_at: number of the boundary at which SIGKILL comes
     :param step: wait at each boundary for an answer
     """
+    from airflow_provider_bm.client import BMClient
+    from airflow_provider_bm.idempotency import timing
+
     os.environ["AIRFLOW_CONN_BM_DEFAULT"] = connection
-    # The sandbox's clock runs twenty times as fast: a second of created_dt is 0.05 s here.
-    staged.SETTLE, staged.PAUSE = 0.2, 0.1
+    # The sandbox's clock runs twenty times as fast: a second of created_dt is 0.05 s here, and its Date
+    # header says nothing about how long a request is in flight.
+    timing.active = timing.Timing(created_dt_resolution=0.2, draft_pause=0.1)
+    BMClient.server_now = lambda self: None  # type: ignore[method-assign]
     count = 0
 
     def boundary(label: str) -> None:
@@ -100,7 +110,9 @@ def run(kind: str, arguments: dict[str, Any], ti: TaskInstance, store: FileStore
     from airflow_provider_bm import operators
 
     operator = getattr(operators, CLASSES[kind])(task_id="send", **arguments)
-    context: Any = {"ti": ti, **({"task_state_store": store} if store else {})}
+    now = datetime.now(UTC)
+    run = SimpleNamespace(run_type="manual", logical_date=None, start_date=now, run_after=now)
+    context: Any = {"ti": ti, "dag_run": run, **({"task_state_store": store} if store else {})}
     try:
         return operator.execute(context)
     except TaskDeferred as deferred:

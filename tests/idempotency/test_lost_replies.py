@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_bm.client import retry
+from airflow_provider_bm.client import BMClient, retry
 from airflow_provider_bm.exceptions import BMConnectError, BMResponseError, BMTransportError
 from airflow_provider_bm.hooks import BMHook
-from airflow_provider_bm.idempotency import find_or_create as once
-from airflow_provider_bm.idempotency.find_or_create import STATE_KEY
-from airflow_provider_bm.operators import BMUpdateCampaignOperator
+from airflow_provider_bm.idempotency import search
+from airflow_provider_bm.idempotency.key import task_key
+from airflow_provider_bm.idempotency.record import STATE_KEY
+from airflow_provider_bm.idempotency.timing import Timing, use_timing
 from tests.idempotency.killed_task import FileStore, TaskInstance, run
 
 OLD, NOW = "2026-01-02T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
+KEY = "7c41e09ab2f3d815"
 KINDS = pytest.mark.parametrize("kind", ["create", "clone"])
 #: What happens to a POST that was carried out.
 LOST = {
@@ -41,13 +43,16 @@ VANISHED = {"dropped": {"drop": True}, "502": {"status": 502}, "503": {"status":
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, sandbox):
     monkeypatch.setattr(retry, "_FIRST_WAIT", 0.01)
-    monkeypatch.setattr(once, "_FIRST_PAUSE", 0.1)
-    # In flight is twice both time-outs: 1.2 s.
+    # A request is in flight for up to 2.7 s.
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
+    # The sandbox's clock runs twenty times as fast, see the fixture `task`.
+    monkeypatch.setattr(BMClient, "server_now", lambda self: None)
+    with use_timing(Timing(first_pause=0.1, created_dt_resolution=0.2, draft_pause=0.1)):
+        yield
 
 
-def execute(task, kind, *, number=1, store=None, **arguments):
-    ti = TaskInstance("run", number, lambda _: None)
+def execute(task, kind, *, number=1, store=None, run_id="run", **arguments):
+    ti = TaskInstance(run_id, number, lambda _: None)
     return run(kind, {**task[kind], **arguments}, ti, store)
 
 
@@ -63,7 +68,7 @@ def test_carried_out(sandbox, task, assert_sent_once, caplog, kind, how):
     assert len(posts(sandbox)) == 1
     assert_sent_once("run")
     assert f"Campaign {uuid}" in caplog.text
-    assert "an earlier request of this task instance made it" in caplog.text
+    assert "was created by an earlier request of this task instance" in caplog.text
 
 
 def test_the_time_that_a_token_takes_does_not_count(sandbox, task, assert_sent_once, monkeypatch):
@@ -81,7 +86,9 @@ def test_not_carried_out(sandbox, task, assert_sent_once, tmp_path, how, stored)
     """The try fails, and says what to look for; the next one looks again, and only then sends."""
     store = FileStore(tmp_path / "state", lambda _: None) if stored else None
     sandbox.fault(method="POST", path="/campaigns", **VANISHED[how])
-    with pytest.raises(AirflowException, match=r"a campaign named '.* \[[0-9a-f]{10}\]' may exist") as error:
+    with pytest.raises(
+        AirflowException, match=r"a campaign named '\[[0-9a-f]{16}\] Storm' may exist"
+    ) as error:
         execute(task, "create", store=store)
     assert not isinstance(error.value, AirflowFailException)  # Airflow's retries apply
     assert len(posts(sandbox)) == 1
@@ -106,13 +113,15 @@ def test_refused_is_not_unknown(sandbox, task, kind, status):
     sandbox.fault(method="POST", path="/campaigns", status=status, headers={"Retry-After": "60"})
     with pytest.raises(Exception, match=f"HTTP {status}"):
         execute(task, kind)
-    assert [each["method"] for each in sandbox.requests()] == ["POST", "POST"]  # token, and once
+    assert len(posts(sandbox)) == 1
 
 
-def test_a_first_try_makes_no_extra_request(sandbox, task, tmp_path):
+def test_a_first_try_searches_once(sandbox, task, tmp_path):
     execute(task, "create")
-    execute(task, "clone", store=FileStore(tmp_path / "state", lambda _: None))
-    assert [each["method"] for each in sandbox.requests(path="/campaigns")] == ["POST", "POST"]
+    assert [each["method"] for each in sandbox.requests(path="/campaigns")] == ["GET", "POST"]
+    execute(task, "clone", run_id="another", store=FileStore(tmp_path / "state", lambda _: None))
+    # A clone's source is read, too: each of its variables must be filled.
+    assert [each["method"] for each in sandbox.requests(path="/campaigns")][2:] == ["GET", "GET", "POST"]
 
 
 class SlowStore(FileStore):
@@ -146,20 +155,6 @@ def test_nothing_is_sent_if_an_intent_cannot_be_kept_in_time(sandbox, task, tmp_
     assert posts(sandbox) == []
 
 
-def test_doubts_are_told_before_it_costs_money(sandbox, task, caplog):
-    arguments = {**task["create"], "template": "Hello {firstname}", "schedule_rrule": "2026-01-01 00:00:00"}
-    sandbox.clock.set(datetime(2025, 1, 1, tzinfo=UTC))  # its own time: for it, that is in the future
-    run("create", {**arguments, "status": "draft"}, TaskInstance("draft", 1, lambda _: None), None)
-    assert "{firstname}" not in caplog.text
-    run("create", arguments, TaskInstance("run", 1, lambda _: None), None)
-    assert "did you mean {first_name}?" in caplog.text
-    assert "2026-01-01 00:00:00 UTC is in the past" in caplog.text
-    run(
-        "clone", {**task["clone"], "template_vars": {"tmp": "-3"}}, TaskInstance("c", 1, lambda _: None), None
-    )
-    assert "did you mean {tmp}?" in caplog.text
-
-
 def test_what_does_not_end_in_time_is_told(sandbox, task, caplog):
     arguments = {**task["create"], "schedule_rrule": "FREQ=DAILY", "wait_for_completion": True}
     with pytest.raises(AirflowException):
@@ -167,18 +162,11 @@ def test_what_does_not_end_in_time_is_told(sandbox, task, caplog):
     assert "'FREQ=DAILY' has no end" in caplog.text
 
 
-def test_airflow_tasks_test_looks_once(sandbox, task, assert_sent_once):
-    """Before Airflow 3 it runs any task instance as its first try, also one that has sent."""
-    ti = TaskInstance("run", 1, lambda _: None)
-    uuid = run("create", task["create"], ti, None)
-    ti.test_mode = True
-    assert run("create", task["create"], ti, None) == uuid
+def test_the_same_try_run_again_sends_nothing(sandbox, task, assert_sent_once):
+    """As `airflow tasks test` on Airflow 2 does, and a DAG run that was deleted and created again."""
+    uuid = execute(task, "create")
+    assert execute(task, "create") == uuid
     assert_sent_once("run")
-    other = TaskInstance("other run", 1, lambda _: None)
-    other.test_mode = True
-    seen = len(sandbox.requests())
-    assert run("create", task["create"], other, None) != uuid
-    assert [each["method"] for each in sandbox.requests()[seen:]] == ["GET", "POST"]
 
 
 def test_with_the_store_a_retry_makes_one_get(sandbox, task, tmp_path):
@@ -191,7 +179,7 @@ def test_with_the_store_a_retry_makes_one_get(sandbox, task, tmp_path):
     assert [each["method"] for each in sandbox.requests()[seen:]] == ["GET", "GET"]
     kept = json.loads((tmp_path / "state").read_text())[STATE_KEY]
     assert kept["uuid"] == uuid
-    assert kept["name"].startswith("Storm [")
+    assert kept["name"].endswith("] Storm")
 
 
 def test_a_campaign_that_a_person_deleted(sandbox, task, tmp_path):
@@ -261,24 +249,7 @@ def test_draft_only_is_not_waited_for(sandbox, task, monkeypatch):
     assert sandbox.executions() == []
 
 
-def test_a_second_try_that_replaces_looks_first(sandbox, task):
-    draft = sandbox.create(status="draft")
-    whole = {key: value for key, value in draft.items() if key not in ("uuid", "created_dt", "updated_dt")}
-
-    def update(number):
-        operator = BMUpdateCampaignOperator(
-            task_id="update", campaign_uuid=draft["uuid"], replace=True, **{**whole, "status": "active"}
-        )
-        operator.execute({"ti": TaskInstance("run", number, lambda _: None)})
-
-    update(1)
-    with pytest.raises(AirflowFailException, match="could send it again"):
-        update(2)
-    assert len(sandbox.executions()) == 1
-
-
 def test_a_staged_campaign_that_a_person_deleted(sandbox, task, tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_bm.idempotency.draft_first.SETTLE", 0.1)
     store = FileStore(tmp_path / "state", lambda _: None)
     uuid = execute(task, "create", staged=True, store=store)
     assert execute(task, "create", staged=True, number=2, store=store) == uuid
@@ -310,7 +281,9 @@ def test_found_although_the_server_neither_filters_nor_sorts(sandbox, requests_m
             "name": name,
             "created_dt": when,
         }
-        for n, (name, when) in enumerate([("Old", OLD), ("Less old", OLD.replace("02", "03")), ("It", NOW)])
+        for n, (name, when) in enumerate(
+            [("Old", OLD), ("Less old", OLD.replace("02", "03")), (f"[{KEY}] It", NOW)]
+        )
     ]
     pagination = {"total": 3, "count": 3, "perPage": 100, "currentPage": 1, "totalPages": 1, "links": {}}
     requests_mock.post(sandbox.token_url, json={"access_token": "a-token-of-some-length", "expires_in": 60})
@@ -318,15 +291,15 @@ def test_found_although_the_server_neither_filters_nor_sorts(sandbox, requests_m
         f"{sandbox.api_url}/services/{sandbox.service_uuid}/campaigns",
         json={"data": rows, "meta": {"pagination": pagination}},
     )
-    found = once.campaigns_named(BMHook().client, "It", datetime.fromisoformat(NOW))
-    assert [each["name"] for each in found] == ["It"]
+    found = search.campaigns_with_key(BMHook().client, KEY, datetime.fromisoformat(NOW))
+    assert [each["name"] for each in found] == [f"[{KEY}] It"]
 
 
 def test_a_replay_that_comes_too_late_is_not_made(sandbox, task, monkeypatch):
     """After a 401 the new token took so long that others may count on the first request's being over."""
     monkeypatch.setattr(retry, "_FIRST_WAIT", 1.0)
-    BMHook().get_campaign(sandbox.create(status="draft")["uuid"])  # there is a token
-    sandbox.revoke_tokens()
+    BMHook().client.ensure_token()
+    sandbox.fault(method="POST", path="/campaigns", status=401)
     sandbox.fault(path="/access-token", times=1, status=503)
     with pytest.raises(BMConnectError, match="was not sent again"):
         execute(task, "create")
@@ -342,11 +315,11 @@ def test_similar_names_are_not_taken(sandbox, task, assert_sent_once, ignored):
 
 
 def test_a_server_that_does_not_filter_and_has_too_many(sandbox, task, monkeypatch):
-    monkeypatch.setattr(once, "MOST_CAMPAIGNS", 20)
+    monkeypatch.setattr(search, "MAX_CAMPAIGNS", 20)
     for number in range(30):
         sandbox.create(name=f"Other {number}", status="draft")
     sandbox.ignore_filters = True
-    with pytest.raises(Exception, match="whether it exists is not known"):
+    with pytest.raises(Exception, match="is not known; look for it in the BM console"):
         execute(task, "create", number=2)
     assert posts(sandbox) == []
 
@@ -361,12 +334,13 @@ def test_adopting_says_what_is_different(sandbox, task, caplog):
 
 def test_the_name(sandbox, task):
     execute(task, "create")
-    execute(task, "clone")
+    execute(task, "clone", run_id="another")
     names = [each["body"]["name"] for each in posts(sandbox)]
-    key = once.task_key("warn", "run", "send", -1)
-    assert names == [f"Storm [{key}]", f"warn.send [{key}]"]
-    assert len(key) == 10
-    assert key != once.task_key("warn", "run", "send", 0)
+    key = task_key("warn", "run", "send", -1)
+    other = task_key("warn", "another", "send", -1)
+    assert names == [f"[{key}] Storm", f"[{other}] warn.send"]
+    assert len(key) == 16
+    assert key != task_key("warn", "run", "send", 0)
 
 
 @pytest.mark.parametrize("name", ["", "  ", ["Storm"], "None"])
@@ -379,8 +353,6 @@ def test_a_mark_does_not_make_a_name_of_nothing(sandbox, task, name):
 @pytest.mark.parametrize("how", LOST)
 def test_staged(sandbox, task, assert_sent_once, monkeypatch, how):
     """The PUT that activates is lost: it is not repeated."""
-    monkeypatch.setattr("airflow_provider_bm.idempotency.draft_first.SETTLE", 0.2)
-    monkeypatch.setattr("airflow_provider_bm.idempotency.draft_first.PAUSE", 0.1)
     sandbox.fault(method="PUT", path="/campaigns", **LOST[how])
     execute(task, "create", staged=True)
     assert len(sandbox.requests(method="PUT")) == 1
@@ -394,7 +366,6 @@ def test_staged_drafts_stay_drafts(sandbox, task):
 
 
 def test_staged_makes_one_draft_though_the_list_does_not_show_it(sandbox, task, monkeypatch):
-    monkeypatch.setattr("airflow_provider_bm.idempotency.draft_first.SETTLE", 0.1)
     pagination = {"total": 0, "count": 0, "perPage": 100, "currentPage": 1, "totalPages": 0, "links": {}}
     empty = {"data": [], "meta": {"pagination": pagination}}
     sandbox.fault(method="GET", path="/campaigns$", times=50, status=200, body=empty)

@@ -1,0 +1,169 @@
+"""Activating a campaign that exists, once: the same protocol as for creating one.
+
+An intent is recorded before the PUT or PATCH. A later try repeats the request only when the first one can no
+longer be in flight, and only if the campaign still is as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bm.campaigns.labels import campaign_label
+from airflow_provider_bm.campaigns.wait_condition import last_execution
+from airflow_provider_bm.exceptions import BMCampaignStateError, BMOutcomeUnknownError
+from airflow_provider_bm.idempotency.record import Record, StateStore, intent_time
+from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.client import BMClient
+
+log = logging.getLogger(__name__)
+
+Campaign = dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class Activation:
+    """Activates one campaign for one task instance.
+
+    :param client: the API
+    :param campaign_uuid: the campaign
+    :param tried_before: an earlier try may have sent a request
+    :param since: start of the DAG run; None: unknown
+    :param store: Airflow's ``task_state_store``; None before 3.3
+    :param allow_second_execution: also activate a campaign that has been executed
+    :ivar adopted: whether an earlier request has activated the campaign
+    """
+
+    client: BMClient
+    campaign_uuid: str
+    tried_before: bool
+    since: datetime | None = None
+    store: StateStore | None = None
+    allow_second_execution: bool = False
+    timing: Timing = field(default_factory=current_timing)
+    adopted: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._record = Record(client=self.client, store=self.store, timing=self.timing)
+
+    def submit(
+        self,
+        write: Callable[[Campaign], Campaign],
+        *,
+        is_written: Callable[[Campaign], bool] = lambda campaign: True,
+        before_write: Callable[[Campaign], object] = lambda campaign: None,
+    ) -> Campaign:
+        """Return the campaign, active or finished.
+
+        :param write: sends the request; called with the campaign as it was just read
+        :param is_written: whether an active or finished campaign is as the request leaves it
+        :param before_write: called before anything is recorded or sent; may raise
+        :raises BMCampaignStateError: the campaign has been executed, and could be sent a second time
+        :raises BMOutcomeUnknownError: a request was sent, and the campaign was not seen active for as long
+            as it could be in flight. The next try polls it again before it sends.
+        """
+        campaign = self.client.get_campaign(self.campaign_uuid)
+        record = self._record.read()
+        if record.get("activates") != self.campaign_uuid:
+            record = {}
+        window = self._window(record)
+        if window is not None:
+            campaign = self._poll(campaign, window, record, is_written)
+            if self._is_done(campaign, record, is_written):
+                self.adopted = True
+                log.warning(
+                    "Campaign %s was activated by an earlier request of this task instance. Nothing is sent "
+                    "again.",
+                    campaign_label(self.campaign_uuid, campaign),
+                )
+                return self._keep(campaign)
+        elif campaign["status"] == "active" and is_written(campaign):
+            log.info("Campaign %s is active already", campaign_label(self.campaign_uuid, campaign))
+            return campaign
+        self._refuse_second_execution(campaign)
+        before_write(campaign)
+        record = {
+            "activates": self.campaign_uuid,
+            "last_dt": campaign.get("last_dt"),
+            "name": campaign.get("name"),
+        }
+        watch = self._record.intend(**record)
+        try:
+            return self._keep(write(campaign))
+        except BMOutcomeUnknownError as error:
+            log.warning("%s", error.what)
+            window = self.timing.in_flight_window(self.client)
+            campaign = self._poll(campaign, window, record, is_written, watch)
+            if not self._is_done(campaign, record, is_written):
+                raise
+            return self._keep(campaign)
+
+    def _window(self, record: dict[str, Any]) -> timedelta | None:
+        """Return how long an earlier request may be in flight; None if there was none."""
+        if record.get("activated"):
+            return timedelta(0)
+        if intent_time(record) is not None:
+            return self._record.remaining(record)
+        if self.tried_before and self.store is None:
+            return self.timing.in_flight_window(self.client)
+        return None
+
+    def _poll(
+        self,
+        campaign: Campaign,
+        window: timedelta,
+        record: dict[str, Any],
+        is_written: Callable[[Campaign], bool],
+        watch: Stopwatch | None = None,
+    ) -> Campaign:
+        """Poll the campaign until it is activated, or no request can be in flight any more."""
+        watch, pause = watch or Stopwatch(self.timing), self.timing.first_pause
+        while not self._is_done(campaign, record, is_written):
+            remaining = window.total_seconds() - watch.elapsed
+            if remaining <= 0:
+                break
+            if pause == self.timing.first_pause:
+                log.info(
+                    "An earlier request may still activate campaign %s; polling it for up to %.0f s",
+                    campaign_label(self.campaign_uuid, campaign),
+                    remaining,
+                )
+            watch.sleep(min(pause, remaining))
+            pause = min(self.timing.longest_pause, pause * 2)
+            campaign = self.client.get_campaign(self.campaign_uuid)
+        return campaign
+
+    def _is_done(
+        self, campaign: Campaign, record: dict[str, Any], is_written: Callable[[Campaign], bool]
+    ) -> bool:
+        """Return whether an earlier request has activated the campaign."""
+        if campaign["status"] == "active":
+            return is_written(campaign)
+        if campaign["status"] != "finished" or not is_written(campaign):
+            return False
+        if record:
+            return bool(record.get("activated")) or campaign.get("last_dt") != record.get("last_dt")
+        executed = last_execution(campaign)
+        return executed is not None and self.since is not None and executed >= self.since
+
+    def _refuse_second_execution(self, campaign: Campaign) -> None:
+        status, kind, last_dt = (campaign.get(name) for name in ("status", "schedule_type", "last_dt"))
+        executed_draft = status == "draft" and bool(last_dt) and kind != "scheduled"
+        if self.allow_second_execution or not (status == "finished" or executed_draft):
+            return
+        raise BMCampaignStateError(
+            f"Campaign {campaign_label(self.campaign_uuid, campaign)} is {status} and was executed already "
+            f"(last_dt {last_dt or 'unknown'}): activating it would send it a second time. Clone it "
+            "instead, or set "
+            "allow_second_execution=True.",
+            campaign,
+        )
+
+    def _keep(self, campaign: Campaign) -> Campaign:
+        self._record.write(activates=self.campaign_uuid, activated=True, name=campaign.get("name"))
+        return campaign

@@ -1,0 +1,91 @@
+"""Using a campaign that an earlier request of the same task instance created."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_provider_bm.campaigns.labels import campaign_label
+from airflow_provider_bm.exceptions import BMCampaignStateError, BMNotFoundError
+from airflow_provider_bm.idempotency.compare import differences
+from airflow_provider_bm.idempotency.record import STATE_KEY
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.client import BMClient
+
+log = logging.getLogger(__name__)
+
+#: What to do if a message is to be sent again on purpose.
+SEND_AGAIN = (
+    "To send again on purpose, start a new DAG run, change key_namespace in [bm] of Airflow's "
+    "configuration, or set "
+    "deduplicate=False."
+)
+
+
+def recorded_campaign(client: BMClient, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the campaign whose UUID an earlier try has recorded; None if none has.
+
+    :raises BMCampaignStateError: it was deleted, so somebody does not want it to be sent
+    """
+    if not record.get("uuid"):
+        return None
+    uuid = str(record["uuid"])
+    try:
+        return client.get_campaign(uuid)
+    except BMNotFoundError as error:
+        raise BMCampaignStateError(
+            f"An earlier try created campaign {campaign_label(uuid, record)}, and it has been deleted "
+            "since. To create it again, delete "
+            f"{STATE_KEY!r} from the task instance's state store, and clear the task."
+        ) from error
+
+
+def adopt(
+    campaign: Mapping[str, Any], payload: Mapping[str, Any], expected: Mapping[str, Any], *, strict: bool
+) -> None:
+    """Accept a campaign in place of a request, and log it.
+
+    :param payload: what this try would send
+    :param expected: the content that this try would send, see :func:`.differences`
+    :param strict: refuse another content than the expected one
+    :raises BMCampaignStateError: it has another content, or it is a draft or stopped where an active campaign
+        is wanted
+    """
+    which = campaign_label(campaign["uuid"], campaign)
+    different = differences(expected, campaign)
+    if different and strict:
+        raise BMCampaignStateError(
+            f"Campaign {which} has the key of this task instance already, and it is not what this task "
+            "would send: "
+            f"{'; '.join(different)}. Nothing was sent. {SEND_AGAIN}",
+            campaign,
+        )
+    if payload.get("status") == "active":
+        _refuse_unsent(campaign, which)
+    log.warning(
+        "Campaign %s was created by an earlier request of this task instance. Nothing is sent again.", which
+    )
+    if different:
+        log.warning("It differs from what this try would have sent: %s", "; ".join(different))
+
+
+def _refuse_unsent(campaign: Mapping[str, Any], which: str) -> None:
+    if campaign["status"] == "draft":
+        _refuse(
+            f"Campaign {which} exists already, as a draft: somebody made it one, or it was created through a "
+            "draft_only connection. Activate it in the BM console, or delete it, and clear the task.",
+            campaign,
+        )
+    if campaign["status"] == "stopped":
+        _refuse(
+            f"Campaign {which} exists already, and was stopped. Resume it in the BM console and clear the "
+            "task. "
+            f"{SEND_AGAIN}",
+            campaign,
+        )
+
+
+def _refuse(message: str, campaign: Mapping[str, Any]) -> NoReturn:
+    raise BMCampaignStateError(message, campaign)

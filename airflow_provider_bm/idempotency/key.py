@@ -1,0 +1,40 @@
+"""The key of a task instance, which stands in front of its campaign's name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Final
+
+from airflow_provider_bm.campaigns.labels import name_without_key
+
+_KEY: Final = re.compile(r"\[[0-9a-f]{16}\]\s*", re.IGNORECASE)
+
+
+def task_key(dag_id: str, run_id: str, task_id: str, map_index: int | None, namespace: str = "") -> str:
+    """Return the key of a task instance: 16 hexadecimal digits, the same for all its tries.
+
+    :param map_index: None or -1 for a task that is not mapped
+    :param namespace: ``key_namespace`` of the configuration: another one gives other keys
+    """
+    identity = "\0".join((namespace, dag_id, run_id, task_id, str(-1 if map_index is None else map_index)))
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def name_with_key(name: str, key: str) -> str:
+    """Return the name of a task instance's campaign: ``[7c41e09ab2f3d815] Storm warning``.
+
+    The key comes first: a server may cut, trim or change the rest. White space is collapsed, and a key that
+    the name has already is replaced.
+    """
+    return f"[{key}] {name_without_key(' '.join(name.split()))}".rstrip()
+
+
+def has_key(name: object, key: str) -> bool:
+    """Return whether a name starts with the key, in either case."""
+    return isinstance(name, str) and name.strip().casefold().startswith(f"[{key}]")
+
+
+def has_other_key(name: object, key: str) -> bool:
+    """Return whether a name starts with the key of another task instance."""
+    return isinstance(name, str) and _KEY.match(name.strip()) is not None and not has_key(name, key)

@@ -1,0 +1,86 @@
+"""Finding the campaigns of a task instance, by the key in front of their names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_provider_bm.client.query import list_params
+from airflow_provider_bm.exceptions import BMBadRequestError, BMResponseError
+from airflow_provider_bm.idempotency.key import has_key
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.client import BMClient
+
+log = logging.getLogger(__name__)
+
+#: Campaigns that are paged through at most, if the server does not filter by name.
+MAX_CAMPAIGNS: Final = 2_000
+#: How much earlier than the DAG run's start a campaign may seem to have been created.
+MARGIN: Final = timedelta(days=1)
+
+Campaign = dict[str, Any]
+
+
+def campaigns_with_key(client: BMClient, key: str, since: datetime | None = None) -> list[Campaign]:
+    """Return the campaigns whose names start with a key, oldest first; those that are not drafts come first.
+
+    Asks for ``contains(name)=<key>``, and compares the names itself. If the server ignores or rejects the
+    filter, pages through its newest campaigns.
+
+    :param since: start of the DAG run: no campaign of it is older
+    :raises BMResponseError: the server does not filter, and has too many campaigns to page through
+    """
+    matches, filtered = [], True
+    try:
+        for campaign in _pages(client, filters=[("contains(name)", key)]):
+            if has_key(campaign.get("name"), key):
+                matches.append(campaign)
+            elif key not in str(campaign.get("name")).casefold():
+                filtered = False
+                break
+    except BMBadRequestError as error:
+        if error.of_token:
+            raise
+        log.warning("The server rejected the filter contains(name): %s", error)
+        filtered = False
+    if not filtered:
+        matches = list(_newest(client, key, since))
+    return sorted(matches, key=lambda each: (each["status"] == "draft", created_at(each), each["uuid"]))
+
+
+def _newest(client: BMClient, key: str, since: datetime | None) -> Iterator[Campaign]:
+    """Page through the newest campaigns, until the start of the DAG run less a day."""
+    newest_first, last = True, None
+    for number, campaign in enumerate(_pages(client, sort="-created_dt")):
+        if number >= MAX_CAMPAIGNS:
+            raise BMResponseError(
+                f"The server does not filter by name (assumed: contains(name)), and has more than "
+                f"{MAX_CAMPAIGNS} "
+                f"campaigns since the DAG run started. Whether there is one whose name starts with [{key}] "
+                "is "
+                "not known; look for it in the BM console. Nothing was sent."
+            )
+        created = created_at(campaign)
+        newest_first = newest_first and (last is None or created <= last)
+        last = created
+        if has_key(campaign.get("name"), key):
+            yield campaign
+        elif since is not None and number and newest_first and created < since - MARGIN:
+            return
+
+
+def _pages(client: BMClient, **query: Any) -> Iterator[Campaign]:
+    for page in client.list_pages(list_params(**query)):
+        yield from page.campaigns
+
+
+def created_at(campaign: Mapping[str, Any]) -> datetime:
+    """Return when a campaign was created, by the server's clock; ``datetime.max`` if unknown."""
+    try:
+        moment = datetime.fromisoformat(str(campaign.get("created_dt")))
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
