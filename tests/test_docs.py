@@ -21,14 +21,11 @@ from airflow_provider_bm import campaigns, exceptions, operators, sandbox
 from airflow_provider_bm.campaigns.constants import CONDITIONS
 from airflow_provider_bm.client import BMClient, BMSettings, assumptions
 from airflow_provider_bm.client.connection import EXTRAS
-from airflow_provider_bm.idempotency.draft_first import SETTLE
-from airflow_provider_bm.idempotency.find_or_create import (
-    CLOCK_SKEW,
-    MOST_CAMPAIGNS,
-    STATE_KEY,
-    in_flight,
-    marked,
-)
+from airflow_provider_bm.idempotency.find_or_create import CREATED_DT_TOLERANCE
+from airflow_provider_bm.idempotency.key import name_with_key
+from airflow_provider_bm.idempotency.record import STATE_KEY
+from airflow_provider_bm.idempotency.search import MAX_CAMPAIGNS
+from airflow_provider_bm.idempotency.timing import Timing
 from airflow_provider_bm.sandbox.__main__ import parser as sandbox_parser
 from airflow_provider_bm.sandbox.store import MOST_AT_ONCE
 from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
@@ -331,11 +328,12 @@ def test_the_limits_of_once_are_as_said():
     page = text_of("docs/one-campaign.md")
     url = "https://example.com"
     client = BMClient(BMSettings(api_url=url, token_url=url, client_id="c", client_secret="not a secret"))
-    assert in_flight(client) == timedelta(seconds=95)
-    assert "95 seconds" in page
-    assert f"after {2 * (95 + SETTLE):.0f} seconds" in " ".join(page.split())
-    assert f"More than {MOST_CAMPAIGNS} newer" in page
+    window = client.settings.in_flight_window.total_seconds()
+    assert f"{window:.0f} seconds" in page
+    lease = 2 * (window + Timing().created_dt_resolution)
+    assert f"after {lease:.0f} seconds" in " ".join(page.split())
+    assert f"More than {MAX_CAMPAIGNS:,} campaigns" in page
     assert f"`{STATE_KEY}`" in page
-    assert marked("Storm warning", "7c41e09ab2") in page
-    assert timedelta(minutes=10) == CLOCK_SKEW
+    assert name_with_key("Storm warning", "7c41e09ab2f3d815") in page
+    assert timedelta(minutes=10) == CREATED_DT_TOLERANCE
     assert TOLERATED_FAILURES == 5

@@ -94,7 +94,7 @@ SHARED = {"_lazy", "campaigns", "campaigns.constants", "links", "links.bm", "ope
 BASES = {"operators.base", "operators.templating"}
 PARSED = {
     "BMGetCampaignOperator": SHARED | BASES | {"operators.get"},
-    "BMCreateCampaignOperator": SHARED | BASES | {"operators.send", "operators.create"},
+    "BMCreateCampaignOperator": SHARED | BASES | {"operators.send", "operators.guards", "operators.create"},
 }
 
 

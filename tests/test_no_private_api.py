@@ -135,6 +135,8 @@ def private_uses(cls: type) -> set[str]:
     for base in filter(is_ours, cls.__mro__):
         names |= {name for name in vars(base) if is_private(name)}
         names |= set(re.findall(r"\b(?:self|cls|super\(\))\.(_\w+)", inspect.getsource(base)))
+    # Airflow caches this on the class of a task that it serializes.
+    names.discard("_BaseOperator__serialized_fields")
     return {name for name in names if is_private(name) and not name.startswith("_abc_")}
 
 

@@ -26,6 +26,8 @@ QUERY = {
 NOT_DATA = {
     *("wait_for_completion", "deferrable", "poke_interval", "timeout", "stop_on_kill", "deduplicate"),
     *("staged", "replace", "missing_ok", "args", "kwargs", "self"),
+    *("float_format", "on_stale", "send_window", "allow_immediate", "allow_second_execution"),
+    *("on_unknown_variable", "on_draft_only"),
 }
 
 
@@ -78,11 +80,12 @@ def test_text_stays_text(sandbox, run_dag, native):
             task_id="clone",
             clone_uuid=send.output,
             template_vars={"temp": "{{ '007' }}", "wind": "1.50"},
+            on_unknown_variable="warn",
             status="draft",
         )
     run_dag(dag, expect="success")
     create, clone = posted(sandbox)
-    assert create["name"].startswith("2026 [")
+    assert create["name"].endswith("] 2026")
     assert (create["template"], create["sender"]) == ("1.50 1_000", "+41587000000")
     assert create["recipient_lists"] == sandbox.recipient_lists["staff"]
     assert clone["template_vars"] == {"temp": "007", "wind": "1.50"}
@@ -165,9 +168,9 @@ def test_mapped(sandbox, run_dag):
         "1.50",
     ]
     named = {
-        body["name"].split(" [")[0]: body["sender"]
+        body["name"].partition("] ")[2]: body["sender"]
         for body in bodies
-        if body["name"][:5] in ("North", "South")
+        if body["name"][-5:] in ("North", "South")
     }
     assert named == {"North": "+41580000001", "South": "+41580000002"}
     # Each has a key of its own, although task and run are the same.
