@@ -1,4 +1,4 @@
-"""What users write: campaign payloads, schedules and segmentation. Pure data, no Airflow and no HTTP.
+"""Campaign payloads, schedules and segmentation. Pure data, without Airflow and HTTP.
 
 >>> from airflow_provider_bm.campaigns import CampaignCreate
 >>> CampaignCreate(

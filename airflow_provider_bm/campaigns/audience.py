@@ -18,7 +18,7 @@ def check_query(field: str, value: Any, problems: Problems) -> str | None:
     """Check a query in any of the forms that users may write.
 
     :param field: the field
-    :param value: a :class:`SegmentationQuery`, a dict of the API's form, or JSON, which is sent as given
+    :param value: a :class:`SegmentationQuery`, a dict in the API's form, or JSON, which is sent unchanged
     :param problems: problems are added to it
     :return: the JSON to send, or None if there is a problem
     """
@@ -43,22 +43,22 @@ def check_query(field: str, value: Any, problems: Problems) -> str | None:
 def check_audience(
     query_type: Any, query: Any, *, complete: bool, allow_clear: bool, from_server: bool, problems: Problems
 ) -> dict[str, str]:
-    """Check the two fields against each other. A query without a ``query_type`` makes it ``segmentation``.
+    """Check the two fields against each other. With a query, ``query_type`` defaults to ``segmentation``.
 
     Otherwise the server could ignore the query and message the whole list.
 
-    :param query_type: as given; None to infer it
-    :param query: as given, or None
+    :param query_type: its value; None to infer it
+    :param query: its value, or None
     :param complete: nothing else completes these fields: ``segmentation`` needs its query
     :param allow_clear: an empty text clears ``query``
     :param from_server: ``all`` may stand beside a query that is not used, and ``query_type`` may be empty
     :param problems: problems are added to it
-    :return: the fields that are to be sent
+    :return: the fields to send
     """
     result: dict[str, str] = {}
     unset = query_type is None or (from_server and _is_empty(query_type))
     kind = None if unset else check_choice("query_type", query_type, QUERY_TYPES, problems)
-    # A query that came out empty by accident must not widen the audience: it takes "all" beside it.
+    # A query that a template rendered to nothing must not widen the audience: clearing it requires "all".
     cleared = _is_empty(query) and allow_clear and (from_server or kind == "all")
     if kind == "segmentation" and (cleared or (complete and query is None)):
         problems.add("query", query, f"query_type {kind!r} needs a query: without one it is the whole list")

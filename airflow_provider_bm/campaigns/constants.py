@@ -1,4 +1,4 @@
-"""The words of the Campaign API, as published in its data models 4.1 to 4.9."""
+"""Fields and values of the Campaign API, as published in its data models 4.1 to 4.9."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ SENDING_TYPES: Final = ("sms", "webpush", "email", "telegram", "rbm", "viber", "
 #: Channels whose ``template`` is serialized JSON; the others take plain text (4.1, ``template``).
 JSON_TEMPLATE_SENDING_TYPES: Final = ("email", "telegram", "rbm", "viber", "whatsapp")
 
-#: All that a campaign's status can be (4.1, ``status``).
+#: All statuses of a campaign (4.1, ``status``).
 STATUSES: Final = ("active", "stopped", "finished", "draft")
-#: What ``status`` may be when a campaign is made (4.1).
+#: Values of ``status`` when a campaign is created (4.1).
 CREATE_STATUSES: Final = ("active", "draft")
-#: What ``status`` may be changed to by PATCH (4.5).
+#: Values that PATCH can change ``status`` to (4.5).
 CHANGE_STATUSES: Final = ("active", "stopped")
 
 SCHEDULE_TYPES: Final = ("now", "once", "scheduled")
@@ -53,7 +53,7 @@ WEBPUSH_FIELDS: Final = tuple(name for name in CAMPAIGN_FIELDS if name.startswit
 CLONE_FIELDS: Final = ("clone_uuid", "template_vars")
 #: Fields that only a response has (4.4).
 RESPONSE_FIELDS: Final = ("uuid", "created_dt", "updated_dt", "next_dt", "last_dt")
-#: What the ``fields`` parameter can ask for on top (3.2, 3.3).
+#: Optional parts of a response that the ``fields`` parameter requests (3.2, 3.3).
 OPTIONAL_FIELDS: Final = ("tasks", "messages")
 
 #: How a segmentation group connects to the one before it (4.8).
@@ -76,7 +76,7 @@ CONDITIONS: Final = (
     "gte",
     "ann_in_days",
 )
-#: Contact fields that a rule can look at (4.9).
+#: Contact fields that a rule can compare (4.9).
 CONTACT_FIELDS: Final = (
     "first_name",
     "last_name",

@@ -1,4 +1,4 @@
-"""Identifiers: nothing goes into a URL or a payload as an id before it is known to be a UUID."""
+"""Identifiers. Only UUIDs become part of a URL or a payload."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from airflow_provider_bm.campaigns.problems import NATIVE_HINT, Problems, sort_k
 from airflow_provider_bm.exceptions import BMPayloadError
 
 UUID_PATTERN = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_WANTED = "must be a UUID such as 'cf9eeb30-c1af-11ee-8073-bf4d6e8c1618'"
+_EXPECTED = "must be a UUID such as 'cf9eeb30-c1af-11ee-8073-bf4d6e8c1618'"
 
 
 def parse_uuid(value: object, field: str = "campaign_uuid") -> str:
-    """Check an id and give it in its canonical form: 8-4-4-4-12 hexadecimal digits in lower case.
+    """Return an id in its canonical form: 8-4-4-4-12 hexadecimal digits in lower case.
 
     :param value: a string in that form, in either case, or a :class:`uuid.UUID`; braces, ``urn:``, spaces
         and 32 digits without hyphens are refused
     :param field: what to call it in an error; default ``campaign_uuid``
     :return: the id, safe to put into a URL
-    :raises BMPayloadError: if it is anything else
+    :raises BMPayloadError: the value is anything else
 
     Source: Campaign API 3.3 to 3.6 (``campaignUuid``).
     """
@@ -38,7 +38,7 @@ campaign_id = parse_uuid
 
 
 def check_uuid(field: str, value: object, problems: Problems) -> str | None:
-    """Like :func:`parse_uuid`, noting a problem instead of raising.
+    """Like :func:`parse_uuid`, but add a problem instead of raising.
 
     :param field: the field
     :param value: its value
@@ -49,15 +49,15 @@ def check_uuid(field: str, value: object, problems: Problems) -> str | None:
         return str(value)
     if isinstance(value, str) and UUID_PATTERN.fullmatch(value):
         return value.lower()
-    problems.add(field, value, _WANTED)
+    problems.add(field, value, _EXPECTED)
     return None
 
 
 def check_recipient_lists(field: str, value: Any, problems: Problems) -> str | None:
-    """Check the contact lists that a campaign goes to, and join them as the API wants them.
+    """Check the contact lists of a campaign, and join them as the API expects.
 
-    Duplicates are dropped, so that no contact gets a message twice. Order is kept; a set, which has none,
-    is sorted, so that the same task always sends the same.
+    Duplicates are dropped, so that no contact gets a message twice. The order is kept; a set is sorted, so
+    that the same task always sends the same.
 
     :param field: the field
     :param value: ids, as a comma separated string, a :class:`uuid.UUID`, a sequence or a set
@@ -79,7 +79,7 @@ def check_recipient_lists(field: str, value: Any, problems: Problems) -> str | N
         problems.add(field, value, "must be a list of UUIDs, or a string of UUIDs separated by commas")
         return None
     if not entries or (isinstance(value, str) and not value):
-        problems.add(field, value, "must name at least one contact list")
+        problems.add(field, value, "must contain at least one contact list")
         return None
     found: list[str | None] = []
     for where, entry in entries:

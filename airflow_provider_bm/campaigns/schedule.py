@@ -111,8 +111,8 @@ def check_schedule(
 ) -> dict[str, str]:
     """Check a schedule's two fields against each other, and infer ``schedule_type``.
 
-    :param schedule_type: as given; None to infer it
-    :param rrule: ``schedule_rrule`` as given, or None
+    :param schedule_type: its value; None to infer it
+    :param rrule: value of ``schedule_rrule``, or None
     :param complete: nothing else completes these fields: ``once`` and ``scheduled`` need their schedule
     :param allow_clear: an empty text clears ``schedule_rrule``
     :param from_server: ``now`` may stand beside an RRULE that an earlier schedule left
@@ -129,7 +129,7 @@ def check_schedule(
         if complete and kind in ("once", "scheduled"):
             problems.add("schedule_rrule", None, _needs(kind))
         return result
-    # A time that came out empty by accident must not send at once: it takes "now" beside it.
+    # A time that a template rendered to nothing must not send at once: clearing it requires "now".
     allow_clear = allow_clear and (from_server or kind == "now")
     moment = parse_schedule("schedule_rrule", rrule, allow_clear, problems, from_server=from_server)
     if moment is None:

@@ -1,4 +1,4 @@
-"""What a wait is for, and whether a campaign has got there: one function for all ways of waiting."""
+"""Conditions to wait for, and their evaluation: one function for sensors, operators and triggers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Verdict:
     """The result of evaluating a campaign against a :class:`WaitCondition`.
 
     :ivar state: ``done``, ``failed`` or ``waiting``
-    :ivar reason: why, in a sentence for people
+    :ivar reason: the reason, a sentence for people
     """
 
     state: Literal["done", "failed", "waiting"]
@@ -28,11 +28,11 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class WaitCondition:
-    """What a wait is for, validated.
+    """A validated condition to wait for.
 
     :ivar target_status: status to wait for, unless ``executed_after`` is set
-    :ivar executed_after: an execution at or after this time, in UTC, is waited for
-    :ivar failed_status: statuses at which the wait has failed
+    :ivar executed_after: wait for an execution at or after this time, in UTC
+    :ivar failed_status: statuses at which the wait fails
     """
 
     target_status: str
@@ -51,7 +51,7 @@ def check_wait(target_status: Any, executed_after: Any, failed_status: Any) -> W
     :param executed_after: an aware datetime or a string in the format of RFC 3339, or None
     :param failed_status: statuses, as a sequence, a set, or a comma separated string; may be empty
     :return: the condition
-    :raises BMPayloadError: if anything is wrong; lists every problem
+    :raises BMPayloadError: an argument is invalid; lists every problem
     """
     problems = Problems()
     target = check_choice("target_status", target_status, STATUSES, problems)
@@ -88,17 +88,17 @@ def decide(
 ) -> Verdict:
     """Decide whether a wait is over: :func:`check_wait` and :func:`evaluate` in one call.
 
-    A status that the API does not know always fails. With ``executed_after``, an execution at or after it is
-    all that counts, and a campaign that finished without one has failed. Otherwise ``target_status`` counts,
-    and wins over ``failed_status``; a finished campaign cannot become anything else. A draft is waited for,
-    since a person may activate it.
+    A status that the API does not know always fails. With ``executed_after``, only an execution at or after
+    it counts, and a campaign that finished without one has failed. Otherwise ``target_status`` counts, and
+    takes precedence over ``failed_status``; a finished campaign cannot become anything else. The wait for a
+    draft continues, since a person may activate it.
 
     :param campaign: a ``CampaignResponse``
     :param target_status: status to wait for; default ``finished``; has no meaning with ``executed_after``
     :param executed_after: wait for an execution at or after this time; default None
-    :param failed_status: statuses at which the wait has failed; default ``stopped``
-    :raises BMPayloadError: if what is waited for is wrong
-    :raises BMResponseError: if ``last_dt`` is needed and is not a time
+    :param failed_status: statuses at which the wait fails; default ``stopped``
+    :raises BMPayloadError: an argument is invalid
+    :raises BMResponseError: ``last_dt`` is needed and is not a time
 
     Source: Campaign API 4.4.
     """
@@ -110,7 +110,7 @@ def evaluate(campaign: Mapping[str, Any], wait: WaitCondition) -> Verdict:
 
     :param campaign: a ``CampaignResponse``
     :param wait: the condition
-    :raises BMResponseError: if ``last_dt`` is needed and is not a time
+    :raises BMResponseError: ``last_dt`` is needed and is not a time
     """
     status = campaign.get("status")
     if not isinstance(status, str) or status not in STATUSES:
@@ -133,7 +133,7 @@ def evaluate(campaign: Mapping[str, Any], wait: WaitCondition) -> Verdict:
 
 
 def describe(campaign: Mapping[str, Any]) -> str:
-    """Say on one line how a campaign stands: status, schedule, next and last execution.
+    """Describe a campaign on one line: status, schedule, next and last execution.
 
     :param campaign: a ``CampaignResponse``
     """

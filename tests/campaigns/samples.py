@@ -55,8 +55,8 @@ def problems_of(call: Callable[[], Any]) -> dict[str, str]:
     return {problem.field: problem.expected for problem in caught.value.problems}
 
 
-#: What dateutil takes for a ``DTSTART``, or for parts of a rule, and RFC 5545 does not allow.
-NO_STARTS: Final = (
+#: Lines ``DTSTART``, and rules, that dateutil accepts and RFC 5545 does not allow.
+INVALID_STARTS: Final = (
     "DTSTART:20260401T100000EST",
     "DTSTART:Friday",
     "DTSTART:10",
@@ -78,7 +78,7 @@ NO_STARTS: Final = (
     "DTSTART;VALUE=DATE;VALUE=DATE:20260401",
     "DTSTART:",
 )
-NO_PARTS: Final = (
+INVALID_PARTS: Final = (
     "FREQ=DAILY;COUNT=+2",
     "FREQ=DAILY;INTERVAL=+2",
     "FREQ=DAILY;INTERVAL=1,2",

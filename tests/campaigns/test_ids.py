@@ -19,7 +19,7 @@ def lists(value: Any) -> str:
 
 @unhurried
 @given(st.uuids())
-def test_any_uuid_is_an_id(value: UUID) -> None:
+def test_valid_ids(value: UUID) -> None:
     assert parse_uuid(value) == parse_uuid(str(value)) == parse_uuid(str(value).upper()) == str(value)
 
 
@@ -43,7 +43,7 @@ def test_any_uuid_is_an_id(value: UUID) -> None:
         {"uuid": LIST_A},
     ],
 )
-def test_anything_else_is_no_id(value: Any) -> None:
+def test_invalid_ids(value: Any) -> None:
     with pytest.raises(BMPayloadError) as caught:
         parse_uuid(value, "clone_uuid")
     (problem,) = caught.value.problems
@@ -83,7 +83,7 @@ def test_recipient_lists(value: Any, expected: str) -> None:
         ([LIST_A, "x", None], ["recipient_lists[1]", "recipient_lists[2]"]),
     ],
 )
-def test_wrong_recipient_lists(value: Any, fields: list[str]) -> None:
+def test_invalid_recipient_lists(value: Any, fields: list[str]) -> None:
     assert sorted(problems_of(lambda: lists(value))) == fields
 
 
@@ -98,6 +98,6 @@ def test_a_python_list_rendered_as_text_is_recognized(value: str) -> None:
 
 @unhurried
 @given(st.lists(st.uuids(), min_size=1))
-def test_no_list_goes_out_twice(values: list[UUID]) -> None:
+def test_duplicate_lists_are_dropped(values: list[UUID]) -> None:
     sent = lists([str(value) for value in values]).split(",")
     assert sent == list(dict.fromkeys(str(value) for value in values))

@@ -120,7 +120,7 @@ def test_every_problem_is_listed() -> None:
 
 
 @pytest.mark.parametrize("name", ["name", "sending_type", "template", "sender", "recipient_lists", "status"])
-def test_a_new_campaign_needs(name: str) -> None:
+def test_required_fields_of_a_new_campaign(name: str) -> None:
     assert list(problems_of(CampaignCreate(**required(**{name: None})).to_payload)) == [name]
 
 
@@ -143,7 +143,7 @@ def test_status(model: Any, allowed: tuple[str, ...], status: Any) -> None:
         assert list(problems_of(made.to_payload)) == ["status"]
 
 
-def test_an_enum_of_ones_own_will_do() -> None:
+def test_a_str_enum_is_a_choice() -> None:
     class Channel(StrEnum):
         SMS = "sms"
 
@@ -219,7 +219,7 @@ def test_the_empty_text_clears_an_optional_field(clear: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["query", "schedule_rrule"])
-def test_nothing_is_widened_by_a_text_that_came_out_empty(name: str) -> None:
+def test_an_empty_text_never_widens_the_audience_or_the_schedule(name: str) -> None:
     empty: Any = {name: ""}
     assert list(problems_of(CampaignUpdate(**empty).to_payload)) == [name]
     assert list(problems_of(CampaignClone(clone_uuid=LIST_A, **empty).to_payload)) == [name]
@@ -280,7 +280,7 @@ def test_template_of_an_unknown_channel() -> None:
         assert list(problems_of(CampaignUpdate(template=wrong).to_payload)) == ["template"]
 
 
-def test_clone_in_its_shortest_form() -> None:
+def test_shortest_clone() -> None:
     clone = CampaignClone(clone_uuid=UUID(LIST_B), template_vars={"temp": "-22C", "wind": "100km/h"})
     assert clone.to_payload() == {
         "clone_uuid": LIST_B,
@@ -330,7 +330,7 @@ def test_template_vars(value: Any, expected: str) -> None:
         ([("wind", "x")], "template_vars"),
     ],
 )
-def test_wrong_template_vars(value: Any, field: str) -> None:
+def test_invalid_template_vars(value: Any, field: str) -> None:
     problems = problems_of(CampaignClone(clone_uuid=LIST_A, template_vars=value).to_payload)
     assert list(problems) == [field]
     assert ("render_template_as_native_obj" in problems[field]) == isinstance(value, str)
@@ -459,7 +459,7 @@ def test_from_mapping_lists_unknown_missing_and_wrong() -> None:
     assert list(problems_of(lambda: CampaignUpdate.from_mapping("x"))) == ["mapping"]  # type: ignore[arg-type]
 
 
-def test_nothing_of_the_callers_is_changed() -> None:
+def test_arguments_are_not_modified() -> None:
     fields = required(
         sending_type="email",
         template=copy.deepcopy(JSON_TEMPLATE),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import doctest
+import pkgutil
 import subprocess
 import sys
 
@@ -24,6 +25,11 @@ def test_public_names() -> None:
     assert campaigns.__all__ == sorted(campaigns.__all__)
     for name in campaigns.__all__:
         assert getattr(campaigns, name).__doc__
+
+
+def test_no_module_hides_a_public_name() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(campaigns.__path__)}
+    assert not modules & {*campaigns.__all__}
 
 
 def test_the_example_holds() -> None:

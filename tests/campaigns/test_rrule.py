@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_bm.campaigns.cron import rule_from_cron
 from airflow_provider_bm.campaigns.rrule import check_rule
-from tests.campaigns.samples import NO_PARTS, NO_STARTS
+from tests.campaigns.samples import INVALID_PARTS, INVALID_STARTS
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,10 @@ def test_invalid_rules(rule: str, message: str) -> None:
         check_rule(rule)
 
 
-@pytest.mark.parametrize("rule", [*NO_PARTS, *(f"{start}\nRRULE:FREQ=DAILY" for start in NO_STARTS)])
-def test_what_dateutil_reads_as_people_write_it(rule: str) -> None:
+@pytest.mark.parametrize(
+    "rule", [*INVALID_PARTS, *(f"{start}\nRRULE:FREQ=DAILY" for start in INVALID_STARTS)]
+)
+def test_rules_that_only_dateutil_accepts(rule: str) -> None:
     for from_server in (False, True):
         with pytest.raises(ValueError, match=r"must be|from 1 to|there is no"):
             check_rule(rule, from_server=from_server)

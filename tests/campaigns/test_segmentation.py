@@ -66,7 +66,7 @@ def test_all_ways_to_write_a_query_are_sent_alike_and_imply_segmentation() -> No
     assert CampaignUpdate(query=BUILT).to_payload() == {"query_type": "segmentation", "query": compact}
 
 
-def test_letters_stay_as_they_are() -> None:
+def test_letters_are_not_escaped() -> None:
     query = SegmentationQuery.where(city="Zürich")
     assert "Zürich" in query.to_json()
     assert "Zürich" in (audience(query=query)[1] or "")
@@ -94,7 +94,7 @@ def test_query_type_against_query() -> None:
     assert list(problems_of(CampaignUpdate(query_type="segmentation", query="").to_payload)) == ["query"]
 
 
-def test_a_whole_campaign_may_keep_a_query_that_all_does_not_use() -> None:
+def test_a_campaign_may_keep_a_query_that_all_does_not_use() -> None:
     payload = whole(query_type="all", query=json.dumps(QUERY))
     assert check_complete(payload) == payload
     assert check_complete(whole(query=QUERY))["query_type"] == "segmentation"
@@ -134,7 +134,7 @@ def test_a_whole_campaign_may_keep_a_query_that_all_does_not_use() -> None:
         ("segmentation.0.rules.1.value", ["a", None], "query.segmentation[0].rules[1].value[1]"),
     ],
 )
-def test_wrong_queries(path: str, value: Any, field: str) -> None:
+def test_invalid_queries(path: str, value: Any, field: str) -> None:
     query = changed(path, value)
     for form in (query, json.dumps(query)):
         problems = problems_of(lambda form=form: audience(query=form))  # type: ignore[misc]
@@ -144,7 +144,7 @@ def test_wrong_queries(path: str, value: Any, field: str) -> None:
 
 
 @pytest.mark.parametrize("value", [{}, "{}", [], "[]", [QUERY], 5, True, "x", "12", "None", " "])
-def test_what_is_no_query_at_all(value: Any) -> None:
+def test_values_that_are_not_queries(value: Any) -> None:
     problems = problems_of(lambda: audience(query=value))
     assert all(field.startswith("query") for field in problems)
 
@@ -164,7 +164,7 @@ def test_a_python_dict_rendered_as_text_is_recognized() -> None:
     assert "render_template_as_native_obj" in problems_of(lambda: audience(query=str(QUERY)))["query"]
 
 
-def test_a_key_that_stands_twice_is_refused() -> None:
+def test_repeated_keys_are_refused() -> None:
     text = json.dumps(QUERY)[:-1] + ', "segmentation": []}'
     assert "twice" in problems_of(lambda: audience(query=text))["query"]
 
@@ -265,13 +265,13 @@ def test_groups(method: str, connector: str, operator: str) -> None:
     assert len(start.segmentation) == 1
 
 
-def test_starting_again_would_forget_what_stands_before() -> None:
+def test_an_instance_cannot_start_a_new_query() -> None:
     for name in ("where", "where_any"):
         with pytest.raises(AttributeError, match="or_where"):
             getattr(BUILT, name)
 
 
-def test_what_is_built_is_checked() -> None:
+def test_to_dict_validates() -> None:
     wrong = SegmentationQuery.where(firstname="x").or_where()
     assert list(problems_of(wrong.to_json)) == [
         "query.segmentation[0].rules[0].field",
@@ -283,7 +283,7 @@ def test_what_is_built_is_checked() -> None:
     assert list(problems_of(lambda: audience(query=wrong))) == list(problems_of(wrong.to_json))
 
 
-def test_parts_may_be_of_the_api_s_form_and_are_checked() -> None:
+def test_parts_may_be_in_the_api_s_form() -> None:
     rule = {"field": "city", "condition": "eq", "value": "Bern", "operator": "AND"}
     built = SegmentationQuery.where(city="Bern")
     assert SegmentationQuery(segmentation=({"operator": "OR", "rules": [rule]},)).to_dict() == built.to_dict()
@@ -291,7 +291,7 @@ def test_parts_may_be_of_the_api_s_form_and_are_checked() -> None:
     assert list(problems_of(SegmentationGroup(rules=("city",)).to_dict)) == ["group.rules[0]"]
 
 
-def test_groups_and_rules_stand_alone_too() -> None:
+def test_groups_and_rules_on_their_own() -> None:
     group = SegmentationGroup(rules=(SegmentationRule("city", "in", ("Bern",)),))
     assert SegmentationGroup.from_dict(group.to_dict()) == group
     assert list(problems_of(SegmentationGroup(rules=()).to_dict)) == ["group.rules"]

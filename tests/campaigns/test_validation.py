@@ -13,7 +13,7 @@ from airflow_provider_bm.campaigns.constants import STATUSES
 from tests.campaigns.samples import LIST_A, LIST_B, QUERY, problems_of, required, whole
 
 
-def test_writable_takes_the_campaign_fields_of_a_response() -> None:
+def test_writable_returns_the_campaign_fields_of_a_response() -> None:
     response = whole(uuid=LIST_A, next_dt=None, query=None, created_dt="2024", tasks=[], webpush_title="")
     assert writable(response) == whole(webpush_title="")
     odd = {"recipient_lists": [LIST_A, LIST_B], "query": {"segmentation": []}, "name": 5}
@@ -32,13 +32,13 @@ def test_a_response_that_is_written_back_stays_the_same() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(whole()))
-def test_a_whole_campaign_needs(name: str) -> None:
+def test_required_fields_of_a_complete_campaign(name: str) -> None:
     payload = whole()
     del payload[name]
     assert list(problems_of(lambda: check_complete(payload))) == [name]
 
 
-def test_a_whole_campaign_is_checked_across_what_was_merged() -> None:
+def test_a_complete_campaign_is_checked_across_fields() -> None:
     assert list(problems_of(lambda: check_complete(whole(sending_type="email")))) == ["template"]
     assert list(problems_of(lambda: check_complete(whole(query_type="segmentation")))) == ["query"]
     assert list(problems_of(lambda: check_complete(whole(query_type="segmentation", query="")))) == ["query"]

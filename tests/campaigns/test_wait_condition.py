@@ -57,13 +57,13 @@ def test_waiting_for_an_execution(executed_after: Any, status: str, last: Any, s
     assert "2024-05-01T17:05:00Z" in verdict.reason
 
 
-def test_the_status_waited_for_has_no_meaning_beside_a_time() -> None:
+def test_target_status_is_ignored_with_executed_after() -> None:
     campaign = {"status": "active", "last_dt": BEFORE}
     assert decide(campaign, executed_after=T, target_status="active").state == "waiting"
     assert decide({"status": "stopped"}, executed_after=T, failed_status=()).state == "waiting"
 
 
-def test_reasons_are_sentences_with_what_was_seen() -> None:
+def test_reasons_are_sentences_with_the_campaign() -> None:
     seen = "(status {}, schedule scheduled FREQ=DAILY, next_dt {}, last_dt {})."
     campaign = {"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY", "last_dt": BEFORE}
     finished = decide(campaign | {"status": "finished"}, executed_after=T)
@@ -116,13 +116,13 @@ def test_executed_means_at_or_after(status: str, wanted: datetime, distance: tim
 
 
 @pytest.mark.parametrize("last", ["garbage", "2024-05-01", "2024-05-01 17:05:00", 1714583100, True, []])
-def test_a_last_execution_that_is_no_time_is_a_bad_reply(last: Any) -> None:
+def test_an_invalid_last_dt_is_a_response_error(last: Any) -> None:
     with pytest.raises(BMResponseError, match="last_dt") as caught:
         decide({"status": "active", "last_dt": last}, executed_after=T)
     assert repr(last) in str(caught.value)
 
 
-def test_check_wait_gives_one_form() -> None:
+def test_check_wait_normalises_arguments() -> None:
     wait = check_wait("finished", "2024-05-01T19:05:00+02:00", "stopped")
     assert (wait.target_status, wait.executed_after, wait.failed_status) == ("finished", T, ("stopped",))
     assert wait.executed_after is not None
@@ -148,7 +148,7 @@ def test_a_time_needs_a_zone(value: Any) -> None:
     assert list(problems_of(lambda: parse_time(value, "executed_after"))) == ["executed_after"]
 
 
-def test_parse_time_gives_utc() -> None:
+def test_parse_time_returns_utc() -> None:
     assert parse_time(AT, "x") == parse_time(T, "x") == T
     assert parse_time(AT, "x").utcoffset() == timedelta(0)
 
