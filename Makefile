@@ -26,7 +26,7 @@ BENCH_READY := $(BENCH_VENV)/.ready
 BENCH_PINS  := $(addprefix constraints/,airflow-3.3.2.txt bench.txt build.txt uv.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-matrix bench airflow lint format types layers venv constraints package clean
+.PHONY: help demo test test-slow test-contract test-matrix bench airflow lint format types layers venv constraints package clean
 
 help:  ## list the targets
 	@echo "make TARGET [AIRFLOW=$(AIRFLOW)] [PYTHON=$(PYTHON)]"
@@ -46,6 +46,9 @@ test-slow: $(READY)  ## run the tests marked slow: browsers, killed processes, w
 	$(RUN) -m pytest -m slow --ignore tests/system --numprocesses 2 --dist loadgroup
 	@# One at a time: each starts a whole Airflow.
 	$(RUN) -m pytest -m slow tests/system
+
+test-contract: $(READY)  ## generate clients from the OpenAPI contract, and run them (needs Node.js and Java)
+	$(VENV)/bin/python -m tests.contract.clients.run .venv/contract
 
 test-matrix:  ## run the tests that depend on versions on every supported Airflow and Python; prints a table
 	@$(PYTHON) tools/test_matrix.py $(MATRIX)

@@ -51,7 +51,9 @@ def _closed(thing: Any) -> Any:
     Clients must take more than that from a server. Of our own sandbox they shall not have to.
     """
     if isinstance(thing, dict):
-        made = {key: _closed(value) for key, value in thing.items()}
+        # Conditions name some properties of a schema, not all.
+        conditions = ("if", "then", "anyOf")
+        made = {key: value if key in conditions else _closed(value) for key, value in thing.items()}
         if made.get("type") == "object" and "properties" in made:
             made.setdefault("additionalProperties", False)
         return made
