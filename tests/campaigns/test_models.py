@@ -402,6 +402,32 @@ def test_no_value_causes_another_error_or_an_unprintable_message(name: str, valu
             assert name in str(caught.value)
 
 
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.decimals()
+    | st.text(st.characters())
+    | st.binary(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters()), inner) | st.tuples(inner, inner)
+    ),
+    max_leaves=8,
+)
+
+
+@unhurried
+@given(st.dictionaries(st.sampled_from([*CAMPAIGN_FIELDS, "clone_uuid", "template_vars", "x"]), anything))
+def test_any_values_are_valid_or_a_payload_error(values: dict[str, Any]) -> None:
+    for model in (CampaignCreate, CampaignClone, CampaignUpdate, CampaignStatus):
+        try:
+            text = json.dumps(model.from_mapping(values).to_payload(), ensure_ascii=False)
+        except BMPayloadError as error:
+            text = str(error)
+        assert text.encode()
+
+
 def test_unknown_fields_with_odd_names() -> None:
     for field in (10**5000, "cut \ud83d", None, ("a",)):
         with pytest.raises(BMPayloadError) as caught:
