@@ -366,7 +366,7 @@ def played(staged: Sandbox) -> tuple[list[demo.Day], list[dict[str, Any]], set[s
     (draft,) = [campaign for campaign in staged.campaigns() if campaign["template"] == demo.WEATHER_TEMPLATE]
     values = {"temp": "7.8C", "wind": "32km/h"}
     clone = console(staged).clone_campaign(
-        draft["uuid"], template_vars=values, name="Weather alert 2013-12-01 [x]"
+        draft["uuid"], template_vars=values, name="Weather alert 2013-12-01 [0123456789]"
     )
     staged.clock.advance(10)
     tasks = ("look_out", "send", "report")

@@ -1,10 +1,12 @@
 """`make demo`: ten real days of the weather alert, in a real Airflow, against the sandbox.
 
-This process shows what happens, and checks it against the weather data. Of the two that it starts, one is the
-sandbox, and the other (`--airflow`) Airflow, which runs `dags_examples/weather_alert.py` day by day, triggers
-included. Nothing leaves the machine. The exit status is 0 only if everything happened as the data say.
+This process shows what happens and checks it against the weather data. It starts two others: the sandbox, and
+Airflow (`--airflow`), which runs `dags_examples/weather_alert.py` day by day, triggers included. Nothing
+leaves the machine. The exit status is 0 only if everything happened as the data require.
 
-With `--fault` the sandbox misbehaves. A reply that is lost, for example, must not send anything twice:
+With `--keep` the sandbox keeps running, so that its page shows the campaigns and messages of the demo.
+
+With `--fault` the sandbox misbehaves. A lost reply, for example, must not send anything twice:
 
     python -m tools.demo --fault '{"method": "POST", "path": "campaigns", "lose_reply": true}'
 """
@@ -17,6 +19,7 @@ import csv
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,8 +43,22 @@ DAG_ID = "weather_alert"
 DAG_FILE = ROOT / "dags_examples" / "weather_alert.py"
 WEATHER = ROOT / "dags_examples" / "data" / "seattle-weather.csv"
 FIRST_DAY, DAYS = date(2013, 11, 28), 10
-STORM, FROST = 8.0, -3.0  # m/s and °C, as the DAG has them
+STORM, FROST = 8.0, -3.0  # m/s and °C, as in the DAG
 TIME_LIMIT = 240.0  # seconds for all runs
+PAGE_PORT = 8765
+
+#: The key that operators add to a campaign's name.
+_KEY = re.compile(r"^\[[0-9a-f]{16}\] | \[[0-9a-f]{10}\]$")
+
+INTRODUCTION = """\
+WEATHER ALERT
+
+A DAG reads Seattle's weather every morning. On a day with storm or frost it clones a draft campaign, sends it
+to all customers, and waits until the last message is out. On other days it sends nothing.
+
+The weather is real: {first:%-d %B} to {last:%-d %B %Y}, as measured by NOAA. Airflow {airflow} is real, too.
+BM is a sandbox on this machine, so no message reaches anyone. The draft:
+"""
 
 Run = Mapping[str, Any]
 
@@ -50,12 +67,12 @@ class DemoError(Exception):
     """The demo cannot go on."""
 
 
-# What the data say: read here once more, and not taken from the DAG.
+# What the weather data require. Read here again rather than taken from the DAG.
 
 
 @dataclass(frozen=True)
 class Day:
-    """The weather of a day, and what the alert should make of it."""
+    """The weather of a day, and what the alert must do."""
 
     date: date
     temp: float
@@ -63,11 +80,11 @@ class Day:
 
     @property
     def why(self) -> str:
-        """Why to warn, or nothing."""
+        """The reasons for a warning, or an empty text."""
         return " and ".join(["storm"] * (self.wind >= STORM) + ["frost"] * (self.temp <= FROST))
 
     def text(self, first_name: str) -> str:
-        """What a contact should read."""
+        """The text that a contact must receive."""
         return WEATHER_TEMPLATE.format(
             first_name=first_name, temp=f"{self.temp}C", wind=f"{round(self.wind * 3.6)}km/h"
         )
@@ -86,10 +103,10 @@ def read_days() -> list[Day]:
 def check(
     days: Sequence[Day], runs: Sequence[Run], sandbox: SandboxClient, drafts: set[str], faults: bool
 ) -> list[str]:
-    """What did not happen as the data say: nothing, if all is well.
+    """List what differs from what the weather data require.
 
-    :param drafts: campaigns that were there before
-    :param faults: the sandbox was told to misbehave
+    :param drafts: campaigns that existed before
+    :param faults: whether the sandbox was told to misbehave
     """
     wrong: list[str] = []
 
@@ -101,7 +118,7 @@ def check(
     alerts = sum(bool(day.why) for day in days)
     campaigns = {campaign["uuid"]: campaign for campaign in sandbox.campaigns()}
     expect("days run", [run["day"] for run in runs], [str(day.date) for day in days])
-    expect("some days to warn of and some quiet ones in the data", 0 < alerts < len(days), True)
+    expect("days with and without a warning in the data", 0 < alerts < len(days), True)
     for day, run in zip(days, runs, strict=False):
         at, uuid = str(day.date), run["campaign"]
         state = "success" if day.why else "skipped"
@@ -112,7 +129,7 @@ def check(
             continue
         campaign = campaigns.get(uuid, {})
         expect(f"{at}: status of the campaign", campaign.get("status"), "finished")
-        expect(f"{at}: its name", str(campaign.get("name")).partition(" [")[0], f"Weather alert {at}")
+        expect(f"{at}: its name", _KEY.sub("", str(campaign.get("name"))), f"Weather alert {at}")
         expect(f"{at}: campaigns that triggers waited for", run["triggers"], [uuid])
         messages = sandbox.messages(uuid)
         expect(f"{at}: messages in the sandbox", len(messages), len(contacts))
@@ -137,7 +154,7 @@ def check(
 
 
 def ok(request: Mapping[str, Any]) -> bool:
-    """Whether a request of the journal was answered with success."""
+    """Whether the reply to a request of the journal was a success."""
     return request["status"] is not None and 200 <= request["status"] < 300
 
 
@@ -156,20 +173,20 @@ def run_in_airflow(out: IO[str]) -> None:
     if bag.import_errors:
         raise DemoError(f"The DAG cannot be imported: {bag.import_errors}")
     dag: Any = bag.dags[DAG_ID]
-    # The sandbox takes half a second where a BM takes minutes: no need for a minute between two looks.
+    # The sandbox takes half a second where a BM takes minutes, so poll more often than every minute.
     dag.get_task("send").poke_interval = 0.3
     for task in dag.tasks:
         task.retry_delay = timedelta(seconds=1)
 
-    # Note for which campaigns a trigger waited: the task has really been deferred then.
+    # Record the campaigns that a trigger waited for: it proves that the task was deferred.
     waited: list[str] = []
     run_trigger = BMCampaignTrigger.run
 
-    def noted(trigger: BMCampaignTrigger) -> Any:
+    def recorded(trigger: BMCampaignTrigger) -> Any:
         waited.append(trigger.campaign_uuid)
         return run_trigger(trigger)
 
-    with mock.patch.object(BMCampaignTrigger, "run", noted):
+    with mock.patch.object(BMCampaignTrigger, "run", recorded):
         for day in read_days():
             waited.clear()
             six = datetime(day.date.year, day.date.month, day.date.day, 6, tzinfo=UTC)
@@ -190,7 +207,7 @@ def task_instance_state(thing: Any) -> str:
 
 
 def read_xcom(run_id: str, task_id: str) -> Any:
-    """What a task has returned, or None."""
+    """The return value of a task, or None."""
     place = {"dag_id": DAG_ID, "run_id": run_id, "task_id": task_id, "key": "return_value"}
     if is_airflow_2():
         from airflow.models.xcom import XCom
@@ -204,18 +221,22 @@ def read_xcom(run_id: str, task_id: str) -> Any:
         return None if row is None else XComModel.deserialize_value(row)
 
 
-# In this process: what is started, and what is shown of it.
+# In this process: starting both, and showing what happens.
 
 
-def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any]) -> list[str]:
-    """Run it all; return what went wrong."""
+def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any], keep: bool) -> list[str]:
+    """Run the demo, and return what went wrong.
+
+    :param keep: keep the sandbox running at the end, until Ctrl-C
+    """
     days, runs = read_days(), []
-    print(f"Weather alert: Seattle, {days[0].date:%-d %B} to {days[-1].date:%-d %B %Y}, as NOAA measured it")
-    print(f"Airflow {airflow_version()} and a BM sandbox; nothing leaves this machine. The draft to clone:\n")
+    began = time.monotonic()
+    print(INTRODUCTION.format(first=days[0].date, last=days[-1].date, airflow=airflow_version()))
     print(f'  "{WEATHER_TEMPLATE}"\n', flush=True)
-    print(f"Starting Airflow; it logs to {relative(log)}\n", flush=True)
+    print(f"Starting Airflow, which logs to {relative(log)}\n", flush=True)
     fresh_database(home)
-    with sandbox_process(home.logs / "sandbox.log", execution_seconds=0.5) as (_, sandbox):
+    port = PAGE_PORT if keep else 0
+    with sandbox_process(home.logs / "sandbox.log", port=port, execution_seconds=0.5) as (_, sandbox):
         variables = set_the_stage(sandbox)
         drafts = {campaign["uuid"] for campaign in sandbox.campaigns()}
         home.extra = {
@@ -223,9 +244,9 @@ def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any]) -> list[str]:
             **{f"AIRFLOW_VAR_{name.upper()}": value for name, value in variables.items()},
         }
         if fault:
-            print(f"The sandbox misbehaves: {json.dumps(fault)}\n")
+            print(f"The sandbox has a fault: {json.dumps(fault)}\n")
             sandbox.fault(**fault)
-        print(f"  {'Day':<10}   {'coldest':>7}  {'wind':>8}   what its run did", flush=True)
+        print(f"  {'Day':<10}  {'Coldest':>8}  {'Wind':>8}   What the DAG did", flush=True)
         with airflow_runs(home, log) as lines:
             for day, run in zip(days, lines, strict=False):
                 runs.append(run)
@@ -237,12 +258,20 @@ def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any]) -> list[str]:
         messages.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in sandbox.messages()))
         show_messages(days, runs, sandbox)
         show_evidence(runs, sandbox)
-        show_next(log, messages)
-        return check(days, runs, sandbox, drafts, bool(fault))
+        wrong = check(days, runs, sandbox, drafts, bool(fault))
+        if wrong:
+            print("\nFAILED: this is not what the weather data require\n")
+            print("\n".join(f"  {line}" for line in wrong))
+        else:
+            print(f"\nOK: all runs, campaigns and messages are right ({time.monotonic() - began:.0f} s)")
+        show_next(log, messages, sandbox.url if keep else None)
+        if keep:
+            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        return wrong
 
 
 def fresh_database(home: AirflowHome) -> None:
-    """An Airflow that has run nothing: its database is made once, and copied for each demo."""
+    """Give Airflow an empty database, which is created once and copied for each demo."""
     empty = home.path / "empty.db"
     if not empty.exists():
         home.path.mkdir(parents=True, exist_ok=True)
@@ -258,7 +287,10 @@ def fresh_database(home: AirflowHome) -> None:
 
 @contextlib.contextmanager
 def airflow_runs(home: AirflowHome, log: Path) -> Iterator[Iterator[Run]]:
-    """Start Airflow; yield what it says of each run, as it ends. What it logs goes to a file."""
+    """Start Airflow, and yield each run when it has ended.
+
+    :param log: file for the output of Airflow
+    """
     reader, writer = os.pipe()
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -283,7 +315,7 @@ def airflow_runs(home: AirflowHome, log: Path) -> Iterator[Iterator[Run]]:
     try:
         with os.fdopen(reader) as lines:
             yield (json.loads(line) for line in lines)
-            for _ in lines:  # to its end
+            for _ in lines:  # wait until it ends
                 pass
         if status := process.wait():
             late = f", after {TIME_LIMIT:.0f} s" if status == -signal.SIGKILL else ""
@@ -301,13 +333,13 @@ def outcome(day: Day, run: Run) -> str:
         states = ", ".join(f"{task} {state}" for task, state in run["tasks"].items())
         return f"{run['state'].upper()}: {states}"
     if run["campaign"] is None:
-        return "quiet, skipped"
-    return f"{day.why.upper() or 'NO REASON'}, sent to {run['reported']} contacts"
+        return "nothing sent"
+    return f"{day.why.upper() or 'NO REASON'}: sent to {run['reported']} customers"
 
 
 def show_messages(days: Sequence[Day], runs: Sequence[Run], sandbox: SandboxClient) -> None:
     sent = [(day, run) for day, run in zip(days, runs, strict=False) if run["campaign"]]
-    print("\nWhat was read, one message of each campaign\n")
+    print("\nOne message of each campaign, as a customer reads it\n")
     for number, (day, run) in enumerate(sent):
         for message in sandbox.messages(run["campaign"])[number : number + 1]:
             print(f"  {day.date:%a %e %b}  {message['to']}  {message['text']}")
@@ -319,10 +351,10 @@ def show_evidence(runs: Sequence[Run], sandbox: SandboxClient) -> None:
     statuses = Counter(campaign["status"] for campaign in sandbox.campaigns())
     requests = sandbox.requests()
     kinds = Counter("token" if each["path"].startswith("/oauth2/") else each["method"] for each in requests)
-    print("\nHow it is known\n")
-    print(f"  Airflow   {counted(states, 'runs')}; {waits} waits in a trigger")
-    print(f"  Sandbox   {counted(statuses, 'campaigns')}; {len(sandbox.messages())} messages")
-    print(f"  Journal   {counted(kinds, 'requests')}; {sum(map(ok, requests))} answered with success")
+    print("\nWhat Airflow and the sandbox recorded\n")
+    print(f"  Airflow   {counted(states, 'runs')}; {waits} tasks waited deferred, in a trigger")
+    print(f"  Sandbox   {counted(statuses, 'campaigns')}; {len(sandbox.messages())} messages sent")
+    print(f"  API       {counted(kinds, 'requests')}; {sum(map(ok, requests))} successful")
 
 
 def counted(kinds: Counter[str], what: str) -> str:
@@ -330,17 +362,23 @@ def counted(kinds: Counter[str], what: str) -> str:
     return f"{kinds.total()} {what}: " + ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
 
 
-def show_next(log: Path, messages: Path) -> None:
-    print("\nWhere to look next\n")
-    for place, what in (
-        ("make airflow", "the same, and the other examples, in Airflow's UI"),
-        ("README.md", "how to install and use the provider"),
+def show_next(log: Path, messages: Path, page: str | None) -> None:
+    print("\nWhere to go on\n")
+    rows = [
         (relative(DAG_FILE), "the DAG"),
         (relative(messages), "all messages"),
-        (relative(log), "Airflow's own log"),
-    ):
+        (relative(log), "Airflow's log"),
+        ("make airflow", "this and the other examples in Airflow's UI"),
+    ]
+    if page is None:
+        rows.insert(
+            0, ("make demo DEMO=--keep", "the same, then these campaigns and messages in the browser")
+        )
+    for place, what in rows:
         print(f"  {place:<38}  {what}")
-    print()
+    if page is not None:
+        print(f"\nThe campaigns and messages of this demo are at {page}/ until you press Ctrl-C.")
+    print(flush=True)
 
 
 def relative(path: Path) -> str:
@@ -351,8 +389,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="%(prog)s [--fault JSON]",
+        usage="%(prog)s [--keep] [--fault JSON]",
     )
+    parser.add_argument("--keep", action="store_true", help="keep the sandbox and its page until Ctrl-C")
     parser.add_argument("--fault", type=json.loads, default={}, metavar="JSON", help="see Sandbox.fault()")
     parser.add_argument("--airflow", type=int, metavar="FD", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -361,9 +400,8 @@ def main() -> int:
             run_in_airflow(out)
         return 0
 
-    # Whoever ends this process ends Airflow and the sandbox with it.
+    # Ending this process ends Airflow and the sandbox, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    began = time.monotonic()
     home = AirflowHome(ROOT / ".airflow" / f"{airflow_version()}-demo")
     home.logs.mkdir(parents=True, exist_ok=True)
     log = home.logs / "airflow.log"
@@ -371,29 +409,18 @@ def main() -> int:
     with (home.path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second demo waits for the first
         try:
-            wrong = demo(home, log, arguments.fault)
+            wrong = demo(home, log, arguments.fault, arguments.keep)
         except (DemoError, OSError, RuntimeError, ValueError) as error:
             print(f"\nFAILED: {error}")
             if log.exists():
-                print(f"\n{relative(log)} ends with\n")
+                print(f"\nThe last lines of {relative(log)}:\n")
                 print(
                     "\n".join(
                         f"  {line[:200]}" for line in log.read_text(errors="replace").splitlines()[-20:]
                     )
                 )
             return 1
-    if wrong:
-        print("FAILED: this is not what should happen with these data\n")
-        print("\n".join(f"  {line}" for line in wrong))
-        return 1
-    print(
-        f"OK: every run, campaign and message is as the weather data say ({time.monotonic() - began:.0f} s)"
-    )
-    print(
-        "To see campaigns and messages in the browser: "
-        f"{relative(Path(sys.executable))} -m airflow_provider_bm.sandbox, then http://127.0.0.1:8765/"
-    )
-    return 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A sandbox as a process of its own, with what the example DAGs need in it."""
+"""A sandbox in a process of its own, with what the example DAGs need."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ REGIONS_TEMPLATE = "Hello {first_name}. {headline} {advice}"
 def sandbox_process(
     log: Path, *, port: int = 0, execution_seconds: float = 2.0
 ) -> Iterator[tuple[subprocess.Popen[str], SandboxClient]]:
-    """Start one, and end it afterwards.
+    """Start a sandbox, and end it afterwards.
 
-    :param log: file for all that it prints
-    :param port: 0: any free one
+    :param log: file for its output
+    :param port: 0 for any free port
     """
     command = [
         *(sys.executable, "-m", "airflow_provider_bm.sandbox", "--verbose"),
@@ -59,7 +59,7 @@ def sandbox_process(
 
 
 def set_the_stage(sandbox: Sandbox | SandboxClient) -> dict[str, str]:
-    """Write the drafts that the examples clone, as people would in the console.
+    """Create the drafts that the examples clone, as people would in the vendor's console.
 
     :returns: the Airflow variables that the examples read
     """

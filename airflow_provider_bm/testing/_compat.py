@@ -7,12 +7,14 @@ a message that says so, and all other tests run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
+
+import pytest
 
 #: What Airflow 3 calls the configured folder of DAGs.
 BUNDLE: Final = "dags-folder"
@@ -76,7 +78,11 @@ def configured_database() -> Iterator[Any]:
 
 def create_tables() -> None:
     """Create Airflow's tables in the database in use, as ``airflow db migrate`` does."""
-    lookup("initdb", "airflow.utils.db")()
+    initdb = lookup("initdb", "airflow.utils.db")
+    with pytest.MonkeyPatch.context() as patch:
+        # Migrations configure logging, for a command rather than for a test.
+        patch.setattr("logging.config.fileConfig", lambda *_, **__: None)
+        initdb()
 
 
 def write_dag(dag: Any) -> None:
@@ -106,10 +112,26 @@ def last_run(dag_id: str) -> Any:
 
 
 @contextmanager
-def listening(listener: object) -> Iterator[None]:
-    """Register a listener of Airflow's within this context."""
+def listening(on_running: Callable[[Any], None], on_failed: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Listen to the tasks of this process within this context.
+
+    :param on_running: is called with the task instance when a try starts
+    :param on_failed: is called with the task instance and the error when a try has failed
+    """
+    hookimpl = lookup("hookimpl", "airflow.listeners")
+
+    class Listener:
+        @hookimpl  # type: ignore[untyped-decorator]
+        def on_task_instance_running(self, task_instance: Any) -> None:
+            on_running(task_instance)
+
+        @hookimpl  # type: ignore[untyped-decorator]
+        def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
+            on_failed(task_instance, error)
+
     # From 3.2 on, tasks have a listener manager of their own.
     manager = lookup("get_listener_manager", "airflow.sdk.listener", "airflow.listeners.listener")()
+    listener = Listener()
     manager.add_listener(listener)
     try:
         yield

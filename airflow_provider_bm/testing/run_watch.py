@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from airflow.listeners import hookimpl
-
 from ._compat import listening
 
 #: Seconds that Airflow may take until the first task starts.
@@ -43,21 +41,19 @@ class RunWatch:
 
         :param timeout: seconds from the start of the first task; None: no limit
         """
-        with listening(self), self._limit(timeout):
+        with listening(self.on_running, self.on_failed), self._limit(timeout):
             try:
                 yield
             except RunTimeout:
                 self.timed_out = True
 
-    @hookimpl
-    def on_task_instance_running(self, task_instance: Any) -> None:
+    def on_running(self, task_instance: Any) -> None:
         """Start the clock with the first task; start no further task after the time limit."""
         self._task_started.set()
         if self.timed_out:
             raise RunTimeout
 
-    @hookimpl
-    def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
+    def on_failed(self, task_instance: Any, error: Any) -> None:
         """Remember the error."""
         if isinstance(error, RunTimeout):
             self.interrupted.add(_key(task_instance))

@@ -22,7 +22,7 @@ def use_secrets_backends() -> None:
 
 
 def use_listener() -> None:
-    with _compat.listening(object()):
+    with _compat.listening(print, print):
         pass
 
 
@@ -36,6 +36,7 @@ def use_listener() -> None:
         (["airflow.settings"], "Session", lambda: _compat.last_run("any")),
         (["airflow.configuration"], "initialize_secrets_backends", use_secrets_backends),
         (["airflow.configuration"], "secrets_backend_list", use_secrets_backends),
+        (["airflow.listeners"], "hookimpl", use_listener),
         (["airflow.sdk.listener", "airflow.listeners.listener"], "get_listener_manager", use_listener),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,3 +44,10 @@ def test_dag_test_is_refused_where_a_scheduler_runs(seen, state, alive):
 def test_a_database_without_tables_has_no_scheduler(tmp_path):
     with database._database(tmp_path / "nothing.db"):
         assert _compat.scheduler_host() is None
+
+
+def test_creating_a_database_leaves_logging_alone(tmp_path):
+    root = logging.getLogger()
+    before = root.level, root.handlers[:]
+    database.create_database(tmp_path)
+    assert (root.level, root.handlers) == before

@@ -23,7 +23,7 @@ def test_time_before_the_first_task_does_not_count():
 def test_a_run_is_ended_after_its_time_limit():
     watch = RunWatch()
     with watch.watch(0.1):
-        watch.on_task_instance_running(TASK)
+        watch.on_running(TASK)
         time.sleep(60)
         pytest.fail("not interrupted")
     assert watch.timed_out
@@ -33,11 +33,11 @@ def test_what_catches_the_first_interruption_meets_another(monkeypatch):
     monkeypatch.setattr(run_watch, "_REPEAT", 0.1)
     watch = RunWatch()
     with watch.watch(0.1):
-        watch.on_task_instance_running(TASK)
+        watch.on_running(TASK)
         try:
             time.sleep(60)
         except RunTimeout as error:
-            watch.on_task_instance_failed(TASK, error)
+            watch.on_failed(TASK, error)
         time.sleep(60)
         pytest.fail("not interrupted again")
     assert watch.interrupted == {("send", -1)}
@@ -48,4 +48,4 @@ def test_no_task_starts_after_the_time_limit():
     watch = RunWatch()
     watch.timed_out = True
     with pytest.raises(RunTimeout):
-        watch.on_task_instance_running(TASK)
+        watch.on_running(TASK)
