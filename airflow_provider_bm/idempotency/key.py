@@ -12,13 +12,15 @@ _KEY: Final = re.compile(r"\[[0-9a-f]{16}\]\s*", re.IGNORECASE)
 
 
 def task_key(dag_id: str, run_id: str, task_id: str, map_index: int | None, namespace: str = "") -> str:
-    """Return the key of a task instance: 16 hexadecimal digits, the same for all its tries.
+    """Return the key of a task instance: 16 digits, the same for all its tries.
+
+    There are no letters in it: a server that changes case, and then filters by it, still finds it.
 
     :param map_index: None or -1 for a task that is not mapped
     :param namespace: ``key_namespace`` of the configuration: another one gives other keys
     """
     identity = "\0".join((namespace, dag_id, run_id, task_id, str(-1 if map_index is None else map_index)))
-    return hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return f"{int(hashlib.sha256(identity.encode()).hexdigest(), 16) % 10**16:016}"
 
 
 def name_with_key(name: str, key: str) -> str:

@@ -419,8 +419,10 @@ def _expected(content: Mapping[str, Any], template_vars: Mapping[str, Any] | Non
     """
     from airflow_provider_bm.campaigns.constants import WEBPUSH_FIELDS
     from airflow_provider_bm.campaigns.variables import fill_variables
+    from airflow_provider_bm.idempotency.compare import CONTENT_FIELDS
 
-    expected = dict(content)
+    # A field that is absent is expected to be empty: a campaign with a segment is not one for the whole list.
+    expected = {**dict.fromkeys(CONTENT_FIELDS), **content}
     for name in ("template", *WEBPUSH_FIELDS):
         text = content.get(name)
         if template_vars and isinstance(text, str):

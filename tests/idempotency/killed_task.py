@@ -12,7 +12,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -110,7 +110,7 @@ def run(kind: str, arguments: dict[str, Any], ti: TaskInstance, store: FileStore
     from airflow_provider_bm import operators
 
     operator = getattr(operators, CLASSES[kind])(task_id="send", **arguments)
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) - timedelta(minutes=5)
     run = SimpleNamespace(run_type="manual", logical_date=None, start_date=now, run_after=now)
     context: Any = {"ti": ti, "dag_run": run, **({"task_state_store": store} if store else {})}
     try:

@@ -1,0 +1,134 @@
+"""Activating a draft once: with the status operator and with update, whatever is lost or cut off."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.hooks import BMHook
+from airflow_provider_bm.idempotency.timing import Timing, use_timing
+from tests.idempotency.killed_task import FileStore, TaskInstance, run
+
+KINDS = pytest.mark.parametrize("kind", ["status", "update", "replace"])
+STORES = pytest.mark.parametrize("stored", [False, True], ids=["no store", "store"])
+
+
+@pytest.fixture(autouse=True)
+def timing(sandbox, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
+    # The sandbox's clock runs twenty times as fast, see the fixture `task`.
+    monkeypatch.setattr(BMClient, "server_now", lambda self: None)
+    with use_timing(Timing(first_pause=0.1, longest_pause=0.2)):
+        yield
+
+
+@pytest.fixture
+def draft(sandbox, task):
+    return sandbox.create(status="draft", **task["create"])
+
+
+@pytest.fixture
+def activate(draft, tmp_path):
+    """`activate(kind, number=1, stored=False, …)`: one try of the task that activates the draft."""
+
+    def activate(kind, *, number=1, stored=False, **arguments):
+        store = FileStore(tmp_path / "state", lambda _: None) if stored else None
+        if kind == "replace":
+            names = ("name", "sending_type", "schedule_type", "template", "sender", "recipient_lists")
+            arguments = {name: draft[name] for name in names} | {"replace": True} | arguments
+        ti = TaskInstance("run", number, lambda _: None)
+        arguments = {"campaign_uuid": draft["uuid"], "status": "active"} | arguments
+        return run("status" if kind == "status" else "update", arguments, ti, store)
+
+    return activate
+
+
+def writes(sandbox):
+    return sandbox.requests(method="PUT") + sandbox.requests(method="PATCH")
+
+
+@KINDS
+@STORES
+def test_cut_off_in_the_middle_of_a_slow_put(sandbox, activate, kind, stored):
+    """The first try gives up, the server carries the PUT out later, and the retry comes at once."""
+    sandbox.fault(method="PUT", delay=1.5)
+    at_once = Timing(window=lambda client: client.settings.in_flight_window * 0)
+    with use_timing(at_once), pytest.raises(AirflowException):
+        activate(kind, stored=stored)
+    assert sandbox.executions() == []
+    activate(kind, number=2, stored=stored)
+    assert len(writes(sandbox)) == 1
+    assert len(sandbox.executions()) == 1
+
+
+@KINDS
+@STORES
+@pytest.mark.parametrize("effect", [{"lose_reply": True}, {"status": 502, "apply": True}, {"truncate": True}])
+def test_a_lost_reply(sandbox, activate, kind, stored, effect):
+    sandbox.fault(method="PUT", **effect)
+    activate(kind, stored=stored)
+    activate(kind, number=2, stored=stored)
+    assert len(writes(sandbox)) == 1
+    assert len(sandbox.executions()) == 1
+
+
+@KINDS
+@STORES
+def test_a_put_that_was_not_carried_out(sandbox, activate, kind, stored):
+    sandbox.fault(method="PUT", drop=True)
+    with pytest.raises(AirflowException, match="not known whether") as error:
+        activate(kind, stored=stored)
+    assert not isinstance(error.value, AirflowFailException)
+    activate(kind, number=2, stored=stored)
+    assert len(writes(sandbox)) == 2
+    assert len(sandbox.executions()) == 1
+
+
+@KINDS
+def test_a_finished_campaign_is_not_sent_again(sandbox, activate, draft, kind):
+    BMHook().set_campaign_status(draft["uuid"], "active")
+    sandbox.clock.advance(60)
+    with pytest.raises(AirflowFailException, match="allow_second_execution=True"):
+        activate(kind)
+    assert len(sandbox.executions()) == 1
+    activate(kind, allow_second_execution=True)
+    assert len(sandbox.executions()) == 2
+
+
+def test_a_draft_of_a_campaign_that_was_executed(sandbox, activate, draft):
+    BMHook().set_campaign_status(draft["uuid"], "active")
+    sandbox.clock.advance(60)
+    BMHook().update_campaign(draft["uuid"], {"status": "draft"})
+    with pytest.raises(AirflowFailException, match="is draft and was executed already"):
+        activate("status")
+    assert len(sandbox.executions()) == 1
+
+
+def test_a_stopped_campaign_is_resumed(sandbox, activate, draft):
+    hook = BMHook()
+    hook.update_campaign(draft["uuid"], {"schedule_rrule": "2040-01-01 00:00:00", "status": "active"})
+    hook.set_campaign_status(draft["uuid"], "stopped")
+    activate("status")
+    assert [each["method"] for each in writes(sandbox)][-1] == "PATCH"
+    assert hook.get_campaign(draft["uuid"])["status"] == "active"
+
+
+@KINDS
+def test_an_active_campaign_is_left_alone(sandbox, activate, draft, kind):
+    changes = {"schedule_rrule": "2040-01-01 00:00:00", "status": "active"}
+    BMHook().update_campaign(draft["uuid"], changes)
+    before = len(writes(sandbox))
+    activate(kind, **({} if kind == "status" else {"schedule_type": "once"} | changes))
+    assert len(writes(sandbox)) == before
+
+
+def test_an_update_of_an_active_campaign_is_written_once(sandbox, activate, draft):
+    changes = {"schedule_rrule": "2040-01-01 00:00:00", "status": "active"}
+    BMHook().update_campaign(draft["uuid"], changes)
+    before = len(writes(sandbox))
+    sandbox.fault(method="PUT", lose_reply=True)
+    activate("update", template="Go home.")
+    activate("update", number=2, template="Go home.")
+    assert len(writes(sandbox)) == before + 1
+    assert BMHook().get_campaign(draft["uuid"])["template"] == "Go home."

@@ -1,0 +1,49 @@
+"""One campaign, whatever the server does to its name: trim, cut, escape, normalise, change case."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.idempotency.timing import Timing, use_timing
+from tests.idempotency.killed_task import FileStore, TaskInstance, run
+
+POLICIES = [
+    "trim",
+    "collapse",
+    "cut:40",
+    "cut:100",
+    "cut:255",
+    "cut_at_emoji",
+    "escape_html",
+    "nfc",
+    "upper",
+    "emoji_to_question_mark",
+]
+NAME = "  Sturm \u26c8\ufe0f \U0001f32a & <Regen>\tim  Norden, fu\u0308r alle Kunden " + "sehr lang " * 30
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("lost", [True, False], ids=["reply lost", "reply kept"])
+@pytest.mark.parametrize("stored", [False, True], ids=["no store", "store"])
+@pytest.mark.parametrize("kind", ["create", "clone", "staged"])
+def test_one_campaign(sandbox, task, tmp_path, monkeypatch, assert_sent_once, policy, lost, stored, kind):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.2))
+    monkeypatch.setattr(BMClient, "server_now", lambda self: None)
+    store = FileStore(tmp_path / "state", lambda _: None) if stored else None
+    sandbox.name_policy = policy
+    if lost:
+        sandbox.fault(method="POST", path="/campaigns$", lose_reply=True)
+    arguments = {**task["clone" if kind == "clone" else "create"], "name": NAME, "staged": kind == "staged"}
+    timing = Timing(
+        window=lambda client: client.settings.in_flight_window / 10,
+        first_pause=0.05,
+        longest_pause=0.1,
+        created_dt_resolution=0.1,
+        draft_pause=0.05,
+    )
+    with use_timing(timing):
+        for number in (1, 2):
+            ti = TaskInstance("run", number, lambda _: None)
+            run("clone" if kind == "clone" else "create", arguments, ti, store)
+    assert_sent_once("run")
