@@ -182,9 +182,8 @@ class BMCloneCampaignOperator(SendOperator):
         from airflow_provider_bm.campaigns import CampaignClone
 
         source = {"clone_uuid": self.clone_uuid, "template_vars": self.template_vars}
-        return CampaignClone.from_mapping(
-            {**source, **self.provided(CAMPAIGN_FIELDS), **overrides}
-        ).to_payload()
+        clone = CampaignClone.from_mapping({**source, **self.provided(CAMPAIGN_FIELDS), **overrides})
+        return clone.to_payload(float_format=self.float_format)
 
     def source(self) -> dict[str, Any]:
         """Return the campaign that is cloned, read once."""
