@@ -9,12 +9,12 @@ from datetime import datetime
 from heapq import merge
 from typing import Any, Final
 
+from airflow_provider_bm.campaigns.schedule_words import schedule_in_words
 from airflow_provider_bm.sandbox.clock import rfc3339
 from airflow_provider_bm.sandbox.execution import Campaign, Run
 from airflow_provider_bm.sandbox.store import Store
 
 from .marks import cut
-from .words import schedule_in_words
 
 DELETED: Final = "deleted"
 

@@ -1,4 +1,4 @@
-"""Contents, variables and schedules in the words of the page."""
+"""The content of messages as the page shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from airflow_provider_bm.sandbox.page.content import content
 from airflow_provider_bm.sandbox.page.marks import Marks
-from airflow_provider_bm.sandbox.page.words import schedule_in_words
 from tests.sandbox.page.asking import ask
 
 
@@ -127,41 +126,3 @@ def test_marks_count_as_what_they_stand_for(sandbox):
     assert shown["text"][:2] == [{"unknown": "{temp}"}, {"unknown": "{temp}"}]
     assert len(shown["text"]) < 2000
     assert shown["text"][-1] == "… (30000 characters)"
-
-
-@pytest.mark.parametrize(
-    ("rule", "words"),
-    [
-        ("FREQ=DAILY;BYHOUR=6;BYMINUTE=0;BYSECOND=0", "daily at 06:00"),
-        ("RRULE:FREQ=DAILY;BYHOUR=6,18;BYMINUTE=5", "daily at 06:05, 18:05"),
-        ("FREQ=WEEKLY;BYDAY=MO,TH;WKST=MO", "weekly on Mon, Thu"),
-        ("FREQ=HOURLY;INTERVAL=3;COUNT=5", "every 3 hours, 5 times"),
-        ("FREQ=DAILY;COUNT=1", "daily, once"),
-        ("FREQ=MONTHLY;BYMONTHDAY=1,15;UNTIL=20261231T235959Z", "monthly on day 1, 15, until 2026-12-31"),
-    ],
-)
-def test_rules_in_words(rule, words):
-    assert schedule_in_words({"schedule_type": "scheduled", "schedule_rrule": rule}) == words
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        "FREQ=MONTHLY;BYDAY=1MO",
-        "FREQ=DAILY;BYHOUR=6",
-        "FREQ=DAILY;BYMINUTE=6",
-        "FREQ=DAILY;BYHOUR=6;BYMINUTE=0,30",
-        "FREQ=DAILY;BYHOUR=6;BYMINUTE=0;BYSECOND=30",
-        "FREQ=YEARLY;BYMONTH=2",
-        "DTSTART:20260101T000000Z\nRRULE:FREQ=DAILY",
-        "nonsense",
-    ],
-)
-def test_what_there_are_no_words_for_stays_a_rule(rule):
-    assert schedule_in_words({"schedule_type": "scheduled", "schedule_rrule": rule}) == rule
-
-
-def test_other_schedules_in_words():
-    once = {"schedule_type": "once", "schedule_rrule": "2026-03-04 06:00:00"}
-    assert schedule_in_words(once) == "once, 2026-03-04 06:00"
-    assert schedule_in_words({"schedule_type": "now"}) == "at once"
