@@ -244,7 +244,7 @@ def _in_order(times: Iterator[datetime]) -> Iterator[datetime]:
         if moment is not None:
             heappush(waiting, moment)
             latest = max(latest, moment)
-        while waiting and (moment is None or waiting[0] < latest - _MAX_CLOCK_CHANGE):
+        while waiting and (moment is None or waiting[0] + _MAX_CLOCK_CHANGE < latest):
             following = heappop(waiting)
             if following > last:
                 yield following

@@ -36,7 +36,7 @@ def everything(thing: Any) -> Iterator[dict[str, Any]]:
         yield from everything(inner)
 
 
-def test_it_is_valid_openapi():
+def test_document_is_valid_openapi():
     assert document()["openapi"].startswith("3.1.")
     validate(document())
 
@@ -47,7 +47,7 @@ def examples(thing: dict[str, Any]) -> list[Any]:
     return [one["value"] for one in found.values()] if isinstance(found, dict) else list(found)
 
 
-def test_the_examples_are_good():
+def test_examples_match_their_schemas():
     count = 0
     for thing in everything(document()):
         schema = thing.get("schema", thing)
@@ -68,7 +68,7 @@ def test_every_body_has_an_example():
     assert [body for body in bare if body["description"] != "Invalid request."] == []
 
 
-def test_what_is_not_valid_is_found():
+def test_validator_finds_errors():
     with pytest.raises(OpenAPIValidationError):
         validate({**document(), "paths": {"/x": {"get": {"responses": 5}}}})
 
@@ -160,7 +160,7 @@ def test_every_assumption_of_the_client_is_marked():
     assert named == {name for name in vars(assumptions) if name.isupper()}
 
 
-def test_marks_say_why():
+def test_assumption_marks_have_a_reason():
     for thing in everything(document()):
         for mark in ("x-assumed", "x-known"):
             assert len(thing.get(mark, "a few words")) > 10, thing

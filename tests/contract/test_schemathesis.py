@@ -227,7 +227,7 @@ def test_stateful(sandbox):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_what_the_contract_does_not_allow_is_refused(sandbox, name):
+def test_requests_outside_the_contract_are_rejected(sandbox, name):
     """One operation with arguments that are wrong in some way; the campaign that it is for exists."""
     schema, headers = as_served(sandbox), authorization(sandbox)
     operation = schema.find_operation_by_id(name)
@@ -249,7 +249,7 @@ def test_what_the_contract_does_not_allow_is_refused(sandbox, name):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_what_the_contract_allows_gets_a_documented_answer(sandbox, name):
+def test_requests_within_the_contract_get_a_documented_reply(sandbox, name):
     schema, headers = as_served(sandbox), authorization(sandbox)
     operation = schema.find_operation_by_id(name)
     wanted, plausible, asked = checks(), Plausible(sandbox), []

@@ -226,7 +226,7 @@ def test_the_whole_suite_is_watched(sandbox, monkeypatch):
         ("nonsense", 400),
     ],
 )
-def test_what_is_no_request_at_all_gets_an_error_body_too(sandbox, head, status):
+def test_reply_to_an_invalid_request_line_is_in_the_contract(sandbox, head, status):
     """Before the API, where its answers are not looked at."""
     with socket.create_connection((sandbox.host, sandbox.port), timeout=10) as connection:
         connection.sendall(head.replace("{}", "/news/v1" + PATH).encode() + b"\r\n\r\n")

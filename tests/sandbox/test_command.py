@@ -61,7 +61,7 @@ def test_command_with_a_loaded_file_and_contacts(tmp_path):
             assert said in process.stderr.read()
 
 
-def test_command_refuses():
+def test_command_errors():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

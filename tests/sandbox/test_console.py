@@ -52,7 +52,7 @@ def test_campaigns_of_any_service(console, sandbox):
     assert console.start_campaign(made)["status"] == "active"
 
 
-def test_what_cannot_be_done(console, sandbox):
+def test_impossible_changes_are_errors(console, sandbox):
     unknown = "aaaaaaaa-0000-4000-8000-000000000000"
     draft = console.create()["uuid"]
     missed = console.create(status="active", schedule_type="once", schedule_rrule="2026-03-02 13:00:00")[

@@ -14,7 +14,7 @@ import requests
 from airflow_provider_bm.sandbox import Sandbox, SandboxClient
 
 
-def test_a_setting_counts_from_now_on(api, sandbox):
+def test_settings_do_not_change_earlier_executions(api, sandbox):
     sandbox.create(status="active", schedule_type="once", schedule_rrule="2026-03-02 12:00:10")
     sandbox.clock.advance(15)
     # It has begun, although nobody has looked yet.
@@ -23,7 +23,7 @@ def test_a_setting_counts_from_now_on(api, sandbox):
     assert sandbox.campaigns()[0]["status"] == "finished"
 
 
-def test_remote_has_the_same_handles(api, sandbox):
+def test_remote_client(api, sandbox):
     remote = SandboxClient(sandbox.url)
     assert remote.health()["service_uuid"] == sandbox.service_uuid
     assert remote.connection(draft_only=True) == sandbox.connection(draft_only=True)
@@ -78,7 +78,7 @@ def test_every_operation_is_remote_too():
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_handles_say_the_same_here_and_there(api, sandbox, remote):
+def test_local_and_remote_operations_agree(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     sandbox.create(name="A", status="finished", last_dt="2026-01-01T00:00:00Z")
     sandbox.create(name="B", query_type="all")
@@ -104,7 +104,7 @@ def test_handles_say_the_same_here_and_there(api, sandbox, remote):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_what_nothing_can_be_is_refused(sandbox, remote):
+def test_impossible_searches_are_errors(sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     for wanted, said in (
         ({"status": "drafft"}, "status must be one of .*, not 'drafft'; did you mean 'draft'"),
@@ -124,7 +124,7 @@ def test_what_nothing_can_be_is_refused(sandbox, remote):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_other_types_are_refused_here_and_there(sandbox, remote):
+def test_wrong_argument_types_are_errors(sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     for given in (sandbox.service_uuid, None):
         said = re.escape(f"service_uuids must be a list of UUIDs, not {given!r}")
@@ -201,18 +201,18 @@ def test_campaigns_of_all_services_are_in_order(sandbox):
         ("GET", "", None, 404),
     ],
 )
-def test_wrong_control(sandbox, method, name, body, status):
+def test_invalid_control_requests(sandbox, method, name, body, status):
     reply = requests.request(method, f"{sandbox.url}/_sandbox/{name}", json=body)
     assert reply.status_code == status, reply.text
     assert reply.json()["message"]
 
 
-def test_control_is_never_hit_by_faults(sandbox):
+def test_faults_do_not_hit_control_requests(sandbox):
     sandbox.fault(drop=True, times=None)
     assert SandboxClient(sandbox.url).health()["status"] == "ok"
 
 
-def test_a_web_page_cannot_steer_it(sandbox):
+def test_web_pages_cannot_control_the_sandbox(sandbox):
     url = f"{sandbox.url}/_sandbox/reset"
     for origin in ("https://example.com", "null", "http://["):
         assert requests.post(url, json={}, headers={"Origin": origin}).status_code == 403
@@ -248,7 +248,7 @@ def test_create_in_the_console(sandbox):
             sandbox.create(**wrong)
 
 
-def test_many_at_once(sandbox, api):
+def test_concurrent_requests(sandbox, api):
     def work():
         for _ in range(20):
             mine = requests.Session()

@@ -34,7 +34,7 @@ def test_a_status_does_not_apply_the_call(api, sandbox):
 
 
 @pytest.mark.parametrize(("effect", "applied"), [({"lose_reply": True}, 1), ({"drop": True}, 0)])
-def test_the_connection_is_closed(api, sandbox, effect, applied):
+def test_connection_is_closed_without_a_reply(api, sandbox, effect, applied):
     sandbox.fault("POST", **effect)
     with pytest.raises(requests.ConnectionError):
         api.post()
@@ -128,7 +128,7 @@ def test_being_down_ends_by_itself(api, sandbox):
 
 
 @pytest.mark.parametrize("seconds", [-1, float("inf"), float("nan"), 3e6, "5", True])
-def test_being_down_for_no_time_or_for_ever_is_refused(sandbox, seconds):
+def test_invalid_downtimes(sandbox, seconds):
     with pytest.raises(ValueError, match="must be a number from 0 to 86400"):
         sandbox.refuse(seconds)
     assert connects(sandbox)
@@ -176,7 +176,7 @@ def test_probability_is_repeatable(api, sandbox):
     assert pattern() == first
 
 
-def test_faults_tell_whether_they_hit(api, sandbox):
+def test_faults_count_calls_seen_and_hit(api, sandbox):
     sandbox.fault("GET", "nowhere", status=500)
     sandbox.fault("GET", nth=2, status=500)
     api.call("GET")
@@ -184,7 +184,7 @@ def test_faults_tell_whether_they_hit(api, sandbox):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_one_fault_can_be_taken_back(api, sandbox, remote):
+def test_clear_a_single_fault(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     first, second = handle.fault("GET", status=500), handle.fault("GET", status=503)
     handle.clear_faults(first["id"])
@@ -208,18 +208,18 @@ def test_one_fault_can_be_taken_back(api, sandbox, remote):
      {"headers": {"Content-Length": "5"}}, {"headers": {"X": "a\r\nY: b"}},
      {"change_request": "draft"}, {"drop": True, "change_reply": {"name": "x"}}],
 )  # fmt: skip
-def test_senseless_faults_are_refused(sandbox, wrong):
+def test_invalid_faults(sandbox, wrong):
     with pytest.raises(ValueError, match=r"fault|must|nth|cannot|excludes|choose one"):
         sandbox.fault(**wrong)
 
 
 @pytest.mark.parametrize("name", ["explode", "id", "seen", "hits"])
-def test_unknown_effects_are_refused(sandbox, name):
+def test_unknown_effects(sandbox, name):
     with pytest.raises(TypeError, match=name):
         sandbox.fault(status=500, **{name: 1})
 
 
-def test_of_several_faults_one_hits(api, sandbox):
+def test_oldest_matching_fault_hits(api, sandbox):
     sandbox.fault("GET", status=500)
     sandbox.fault("GET", status=502)
     assert api.call("GET").status_code == 500
@@ -243,7 +243,7 @@ def test_faults_for_the_next_call_hit_in_turn(api, sandbox):
     assert [status() for _ in range(5)] == [200, 503, 500, 500, 200]
 
 
-def test_a_header_takes_the_place_of_the_usual_one(api, sandbox):
+def test_fault_header_replaces_the_default_one(api, sandbox):
     sandbox.fault("GET", headers={"content-type": "text/plain", "server": "mine", "X-Number": 5})
     reply = api.call("GET")
     found = [(name.lower(), value) for name, value in reply.raw.headers.items()]

@@ -33,7 +33,7 @@ def test_journal(api, sandbox):
     assert sandbox.requests(path="oauth2") == [token]
 
 
-def test_why_a_request_was_refused(api, sandbox):
+def test_error_messages_are_recorded(api, sandbox):
     api.post(colour="blue", name=1)
     api.token(client_secret="wrong")
     sandbox.fault(status=503, body="down")
@@ -48,7 +48,7 @@ def test_why_a_request_was_refused(api, sandbox):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_searching_the_requests(api, sandbox, remote):
+def test_search_requests(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     api.call("GET", "/nothing")
     sandbox.clock.advance(60)
@@ -73,7 +73,7 @@ def test_searching_the_requests(api, sandbox, remote):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_searching_the_messages(api, sandbox, remote):
+def test_search_messages(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     api.post(template="first {first_name}")
     sandbox.clock.advance(10)
@@ -87,7 +87,7 @@ def test_searching_the_messages(api, sandbox, remote):
     assert handle.messages(channel="email") == handle.messages(text="third") == []
 
 
-def test_no_secret_is_kept_anywhere(api, sandbox, caplog):
+def test_journal_and_log_show_no_secrets(api, sandbox, caplog):
     caplog.set_level("DEBUG")
     token = api.session.headers["Authorization"].split()[1]
     secret = "s3cr3t-of-mine"

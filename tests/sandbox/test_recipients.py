@@ -15,7 +15,7 @@ BOB = {"mobile": "+41790000002", "first_name": "Bob", "email": "bob@example.com"
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_a_list(api, sandbox, remote):
+def test_custom_recipient_list(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     mine = handle.add_recipient_list("mine", [ADA, BOB])
     assert handle.recipient_lists["mine"] == mine
@@ -29,14 +29,14 @@ def test_a_list(api, sandbox, remote):
     ]
 
 
-def test_its_uuid_is_the_same_for_everybody(sandbox):
+def test_list_uuid_is_derived_from_the_name(sandbox):
     assert sandbox.add_recipient_list("mine", [ADA]) == Sandbox().add_recipient_list("mine", [])
     # That of the real BM does, too: then a DAG needs no change.
     real = "CF9EEB30-c1af-11ee-8073-bf4d6e8c1618"
     assert sandbox.add_recipient_list(real, [ADA]) == real.lower()
 
 
-def test_the_list_of_the_documentation_is_there_and_may_be_another(api, sandbox):
+def test_example_list_can_be_replaced(api, sandbox):
     """Its examples can be tried as they stand there."""
     example = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
     api.post(recipient_lists=example)
@@ -56,7 +56,7 @@ def test_channels_and_segmentation(api, sandbox):
     assert [one["to"] for one in sandbox.messages()] == ["bob@example.com", "+41790000001"]
 
 
-def test_the_same_person_in_two_lists_gets_it_once(api, sandbox):
+def test_contact_in_two_lists_gets_one_message(api, sandbox):
     lists = [sandbox.add_recipient_list("one", [ADA]), sandbox.add_recipient_list("two", [ADA | BOB, ADA])]
     api.post(recipient_lists=",".join(lists))
     sandbox.clock.advance(10)
@@ -75,7 +75,7 @@ EMAIL = {"sending_type": "email", "template": '{"subject": "Hi"}'}
         ({"mobile": BOB["mobile"]}, BOB, EMAIL),
     ],
 )
-def test_an_address_gets_a_message_once(api, sandbox, one, two, campaign):
+def test_address_of_two_contacts_gets_one_message(api, sandbox, one, two, campaign):
     lists = [sandbox.add_recipient_list("one", [one]), sandbox.add_recipient_list("two", [two])]
     for order in (lists, lists[::-1]):
         api.post(recipient_lists=",".join(order), **campaign)
@@ -84,7 +84,7 @@ def test_an_address_gets_a_message_once(api, sandbox, one, two, campaign):
     assert [execution["contacts"] for execution in sandbox.executions()] == [1, 1, 1]
 
 
-def test_of_contacts_with_the_same_address_the_query_picks_one(api, sandbox):
+def test_query_decides_between_contacts_with_the_same_address(api, sandbox):
     rule = {"field": "language", "condition": "eq", "value": "en", "operator": "AND"}
     query = json.dumps({"segmentation": [{"operator": "OR", "rules": [rule]}]})
     plain = {"uuid": "crm-7", "mobile": ADA["mobile"]}
@@ -94,7 +94,7 @@ def test_of_contacts_with_the_same_address_the_query_picks_one(api, sandbox):
     assert [one["text"] for one in sandbox.messages()] == ["Hello Ada"]
 
 
-def test_other_contacts_in_a_list(api, sandbox):
+def test_replaced_list_keeps_running_executions(api, sandbox):
     mine = sandbox.add_recipient_list("mine", [ADA])
     api.post(recipient_lists=mine)
     later = api.post(recipient_lists=mine, schedule_type="once", schedule_rrule="2026-03-02 12:00:05").json()
@@ -120,7 +120,7 @@ def test_other_contacts_in_a_list(api, sandbox):
         ("", ADA, "needs a name"),
     ],
 )
-def test_what_is_no_list(sandbox, name, contact, said):
+def test_invalid_recipient_lists(sandbox, name, contact, said):
     with pytest.raises(ValueError, match=said):
         sandbox.add_recipient_list(name, [contact])
     assert "mine" not in sandbox.recipient_lists
@@ -137,7 +137,7 @@ def test_what_is_no_list(sandbox, name, contact, said):
         ),
     ],
 )
-def test_files(sandbox, tmp_path, name, text):
+def test_read_contact_files(sandbox, tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text)
     mine = sandbox.add_recipient_list("mine", read_contacts(path))
@@ -161,7 +161,7 @@ def test_files(sandbox, tmp_path, name, text):
         ("a.csv", None, "cannot read"),
     ],
 )
-def test_wrong_files(sandbox, tmp_path, name, text, said):
+def test_invalid_contact_files(sandbox, tmp_path, name, text, said):
     path = tmp_path / name
     if text is not None:
         path.write_text(text)

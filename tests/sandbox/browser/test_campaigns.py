@@ -9,10 +9,10 @@ import time
 
 from playwright.sync_api import expect
 
-from tests.sandbox.browser.desk import client, phone, rows
+from tests.sandbox.browser.helpers import client, phone, rows
 
 
-def test_what_was_sent_to_whom_and_when(page, sandbox):
+def test_messages_with_recipient_and_time(page, sandbox):
     sandbox.create(name="Storm", status="active", template="Stay in, {first_name}. {unknown}")
     sandbox.clock.advance(60)
     sent = sandbox.messages()
@@ -30,7 +30,7 @@ def test_what_was_sent_to_whom_and_when(page, sandbox):
     expect(phone(page)).to_contain_text(sent[9]["text"])
 
 
-def test_other_channels_and_what_would_be_sent(page, sandbox):
+def test_channels_and_previews(page, sandbox):
     push = sandbox.create(
         name="Push", sending_type="webpush", webpush_title="Storm ahead", webpush_body="Stay in, {first_name}"
     )
@@ -50,7 +50,7 @@ def test_other_channels_and_what_would_be_sent(page, sandbox):
     assert sandbox.messages() == []
 
 
-def test_it_is_live(page, sandbox):
+def test_updates_without_a_reload(page, sandbox):
     page.goto(sandbox.url)
     expect(page.locator("#no-rows")).to_contain_text("No campaign yet")
     session, url = client(sandbox)
@@ -85,7 +85,7 @@ def test_it_is_live(page, sandbox):
     expect(first.get_by_role("group", name="Error")).to_have_text("sender: must not be empty")
 
 
-def test_a_campaign_that_goes_meanwhile(page, sandbox):
+def test_campaign_deleted_meanwhile(page, sandbox):
     gone = sandbox.create(name="Gone")
 
     def delete(route):
@@ -105,7 +105,7 @@ def test_a_campaign_that_goes_meanwhile(page, sandbox):
     assert page.evaluate("window.said") is None
 
 
-def test_a_request_is_read_while_others_come_in(page, sandbox):
+def test_open_request_stays_in_place(page, sandbox):
     session, url = client(sandbox)
     page.goto(sandbox.url)
     sandbox.fault("POST", delay=1.5)
@@ -166,7 +166,7 @@ def test_who_has_opted_out_is_counted(page, sandbox):
     expect(page.locator(".facts").first).to_contain_text("mine: 1 contact, 1 opted out and get nothing")
 
 
-def test_it_says_how_to_start(page, sandbox):
+def test_empty_page_explains_how_to_start(page, sandbox):
     page.goto(sandbox.url)
     expect(page.locator("#connection")).to_contain_text("AIRFLOW_CONN_BM_DEFAULT=")
     expect(page.locator("#connection")).to_contain_text(f"{sandbox.url}/news/v1")

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.sandbox.browser.desk import phone, rows
+from tests.sandbox.browser.helpers import phone, rows
 
 
 @pytest.fixture

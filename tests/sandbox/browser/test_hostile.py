@@ -7,7 +7,7 @@ import json
 from playwright.sync_api import expect
 
 from airflow_provider_bm.sandbox import Sandbox
-from tests.sandbox.browser.desk import EVIL, WORSE, client, phone, rows
+from tests.sandbox.browser.helpers import EVIL, WORSE, client, phone, rows
 
 
 def test_hostile_content_is_text(page, sandbox):
@@ -42,7 +42,7 @@ def test_hostile_content_is_text(page, sandbox):
     assert page.locator("main img, main script, main iframe").count() == 0
 
 
-def test_scripts_of_others_do_not_run(browser, sandbox):
+def test_policy_blocks_injected_scripts(browser, sandbox):
     """Even if a text became markup, the policy would stop it."""
     with browser.new_context() as context:
         page = context.new_page()
@@ -71,7 +71,7 @@ def test_scripts_of_others_do_not_run(browser, sandbox):
         assert page.evaluate("window.broken") is None
 
 
-def test_another_site_cannot_get_at_it(browser, sandbox):
+def test_other_origins_have_no_access(browser, sandbox):
     """Another port is another origin: what this machine serves elsewhere is no friend either."""
     sandbox.create(name="Mine")
     with Sandbox() as other, browser.new_context() as context:

@@ -13,7 +13,7 @@ import requests
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sandbox.__main__ import banner
 from airflow_provider_bm.sandbox.page.view import View
-from tests.sandbox.page.asking import ask, names
+from tests.sandbox.page.helpers import ask, names
 
 STAFF = 40
 
@@ -34,12 +34,12 @@ def test_overview(api, sandbox):
     assert (row["status"], row["state"], row["sent"]) == ("finished", "done", STAFF)
 
 
-def test_another_sandbox_in_its_place_can_be_told(sandbox):
+def test_overview_identifies_the_sandbox(sandbox):
     with Sandbox() as other:
         assert ask(sandbox)["sandbox"] == ask(sandbox)["sandbox"] != ask(other)["sandbox"]
 
 
-def test_what_the_page_has_is_not_sent_again(api, sandbox):
+def test_unchanged_overview_is_not_sent_again(api, sandbox):
     sandbox.create(name="Long")
     seen = ask(sandbox)["tag"]
     sandbox.clock.advance(1)
@@ -51,7 +51,7 @@ def test_what_the_page_has_is_not_sent_again(api, sandbox):
     assert names(view) == ["Long"]
 
 
-def test_how_to_connect(sandbox):
+def test_commands_to_connect_and_create(sandbox):
     view = ask(sandbox, "connection")
     assert view["connection"] in banner(sandbox)
     assert json.loads(shlex.split(view["connection"])[1].partition("=")[2]) == sandbox.connection()
@@ -109,11 +109,11 @@ def test_pages_filters_search_and_order(sandbox):
 @pytest.mark.parametrize(
     "query", ["page=x", "sort=colour", "colour=blue", "page=" + "9" * 5000, "until=x", "failed=perhaps"]
 )
-def test_wrong_questions(sandbox, query):
+def test_invalid_queries_are_rejected(sandbox, query):
     assert requests.get(f"{sandbox.url}/_sandbox/page/overview?{query}", timeout=10).status_code == 400
 
 
-def test_it_follows_what_was_executed_last(sandbox):
+def test_latest_execution_is_selected_by_default(sandbox):
     first = sandbox.create(name="First", status="active")
     sandbox.create(name="Draft", status="draft")
     assert ask(sandbox)["selected"]["name"] == "First"
@@ -140,7 +140,7 @@ def test_messages_of_a_campaign(sandbox):
         assert len(found) < 16
 
 
-def test_an_update_is_seen_while_the_clock_stands_still(sandbox):
+def test_update_with_a_frozen_clock_changes_the_version(sandbox):
     made = sandbox.create(name="Draft", template="One")
     before = ask(sandbox)
     sandbox.update_campaign(made["uuid"], status="draft", template="Two")
@@ -175,7 +175,7 @@ def test_times_of_messages_after_a_pause(sandbox):
     assert [one["sent_dt"] for one in sandbox.messages(made)] == [one["sent_dt"] for one in view["messages"]]
 
 
-def test_names_and_addresses_of_any_length(sandbox):
+def test_long_names_and_addresses_are_truncated(sandbox):
     lists = [sandbox.add_recipient_list(f"{number}" + "n" * 10**4, []) for number in range(50)]
     long = sandbox.add_recipient_list(
         "mine",
@@ -194,7 +194,7 @@ def test_names_and_addresses_of_any_length(sandbox):
     assert ask(sandbox, "campaign", uuid=made["uuid"], message="7")["shown"]["number"] == 7
 
 
-def test_a_large_template_does_not_keep_the_others_waiting(sandbox):
+def test_large_template_does_not_block_other_requests(sandbox):
     template = json.dumps({f"k{number}": {"a": "v" * 50} for number in range(10_000)} | {"text": "Hi"})
     made = sandbox.create(sending_type="rbm", template=template)
     held = []
@@ -254,7 +254,7 @@ def test_each_execution_of_a_campaign(sandbox):
     assert sandbox.clock.now().isoformat() == "2026-03-05T06:00:00+00:00"
 
 
-def test_a_preview_sends_nothing(sandbox):
+def test_preview_sends_nothing(sandbox):
     rule = {"field": "first_name", "condition": "eq", "value": "Nobody", "operator": "AND"}
     query = json.dumps({"segmentation": [{"operator": "OR", "rules": [rule]}]})
     made = sandbox.create(status="draft", template="For {first_name}")
@@ -267,7 +267,7 @@ def test_a_preview_sends_nothing(sandbox):
     assert ask(sandbox)["messages"] == 0
 
 
-def test_what_a_deleted_campaign_sent_is_still_there(api, sandbox):
+def test_messages_of_a_deleted_campaign_remain(api, sandbox):
     made = api.post(name="Gone").json()["uuid"]
     sandbox.clock.advance(60)
     api.call("DELETE", f"/{made}")
@@ -289,13 +289,13 @@ def test_several_services(sandbox):
     assert ask(sandbox, "campaign", uuid=made["uuid"])["service_uuid"] == other
 
 
-def test_to_the_next_execution_if_there_is_one(sandbox):
+def test_advance_to_the_next_execution(sandbox):
     reply = requests.post(f"{sandbox.url}/_sandbox/page/next", timeout=10)
     assert reply.status_code == 400
     assert "No campaign" in reply.json()["message"]
 
 
-def test_messages_are_searched_as_they_are_read(sandbox):
+def test_search_matches_the_text_as_read(sandbox):
     made = sandbox.create(
         status="active", sending_type="viber", template=r'{"text": "Gr\u00fcezi\n{first_name}"}'
     )

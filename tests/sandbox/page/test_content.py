@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_bm.sandbox.page.content import content
 from airflow_provider_bm.sandbox.page.marks import Marks
-from tests.sandbox.page.asking import ask
+from tests.sandbox.page.helpers import ask
 
 
 def shown(channel, text, **more):
@@ -65,7 +65,7 @@ def test_details_are_named_by_the_end_of_their_path():
         ({"action": {"button": {"text": "Menu"}}}, {"action.button.text": "Menu"}),
     ],
 )
-def test_buttons_are_no_part_of_the_text(template, details):
+def test_button_labels_are_details(template, details):
     view = shown("whatsapp", json.dumps({"text": "Hello", **template}))
     assert (view["title"], view["text"]) == ([], ["Hello"])
     assert told(view["details"]) == details
@@ -79,13 +79,13 @@ def test_other_names_of_texts():
 @pytest.mark.parametrize(
     "text", ["", "no JSON", "{", "[" * 100_000, '{"a":' * 900 + "1" + "}" * 900, '"text"', "[]", "null", "{}"]
 )
-def test_content_that_is_no_known_json(text):
+def test_invalid_json_is_shown_as_text(text):
     assert shown("whatsapp", text).keys() == {"title", "text", "details", "more"}
     if text in ("no JSON", "{"):
         assert shown("whatsapp", text)["text"] == [text]
 
 
-def test_long_content_is_cut():
+def test_long_content_is_truncated():
     assert len(shown("sms", "x" * 10**6)["text"][0]) < 11_000
     many = shown("viber", "[" + ",".join("1" * 1000) + "]")
     assert (len(many["details"]), many["more"]) == (50, 950)
@@ -98,7 +98,7 @@ def sent_to(sandbox, contact, **fields):
     return ask(sandbox, "campaign", uuid=made["uuid"])["shown"]
 
 
-def test_variables_without_a_value_are_told_from_text(sandbox):
+def test_variables_without_a_value_are_distinguished_from_text(sandbox):
     names = {"first_name": "{last_name}", "nick_name": "{unknown}"}
     shown = sent_to(sandbox, names, template="Hi {first_name} {nick_name}{last_name}, as cold as {temp}.")
     assert shown["text"] == [
@@ -121,7 +121,7 @@ def test_variables_without_a_value_in_json(sandbox):
     assert sandbox.messages() == []
 
 
-def test_marks_count_as_what_they_stand_for(sandbox):
+def test_marked_variables_count_with_their_length(sandbox):
     shown = sent_to(sandbox, {}, template="{temp}" * 5000)
     assert shown["text"][:2] == [{"unknown": "{temp}"}, {"unknown": "{temp}"}]
     assert len(shown["text"]) < 2000

@@ -8,10 +8,10 @@ import threading
 import pytest
 import requests
 
-from tests.sandbox.page.asking import ask, wait_until
+from tests.sandbox.page.helpers import ask, wait_until
 
 
-def test_requests_without_secrets(api, sandbox):
+def test_requests_are_redacted(api, sandbox):
     api.token(client_secret="s3cr3t-of-mine")
     api.call("GET", "?name=Storm")
     numbers = [one["number"] for one in ask(sandbox)["requests"]]
@@ -24,7 +24,7 @@ def test_requests_without_secrets(api, sandbox):
     assert gone.status_code == 404
 
 
-def test_numbers_of_requests_do_not_come_again(api, sandbox):
+def test_request_numbers_are_unique(api, sandbox):
     api.call("GET")
     before = ask(sandbox)["requests"][0]["number"]
     sandbox.reset()
@@ -32,7 +32,7 @@ def test_numbers_of_requests_do_not_come_again(api, sandbox):
     assert ask(sandbox)["requests"][0]["number"] > before
 
 
-def test_after_a_reset_requests_are_counted_anew(api, sandbox):
+def test_reset_restarts_the_request_count(api, sandbox):
     api.call("GET")
     sandbox.reset()
     view = ask(sandbox)
@@ -41,7 +41,7 @@ def test_after_a_reset_requests_are_counted_anew(api, sandbox):
     assert ask(sandbox)["request_count"] == 1
 
 
-def test_a_request_that_is_served_is_not_a_lost_one(api, sandbox):
+def test_pending_requests_are_not_failed(api, sandbox):
     sandbox.fault(delay=0.3, lose_reply=True)
 
     def call():
@@ -60,14 +60,14 @@ def test_a_request_that_is_served_is_not_a_lost_one(api, sandbox):
     assert [one["number"] for one in ask(sandbox, failed="yes")["requests"]] == [2]
 
 
-def test_requests_that_failed(api, sandbox):
+def test_failed_requests_only(api, sandbox):
     for number in range(30):
         api.call("GET", "" if number % 10 else "/nothing")
     shown = [(one["number"], one["status"]) for one in ask(sandbox, failed="yes")["requests"]]
     assert shown == [(22, 404), (12, 404), (2, 404)]
 
 
-def test_while_a_request_is_read_the_list_stands_still(api, sandbox):
+def test_until_hides_newer_requests(api, sandbox):
     for _ in range(30):
         api.call("GET")
     before = ask(sandbox)
@@ -81,7 +81,7 @@ def test_while_a_request_is_read_the_list_stands_still(api, sandbox):
     assert ask(sandbox)["requests"][0]["number"] == 71
 
 
-def test_faults_that_are_used_up(api, sandbox):
+def test_used_up_faults(api, sandbox):
     sandbox.fault(status=503, nth=2)
     sandbox.fault(status=429, times=None, path="never")
     for spent in (False, True):
@@ -90,7 +90,7 @@ def test_faults_that_are_used_up(api, sandbox):
         assert faults == {503: spent, 429: False}
 
 
-def test_used_up_faults_can_be_cleared_alone(api, sandbox):
+def test_clear_used_up_faults_only(api, sandbox):
     sandbox.fault(status=503)
     sandbox.fault(status=429, path="never")
     api.call("GET")
@@ -112,7 +112,7 @@ def test_faults_are_in_the_order_in_which_they_hit(api, sandbox):
     assert (view["fault_count"], view["used_up_count"]) == (4, 2)
 
 
-def test_faults_that_are_many_or_large(sandbox):
+def test_many_or_large_faults_are_truncated(sandbox):
     for number in range(100):
         sandbox.fault(path=f"{number}" + "z" * 10**4, body="x" * 10**5, headers={"X" * 10**4: "v" * 10**4})
     view = ask(sandbox)

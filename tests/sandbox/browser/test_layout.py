@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.sandbox.browser.desk import client, phone, rows
+from tests.sandbox.browser.helpers import client, phone, rows
 
 
 def test_following_the_latest(page, sandbox):

@@ -33,15 +33,19 @@ def test_token(api, sandbox):
         ({"client_id": None}, 401, "invalid_client"),
     ],
 )
-def test_token_refused(api, changes, status, error):
+def test_invalid_token_requests(api, changes, status, error):
     reply = api.token(**changes)
     assert (reply.status_code, reply.json()["error"]) == (status, error)
 
 
-def test_token_wants_a_form(api):
+def test_token_request_must_be_a_form_without_basic_authorization(api):
     body = {"grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox-secret"}
     assert requests.post(api.sandbox.token_url, json=body).json()["error"] == "invalid_request"
     assert requests.get(api.sandbox.token_url).status_code == 405
+    form = {"grant_type": "client_credentials"}
+    reply = requests.post(api.sandbox.token_url, data=form, auth=("sandbox", "sandbox-secret"))
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_request")
+    assert "send client_id and client_secret in the form-encoded body" in reply.json()["error_description"]
 
 
 def test_token_expires_by_the_clock(api, sandbox):
@@ -64,7 +68,7 @@ def test_tokens_revoked(api, sandbox):
 @pytest.mark.parametrize(
     "value", [None, "", "Bearer", "Bearer never-given-out", "Basic c2FuZGJveDpzYW5kYm94"]
 )
-def test_no_good_token(api, value):
+def test_invalid_tokens(api, value):
     headers = {} if value is None else {"Authorization": value}
     assert requests.get(api.url, headers=headers).status_code == 401
 
@@ -84,7 +88,7 @@ def test_add_service_with_a_given_uuid(api, sandbox, remote):
     assert sandbox.create(service_uuid=real)
 
 
-def test_services_are_apart(api, sandbox):
+def test_services_are_isolated(api, sandbox):
     other = sandbox.add_service()
     url = f"{sandbox.api_url}/services/{other}/campaigns"
     assert api.session.get(url).status_code == 403
@@ -138,7 +142,7 @@ def test_routes(api, method, path, status):
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_bodies_that_are_no_json_object(api, sandbox, method, body, content_type):
+def test_body_must_be_a_json_object(api, sandbox, method, body, content_type):
     path = "" if method == "POST" else "/" + sandbox.create()["uuid"]
     reply = api.call(method, path, data=body, headers={"Content-Type": content_type})
     assert reply.status_code == 400
@@ -146,7 +150,7 @@ def test_bodies_that_are_no_json_object(api, sandbox, method, body, content_type
     assert len(sandbox.campaigns()) == (method != "POST")
 
 
-def test_what_is_no_http_gets_an_error_body(api):
+def test_invalid_http_gets_an_error_body(api):
     reply = api.call("POST", data=iter([b"{}"]))  # chunked
     assert reply.status_code == 411
     assert reply.json()["code"] == "length_required"
@@ -156,7 +160,7 @@ def test_what_is_no_http_gets_an_error_body(api):
 
 
 @pytest.mark.off_contract("the sandbox is made to fail")
-def test_a_failure_of_the_sandbox_is_an_error_body(api, sandbox, monkeypatch, caplog):
+def test_internal_error_gets_an_error_body(api, sandbox, monkeypatch, caplog):
     monkeypatch.setattr(sandbox.store, "run_due", lambda: 1 / 0)
     reply = api.call("GET")
     assert reply.status_code == 500
@@ -184,13 +188,13 @@ def test_rate_limit(api, sandbox):
             sandbox.rate_limit(**wrong)
 
 
-def test_several_slashes_are_another_path(api, sandbox):
+def test_repeated_slashes_are_not_collapsed(api, sandbox):
     path = api.url.removeprefix(sandbox.url)
     for url in (f"{sandbox.url}/{path}", f"{sandbox.url}/{path}?page_size=1"):
         assert api.session.get(url).status_code == 404
 
 
-def test_a_body_that_is_cut_off_is_not_carried_out(api, sandbox):
+def test_truncated_body_is_not_applied(api, sandbox):
     body = json.dumps(api.payload()).encode()
     head = (
         f"POST {api.url.removeprefix(sandbox.url)} HTTP/1.1\r\nHost: localhost\r\n"

@@ -10,7 +10,7 @@ import requests
 
 from airflow_provider_bm.sandbox import Sandbox, page
 from airflow_provider_bm.sandbox.__main__ import banner
-from tests.sandbox.page.asking import ask
+from tests.sandbox.page.helpers import ask
 
 FILES = sorted(page.files())
 
@@ -29,31 +29,31 @@ def test_files(sandbox, path):
     assert requests.post(sandbox.url + path, timeout=10).status_code == 405
 
 
-def test_no_style_is_left_out():
+def test_all_styles_are_served():
     styles = sorted(Path(page.__file__).parent.glob("*.css"))
     assert sorted(page.STYLES) == [each.stem for each in styles]
     assert page.files()[f"{page.FOLDER}style.css"].body.decode().startswith(styles[1].read_text())
 
 
 @pytest.mark.parametrize("path", ["page", "page/", "page/view.py", "page/../sandbox.py", "page/nothing.js"])
-def test_no_other_files(sandbox, path):
+def test_other_files_are_not_served(sandbox, path):
     request = requests.Request("GET", f"{sandbox.url}/_sandbox/{path}").prepare()
     request.url = f"{sandbox.url}/_sandbox/{path}"  # requests would tidy it up
     with requests.Session() as session:
         assert session.send(request, timeout=10).status_code == 404
 
 
-def test_the_command_says_where_it_is(sandbox):
+def test_banner_names_the_page(sandbox):
     assert f"In your browser: {sandbox.url}/\n" in banner(sandbox)
 
 
-def test_a_secret_of_ones_own_is_not_printed():
+def test_custom_client_secret_is_not_printed():
     with Sandbox(client_secret="s3cr3t-of-mine") as sandbox:
         assert "s3cr3t-of-mine" not in banner(sandbox)
         assert "YOUR_CLIENT_SECRET" in banner(sandbox)
 
 
-def test_the_page_is_no_request_of_the_api(sandbox):
+def test_page_requests_are_not_in_the_journal(sandbox):
     sandbox.fault(drop=True, times=None)
     assert requests.get(f"{sandbox.url}/", timeout=10).status_code == 200
     assert requests.get(f"{sandbox.url}/favicon.ico", timeout=10).status_code == 200
@@ -62,7 +62,7 @@ def test_the_page_is_no_request_of_the_api(sandbox):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_colours_can_be_read(theme):
+def test_colours_have_enough_contrast(theme):
     css = (Path(page.__file__).parent / "colours.css").read_text()
     light, dark = css.split("@media (prefers-color-scheme: dark)")[:2]
     colours = dict(re.findall(r"--([\w-]+): (#\w+);", {"light": light, "dark": dark}[theme]))
@@ -111,7 +111,7 @@ def test_colours_can_be_read(theme):
         ("", 403),
     ],
 )
-def test_a_sites_name_that_leads_here(sandbox, path, host, status):
+def test_dns_rebinding_is_refused(sandbox, path, host, status):
     headers = {"Host": host.format(port=sandbox.port)}
     assert requests.get(sandbox.url + path, headers=headers, timeout=10).status_code == status
 
@@ -130,7 +130,7 @@ def test_a_sites_name_that_leads_here(sandbox, path, host, status):
         ({"Origin": "null"}, 403),
     ],
 )
-def test_other_sites_do_not_read_it(sandbox, headers, status):
+def test_other_sites_cannot_read(sandbox, headers, status):
     reply = requests.get(f"{sandbox.url}/_sandbox/messages", headers=headers, timeout=10)
     assert reply.status_code == status
     assert "Access-Control-Allow-Origin" not in reply.headers
@@ -147,7 +147,7 @@ def test_other_sites_do_not_read_it(sandbox, headers, status):
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_other_sites_do_not_steer_it(sandbox, headers):
+def test_other_sites_cannot_control(sandbox, headers):
     sandbox.fault(status=503)
     sent = {name: value.format(port=sandbox.port) for name, value in headers.items()}
     for call in (requests.post, requests.delete):
@@ -155,7 +155,7 @@ def test_other_sites_do_not_steer_it(sandbox, headers):
     assert len(sandbox.faults()) == 1
 
 
-def test_other_sites_get_no_token(api, sandbox):
+def test_other_sites_cannot_get_a_token(api, sandbox):
     for origin in ("http://evil.example", f"http://evil.example:{sandbox.port}", sandbox.url, "null"):
         form = {"grant_type": "client_credentials", "client_id": "sandbox", "client_secret": "sandbox-secret"}
         headers = {"Origin": origin, "Host": origin.partition("//")[2] or "127.0.0.1"}
@@ -166,7 +166,7 @@ def test_other_sites_get_no_token(api, sandbox):
     assert [request["status"] for request in sandbox.requests()] == [200, 403, 403, 403, 403, 403, 200]
 
 
-def test_beyond_loopback_the_page_asks_for_a_login():
+def test_page_needs_a_login_beyond_loopback():
     with Sandbox(host="0.0.0.0", client_secret="my own") as sandbox:
         url = sandbox.url.replace("0.0.0.0", "127.0.0.1")
         for path in FILES:

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from tests.support.work import little_work
+
 
 def test_create(api, sandbox):
     reply = api.post(
@@ -31,7 +33,7 @@ def test_create(api, sandbox):
     assert api.get(body["uuid"].upper()) == body
 
 
-def test_every_problem_is_an_item(api, sandbox):
+def test_every_problem_is_reported(api, sandbox):
     reply = api.call(
         "POST", json={"name": 5, "status": "stopped", "template": "", "nonsense": 1, "uuid": "x"}
     )
@@ -135,12 +137,12 @@ def test_rules_of_the_documentation(api, sandbox, changes, field, message):
         {"sending_type": "email", "template": '{"subject": "{first_name}"}'},
     ],
 )
-def test_allowed(api, changes):
+def test_valid_payloads(api, changes):
     reply = api.post(**changes)
     assert reply.status_code == 201, reply.text
 
 
-def test_clone_shortest(api):
+def test_clone_without_changes(api):
     source = api.post(
         status="draft", template="{temp} and {wind}, {first_name}", webpush_body="{temp}"
     ).json()
@@ -202,7 +204,7 @@ def test_clone_fills_any_name(api, name):
             assert json.loads(cloned(template, sending_type="email")) == {"text": filled, "more": {}}
 
 
-def test_clone_leaves_the_rest_of_json_as_it_is(api):
+def test_clone_preserves_the_rest_of_json(api):
     template = '{"text": "Gr\\u00fcsse, {a}", "who": { }, "{a}": 1}'
     source = api.post(status="draft", sending_type="email", template=template).json()["uuid"]
     body = {"clone_uuid": source, "template_vars": {" ": "x", "a": '"'}}
@@ -227,7 +229,7 @@ def test_clone_with_wrong_variables(api, sandbox, template_vars, field):
     assert len(sandbox.campaigns()) == 1
 
 
-def test_clone_of_nothing(api):
+def test_clone_of_an_unknown_campaign(api):
     body = {"clone_uuid": "1592695e-c1b1-11ee-b153-774c9d3a7957", "status": "stopped"}
     assert set(api.problems(api.call("POST", json=body))) == {"clone_uuid", "status"}
 
@@ -296,3 +298,19 @@ def test_unknown_parameters(api):
     assert list(api.problems(api.call("DELETE", f"/{made}?force=1"))) == ["force"]
     for query in ("fields=", "fields=tasks,", "fields=tasks&fields=messages"):
         assert list(api.problems(api.call("GET", f"/{made}?{query}"))) == ["fields"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "DTSTART:00010101T000000Z\nRRULE:FREQ=SECONDLY;COUNT=1000000",
+        "DTSTART;TZID=Europe/Zurich:19000101T000000\nRRULE:FREQ=MINUTELY;COUNT=100000",
+        "FREQ=DAILY;INTERVAL=7;BYDAY=TU",
+        "FREQ=MINUTELY;INTERVAL=1000000;BYHOUR=3;BYMINUTE=7",
+        "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+    ],
+)
+def test_rules_without_a_future_occurrence_are_rejected_soon(api, rule):
+    with little_work():
+        reply = api.post(schedule_type="scheduled", schedule_rrule=rule)
+    assert list(api.problems(reply)) == ["schedule_rrule"]

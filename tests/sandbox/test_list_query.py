@@ -152,7 +152,7 @@ def test_pages(api, sandbox):
         ({"Host": "a/b?c"}, "http://127.0.0.1:"),
     ],
 )
-def test_links_lead_where_the_client_asks(api, sandbox, headers, start):
+def test_page_links_use_the_host_of_the_request(api, sandbox, headers, start):
     for _ in range(2):
         sandbox.create()
     page = api.call("GET", "?page_size=1", headers=headers).json()

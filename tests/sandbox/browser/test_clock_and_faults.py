@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import expect
 
 from airflow_provider_bm.sandbox import Sandbox
-from tests.sandbox.browser.desk import client, rows
+from tests.sandbox.browser.helpers import client, rows
 
 
 def test_the_clock(page, sandbox):
@@ -33,7 +33,7 @@ def test_the_clock(page, sandbox):
     assert sandbox.clock.frozen
 
 
-def test_the_fault_switch(page, sandbox):
+def test_script_faults(page, sandbox):
     session, url = client(sandbox)
     page.goto(sandbox.url)
     page.get_by_role("button", name="503").click()
@@ -55,7 +55,7 @@ def test_the_fault_switch(page, sandbox):
     assert sandbox.faults() == []
 
 
-def test_the_fault_switch_one_by_one(page, sandbox):
+def test_remove_single_faults(page, sandbox):
     session, url = client(sandbox)
     sandbox.fault(status=500, path="first")
     sandbox.fault(status=503)
@@ -73,7 +73,7 @@ def test_the_fault_switch_one_by_one(page, sandbox):
     assert [fault["status"] for fault in sandbox.faults()] == [429]
 
 
-def test_a_sandbox_that_is_away(page, sandbox):
+def test_sandbox_does_not_answer(page, sandbox):
     page.add_init_script(
         "const timeout = AbortSignal.timeout.bind(AbortSignal);"
         "AbortSignal.timeout = (milliseconds) => timeout(milliseconds / 20);"
@@ -94,7 +94,7 @@ def test_a_sandbox_that_is_away(page, sandbox):
     assert len(asked) < 4
 
 
-def test_another_sandbox_in_its_place(page, sandbox):
+def test_sandbox_is_replaced_by_another(page, sandbox):
     def start(running, name):
         session, url = client(running)
         session.post(url, json={"name": name}, timeout=10)
@@ -115,7 +115,7 @@ def test_another_sandbox_in_its_place(page, sandbox):
         expect(first).to_contain_text('"name": "New"')
 
 
-def test_a_defect_of_the_page_is_no_trouble_of_the_sandbox(browser, sandbox):
+def test_page_reports_its_own_errors(browser, sandbox):
     with browser.new_context() as context:
         page = context.new_page()
         wrong = []
