@@ -6,11 +6,14 @@ needs, so that callers refuse instead of guessing.
 
 from __future__ import annotations
 
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from airflow import __version__ as airflow_version
 
 IS_AIRFLOW_2 = airflow_version.startswith("2.")
+#: Whether a task can start in the triggerer with rendered arguments, and end there with XComs.
+HAS_TRIGGERER_TASKS = tuple(int(part) for part in airflow_version.split(".")[:2]) >= (3, 3)
 
 
 class AirflowChangedError(RuntimeError):
@@ -33,6 +36,15 @@ def task_instance_state(ti: TaskInstance) -> str | None:
     :raises AirflowChangedError: Airflow cannot be asked any more in the way known here
     """
     return _state_from_database(ti) if IS_AIRFLOW_2 else _state_from_supervisor(ti)
+
+
+def trigger_timeout(trigger: Any) -> datetime | None:
+    """Return when Airflow ends a trigger: an absolute time, the same after a restart of the triggerer.
+
+    :return: None if the trigger has no timeout, or Airflow does not pass it on
+    """
+    moment = getattr(trigger, "timeout_after", None)
+    return moment if isinstance(moment, datetime) else None
 
 
 def _state_from_supervisor(ti: TaskInstance) -> str | None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from airflow_provider_bm.campaigns.constants import STATUSES
+from airflow_provider_bm.campaigns.labels import campaign_label
 from airflow_provider_bm.campaigns.problems import Problems, check_choice
 from airflow_provider_bm.campaigns.times import parse_time, read_time
 from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError, truncated_repr
@@ -117,19 +118,20 @@ def evaluate(campaign: Mapping[str, Any], wait: WaitCondition) -> Verdict:
         what = "has no status" if status is None else f"has the unknown status {truncated_repr(status)}"
         return Verdict(
             state="failed",
-            reason=f"The campaign {what}; the API knows {', '.join(STATUSES)} ({describe(campaign)}).",
+            reason=f"{_subject(campaign)} {what}; "
+            f"the API knows {', '.join(STATUSES)} ({describe(campaign)}).",
         )
     if wait.executed_after is not None:
         return _decide_execution(campaign, status, wait.executed_after, wait.failed_status)
     seen = f"({describe(campaign)})"
     if status == wait.target_status:
-        return Verdict(state="done", reason=f"The campaign is {status}, as waited for {seen}.")
+        return Verdict(state="done", reason=f"{_subject(campaign)} is {status}, as waited for {seen}.")
     if status in wait.failed_status:
-        return Verdict(state="failed", reason=f"The campaign is {status} {seen}.")
+        return Verdict(state="failed", reason=f"{_subject(campaign)} is {status} {seen}.")
     if status == "finished":
-        reason = f"The campaign is finished and can no longer become {wait.target_status} {seen}."
+        reason = f"{_subject(campaign)} is finished and can no longer become {wait.target_status} {seen}."
         return Verdict(state="failed", reason=reason)
-    return _waiting(status, f"to become {wait.target_status}", seen)
+    return _waiting(campaign, f"to become {wait.target_status}", seen)
 
 
 def describe(campaign: Mapping[str, Any]) -> str:
@@ -152,24 +154,33 @@ def _decide_execution(
     seen = f"({describe(campaign)})"
     last = last_execution(campaign)
     if last is not None and last >= wanted:
-        reason = f"The campaign executed at {_iso(last)}, at or after {_iso(wanted)} {seen}."
+        reason = f"{_subject(campaign)} executed at {_iso(last)}, at or after {_iso(wanted)} {seen}."
         return Verdict(state="done", reason=reason)
     before = f"its last execution was at {_iso(last)}" if last is not None else "it has never executed"
     if status == "finished":
-        reason = f"The campaign finished without executing at or after {_iso(wanted)}; {before} {seen}."
+        reason = (
+            f"{_subject(campaign)} finished without executing at or after {_iso(wanted)}; {before} {seen}."
+        )
         return Verdict(state="failed", reason=reason)
     if status in failed_status:
-        reason = f"The campaign is {status}, and did not execute at or after {_iso(wanted)}; {before} {seen}."
+        subject = _subject(campaign)
+        reason = f"{subject} is {status}, and did not execute at or after {_iso(wanted)}; {before} {seen}."
         return Verdict(state="failed", reason=reason)
-    return _waiting(status, f"to execute at or after {_iso(wanted)}", seen)
+    return _waiting(campaign, f"to execute at or after {_iso(wanted)}", seen)
 
 
-def _waiting(status: str, what: str, seen: str) -> Verdict:
-    if status == "draft":
-        reason = f"Waiting for a person to activate the draft, and then for it {what} {seen}."
+def _waiting(campaign: Mapping[str, Any], what: str, seen: str) -> Verdict:
+    subject = _subject(campaign)
+    if campaign["status"] == "draft":
+        reason = f"{subject} is a draft: waiting for a person to activate it, and then for it {what} {seen}."
     else:
-        reason = f"Waiting for the {status} campaign {what} {seen}."
+        reason = f"{subject} is {campaign['status']}: waiting for it {what} {seen}."
     return Verdict(state="waiting", reason=reason)
+
+
+def _subject(campaign: Mapping[str, Any]) -> str:
+    uuid = campaign.get("uuid")
+    return f"Campaign {campaign_label(uuid, campaign)}" if isinstance(uuid, str) else "The campaign"
 
 
 def last_execution(campaign: Mapping[str, Any]) -> datetime | None:
@@ -183,7 +194,9 @@ def last_execution(campaign: Mapping[str, Any]) -> datetime | None:
     try:
         return read_time(value).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        message = f"The campaign's last_dt is {truncated_repr(value)}, which is not a time: {error}"
+        message = (
+            f"{_subject(campaign)}: its last_dt is {truncated_repr(value)}, which is not a time: {error}"
+        )
         raise BMResponseError(message) from None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_bm.links import XCOM_KEY
 from airflow_provider_bm.operators.templating import BMTemplating
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_provider_bm.hooks import BMHook
 
 
+#: Whether a deferred task ends in the triggerer; section ``[bm]`` of Airflow's configuration.
+DEFAULT_END_FROM_TRIGGER: bool = conf.getboolean("bm", "end_from_trigger", fallback=False)
 #: XCom key of the whole campaign.
 CAMPAIGN_KEY = "campaign"
 CONNECTION_FIELDS = ("bm_conn_id", "service_uuid")

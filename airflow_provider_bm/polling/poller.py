@@ -42,6 +42,11 @@ class Subscription:
     def __init__(self, poller: Poller, watcher: Watcher) -> None:
         self.poller, self.watcher = poller, watcher
 
+    @property
+    def settings(self) -> BMSettings | None:
+        """What the poller read from the connection last; None if it has not read it yet."""
+        return self.poller.settings
+
     def leave(self) -> None:
         """End the subscription."""
         self.poller.leave(self.watcher)
@@ -79,7 +84,7 @@ class Poller:
         self._settings_read_at = 0.0
         #: Times of the last TOLERATED_FAILURES + 1 failed reads of the connection.
         self._failed_reads: deque[float] = deque(maxlen=TOLERATED_FAILURES + 1)
-        self._shortest_pause, self._earliest_deadline = math.inf, math.inf
+        self._shortest_pause, self._first_urgent = math.inf, math.inf
         self._failures = 0
         #: Whether the server answered nothing in the last round.
         self._unanswered = False
@@ -94,6 +99,11 @@ class Poller:
         self._changed = asyncio.Event()
         # In a context of its own: its log records belong to none of the tasks that wait.
         self._task = self._loop.create_task(self._run(), context=contextvars.Context())
+
+    @property
+    def settings(self) -> BMSettings | None:
+        """What was read from the connection last; None before the first round."""
+        return None if self._round is None else self._round.client.settings
 
     def join(self, watcher: Watcher) -> Subscription:
         """Poll for a watcher from now on."""
@@ -118,8 +128,7 @@ class Poller:
         watcher = subscription.watcher
         subscription.poller = self
         self._watchers[watcher] = subscription
-        is_sooner = watcher.deadline is not None and watcher.deadline < self._earliest_deadline
-        if is_sooner or watcher.interval < self._shortest_pause:
+        if watcher.urgent_at < self._first_urgent or watcher.interval < self._shortest_pause:
             self._changed.set()
 
     async def _run(self) -> None:
@@ -164,18 +173,16 @@ class Poller:
 
     def _next_round_at(self) -> float:
         self._shortest_pause = min((watcher.pause for watcher in self._watchers), default=math.inf)
-        self._earliest_deadline = min(
-            (watcher.deadline for watcher in self._watchers if watcher.deadline is not None), default=math.inf
-        )
+        self._first_urgent = min((watcher.urgent_at for watcher in self._watchers), default=math.inf)
         timing, interval = self._timing, self._interval
         window = min(timing.final_poll_window, interval)
-        final_polls = self._earliest_deadline + window
+        urgent_polls = self._first_urgent + window
         least_pause = window
         if self._unanswered:
             pause = timing.pause_after(self._failures, interval)
             least_pause = min(pause, timing.max_pause_before_final_poll)
         earliest = self._polled_at + max(least_pause, self._retry_after)
-        return max(earliest, min(self._next_full_round_at(), final_polls))
+        return max(earliest, min(self._next_full_round_at(), urgent_polls))
 
     def _next_full_round_at(self) -> float:
         if self._failures:
@@ -187,14 +194,14 @@ class Poller:
     def _due(self, *, is_full: bool) -> list[Watcher]:
         """Return the watchers to poll for in this round.
 
-        :param is_full: all that would be late in the next round; else only those whose deadline has passed
+        :param is_full: all that would be late in the next round; else only urgent ones
         """
         longest = 1.0 + self._timing.jitter
         next_round = self._time() + self._shortest_pause * longest
         return [
             watcher
             for watcher in self._watchers
-            if watcher.is_overdue() or (is_full and watcher.next_poll_at(longest) <= next_round)
+            if watcher.is_urgent() or (is_full and watcher.next_poll_at(longest) <= next_round)
         ]
 
     async def _poll(self, watchers: list[Watcher]) -> Outcome:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import BMSettings
-from airflow_provider_bm.polling.poller import Poller
+from airflow_provider_bm.polling.poller import Poller, Subscription
 from airflow_provider_bm.polling.timing import DEFAULT_TIMING, PollTiming
 from airflow_provider_bm.polling.watcher import Watcher
 
@@ -28,7 +28,7 @@ def subscribe(
     settings: Callable[[], Awaitable[BMSettings]],
     connect: Callable[..., BMClient],
     timing: PollTiming = DEFAULT_TIMING,
-) -> Iterator[None]:
+) -> Iterator[Subscription]:
     """Let the poller of a connection and service poll for a watcher within a ``with`` block.
 
     :param key: the connection and service
@@ -55,6 +55,6 @@ def subscribe(
         )
     subscription = poller.join(watcher)
     try:
-        yield
+        yield subscription
     finally:
         subscription.leave()

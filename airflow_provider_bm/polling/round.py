@@ -106,8 +106,8 @@ class PollRound:
         """Poll once for each watcher."""
         self._start_request()
         self._outcome = outcome = Outcome()
-        # Final polls first, then the least recently answered: no watcher starves if rounds end early.
-        in_order = sorted(watchers, key=lambda one: (not one.is_overdue(), one.answered_at))
+        # Urgent polls first, then the least recently answered: no watcher starves if rounds end early.
+        in_order = sorted(watchers, key=lambda one: (not one.is_urgent(), one.answered_at))
         self._unread = unread = dict.fromkeys(in_order)
         groups: dict[QueryKey, list[Watcher]] = defaultdict(list)
         for watcher in unread:

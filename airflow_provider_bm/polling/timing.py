@@ -19,7 +19,7 @@ class PollTiming:
     :ivar max_pause: longest pause after failures (or the interval, if that is longer)
     :ivar max_retry_after: a server that asks for a longer pause is polled again after this time, since some
         watchers never give up
-    :ivar final_poll_window: watchers whose deadlines are this close together share their final poll
+    :ivar final_poll_window: watchers whose final (or first) polls are this close together share one
     :ivar max_pause_before_final_poll: longest pause after failures, if a deadline passes meanwhile
     :ivar settings_max_age: time after which the connection is read again, since it may have been changed
     :ivar settings_timeout: time that reading the connection may take

@@ -19,6 +19,8 @@ class CampaignWaiter(Watcher):
     :param wait: the wait
     :param interval: seconds between two polls
     :param deadline: time of the final poll; None: never
+    :param max_interval: after each poll the interval doubles, up to so many seconds; None: it stays the same
+    :param poll_at_once: do not wait for the interval before the first poll
     :param timing: limits of interval and pauses
     """
 
@@ -28,9 +30,18 @@ class CampaignWaiter(Watcher):
         *,
         interval: float,
         deadline: datetime | None = None,
+        max_interval: float | None = None,
+        poll_at_once: bool = False,
         timing: PollTiming = DEFAULT_TIMING,
     ) -> None:
-        super().__init__(interval=interval, deadline=deadline, fields=tuple(wait.fields), timing=timing)
+        super().__init__(
+            interval=interval,
+            deadline=deadline,
+            fields=tuple(wait.fields),
+            poll_at_once=poll_at_once,
+            timing=timing,
+        )
+        self._max_interval = max_interval
         self.wait = wait
         self._campaign_ids = frozenset({wait.campaign_uuid})
         self._traceback: TracebackType | None = None
@@ -43,7 +54,12 @@ class CampaignWaiter(Watcher):
     def on_result(self, found: Found) -> Verdict | None:
         """Return the verdict if the wait is over."""
         verdict = self.wait.observe(found if isinstance(found, BMError) else found[self.wait.campaign_uuid])
-        return verdict if verdict.state != "waiting" or self.is_final_poll() else None
+        if verdict.state != "waiting" or self.is_final_poll():
+            return verdict
+        if self._max_interval is not None:
+            self.interval = min(2 * self.interval, max(self.interval, self._max_interval))
+            self.pause = max(self.pause, self.interval)
+        return None
 
     def deliver(self, result: Verdict | Exception) -> None:
         """Store the end of the wait."""

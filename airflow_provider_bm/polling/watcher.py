@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ class Watcher(ABC):
     :param deadline: time of the final poll; None: never. Converted to the loop's monotonic time, so that a
         system clock that is set, or stands still, changes nothing.
     :param fields: optional parts of the campaigns: ``tasks``, ``messages``
+    :param poll_at_once: do not wait for the interval before the first poll; False if somebody has just polled
     :param timing: limits of interval and pauses
     """
 
@@ -36,8 +38,10 @@ class Watcher(ABC):
         interval: float,
         deadline: datetime | None = None,
         fields: tuple[str, ...] = (),
+        poll_at_once: bool = False,
         timing: PollTiming = DEFAULT_TIMING,
     ) -> None:
+        self._poll_at_once = poll_at_once
         self._time = asyncio.get_running_loop().time
         self._timing = timing
         self.interval = max(timing.min_interval, interval)
@@ -86,9 +90,16 @@ class Watcher(ABC):
             self._failures = self._failures + 1 if failed else 0
             self.pause = self._timing.pause_after(self._failures, self.interval)
 
-    def is_overdue(self) -> bool:
-        """Return whether the deadline has passed."""
-        return self.deadline is not None and self._time() >= self.deadline
+    @property
+    def urgent_at(self) -> float:
+        """When a poll is due that does not wait for the next full round: a first one, or the final one."""
+        if self._poll_at_once and self.polled_at is None:
+            return self.joined_at
+        return math.inf if self.deadline is None else self.deadline
+
+    def is_urgent(self) -> bool:
+        """Return whether such a poll is due now."""
+        return self._time() >= self.urgent_at
 
     def is_final_poll(self) -> bool:
         """Return whether the poll that is being evaluated began at the deadline or later."""

@@ -1,4 +1,4 @@
-"""The triggers: what waits without a worker."""
+"""The trigger that waits for a campaign without a worker."""
 
 from __future__ import annotations
 
@@ -7,65 +7,91 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_bm.exceptions import BMError
+from airflow_provider_bm.exceptions import BMError, BMPayloadError, Problem
 
 if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_bm._compat import TaskInstance
+    from airflow_provider_bm.client.settings import BMSettings
+    from airflow_provider_bm.waiting.result import WaitResult
     from airflow_provider_bm.waiting.wait import CampaignWait
 
 log = logging.getLogger(__name__)
 
 #: Stored in the metadata database of every deferred task: the public path, wherever the class moves.
-_CLASS_PATH = "airflow_provider_bm.triggers.BMCampaignTrigger"
+CLASS_PATH = "airflow_provider_bm.triggers.BMCampaignTrigger"
 
-#: How long after the deadline the answer to a last look is waited for; less than Airflow's own net.
+#: How long after the deadline the response to the final poll is awaited; shorter than Airflow's own timeout.
 GRACE = timedelta(minutes=2)
-#: Before Airflow 3.3 a trigger is cancelled without being told why.
+#: How much later than the trigger's own deadline Airflow's timeout is: it only ends waits whose trigger died.
+#: A final poll may take as long as the client retries it.
+DEFER_MARGIN = timedelta(minutes=5)
+#: Before Airflow 3.3 a trigger is cancelled without a reason.
 _HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
 
 
 class BMCampaignTrigger(BaseTrigger):
-    """Waits until a campaign is done, has failed, or time is up, and says which.
+    """Waits until a campaign is done, has failed, or the deadline has passed.
 
     The event is ``{"state": …, "reason": …, "campaign": …}``, with state ``done``, ``failed``, ``timeout``
-    or ``error`` (then with ``permanent``). All triggers of a process with the same connection and service
-    share one poller, which does all HTTP with the same client as everywhere, in one thread; nothing blocks
-    the event loop.
+    or ``error`` (then with ``permanent``, and with ``invalid`` if an argument is). All triggers of a process
+    with the same connection and service share one poller, which does all HTTP with the same client as
+    everywhere, in one thread; nothing blocks the event loop.
 
     :param campaign_uuid: the campaign to wait for
+    :param campaign_name: its name, for messages
     :param bm_conn_id: Airflow connection of type ``bm``
     :param service_uuid: BM account; None: the connection's
     :param target_status: done at this status
     :param executed_after: done when it has executed at this time or later (RFC 3339), instead
     :param failed_status: failed at one of these
     :param fields: optional parts of the campaign in the event: ``tasks``, ``messages``
-    :param poke_interval: seconds between two looks, and up to a tenth more; others that wait on the same
-        service may make it less
-    :param deadline: time (RFC 3339) after which it gives up; None: never. It is absolute, so that a
-        restart of the triggerer does not begin anew.
+    :param poke_interval: seconds between two polls, and up to a tenth more; other waits for the same service
+        may make it less
+    :param max_poke_interval: after each poll the interval doubles, up to so many seconds; None: it stays
+    :param deadline: time (RFC 3339) after which it gives up; None: never. It is absolute, so that a restart
+        of the triggerer does not start it again.
+    :param timeout: seconds after the start of the task, instead of ``deadline``, for a task that starts in
+        the triggerer
     :param stop_on_kill: stop the campaign if a person marks the deferred task as failed
+    :param end_from_trigger: end the task in the triggerer if the wait is done (Airflow 3.3+)
+    :param soft_fail: with ``end_from_trigger``: skip the task if the wait has failed or timed out
+    :param on_empty: with ``messages`` in ``fields``, if there are none: ``warn``, ``fail`` or ``skip``
+    :param return_value: with ``end_from_trigger``: what the task returns, ``campaign`` or ``uuid``; None:
+        no XCom but the link
     """
 
     def __init__(
         self,
         *,
         campaign_uuid: str,
+        campaign_name: str | None = None,
         bm_conn_id: str = "bm_default",
         service_uuid: str | None = None,
         target_status: str = "finished",
         executed_after: str | None = None,
-        failed_status: Sequence[str] = ("stopped",),
-        fields: Sequence[str] = (),
+        failed_status: str | Sequence[str] = ("stopped",),
+        fields: str | Sequence[str] = (),
         poke_interval: float = 60.0,
+        max_poke_interval: float | None = None,
         deadline: str | None = None,
+        timeout: float | None = None,
         stop_on_kill: bool = False,
+        end_from_trigger: bool = False,
+        soft_fail: bool = False,
+        on_empty: str = "warn",
+        return_value: str | None = "campaign",
     ) -> None:
         super().__init__()
         self.campaign_uuid = campaign_uuid
+        self.campaign_name = campaign_name
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid
         self.target_status = target_status
@@ -73,32 +99,68 @@ class BMCampaignTrigger(BaseTrigger):
         self.failed_status = failed_status
         self.fields = fields
         self.poke_interval = poke_interval
+        self.max_poke_interval = max_poke_interval
         self.deadline = deadline
+        self.timeout = timeout
         self.stop_on_kill = stop_on_kill
+        self.end_from_trigger = end_from_trigger
+        self.soft_fail = soft_fail
+        self.on_empty = on_empty
+        self.return_value = return_value
+        self._unrendered: list[Problem] = []
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return class path and arguments: ids and times, no secret."""
+        """Return class path and arguments: ids, a name and times, no secret."""
         return (
-            _CLASS_PATH,
+            CLASS_PATH,
             {
                 "campaign_uuid": self.campaign_uuid,
+                "campaign_name": self.campaign_name,
                 "bm_conn_id": self.bm_conn_id,
                 "service_uuid": self.service_uuid,
                 "target_status": self.target_status,
                 "executed_after": self.executed_after,
-                "failed_status": list(self.failed_status),
-                "fields": list(self.fields),
+                "failed_status": _as_list(self.failed_status),
+                "fields": _as_list(self.fields),
                 "poke_interval": self.poke_interval,
+                "max_poke_interval": self.max_poke_interval,
                 "deadline": self.deadline,
+                "timeout": self.timeout,
                 "stop_on_kill": self.stop_on_kill,
+                "end_from_trigger": self.end_from_trigger,
+                "soft_fail": self.soft_fail,
+                "on_empty": self.on_empty,
+                "return_value": self.return_value,
             },
         )
 
+    def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
+        """Render the arguments of a task that starts in the triggerer (Airflow 3.3+).
+
+        What renders to nothing is reported by :meth:`run`: an ``executed_after`` of None, for example, would
+        make the wait end at another time.
+        """
+        from airflow_provider_bm.campaigns.values import is_missing
+
+        given = {name: getattr(self, name) for name in self.template_fields}
+        super().render_template_fields(context, jinja_env)
+        self._unrendered = [
+            Problem(name, argument, "rendered to nothing")
+            for name, argument in given.items()
+            if argument is not None and is_missing(getattr(self, name))
+        ]
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, until there is something to say."""
+        """Wait, and yield the one event."""
         wait = None
         try:
-            wait = self._campaign_wait()
+            try:
+                if self._unrendered:
+                    raise BMPayloadError(self._unrendered, "wait for a campaign")
+                wait = self._campaign_wait()
+            except BMError as error:
+                yield _event("error", str(error), wait, permanent=True, invalid=True)
+                return
             yield await self._wait(wait)
         except asyncio.CancelledError:
             if not _HAS_ON_KILL:
@@ -106,40 +168,136 @@ class BMCampaignTrigger(BaseTrigger):
             raise
         except BMError as error:
             # Raised, it would come back as text, and the task could not know that retries are pointless.
-            yield _event("error", str(error), wait, permanent=error.permanent)
+            label = wait.label if wait else self.campaign_uuid
+            reason = f"Campaign {label} could not be polled: {error}"
+            yield self._failure("error", reason, wait, permanent=error.permanent)
 
     def _campaign_wait(self) -> CampaignWait:
         # Imported here: this module is also imported where DAGs are parsed, and these import requests.
+        from airflow_provider_bm.campaigns.ids import parse_uuid
         from airflow_provider_bm.waiting.wait import CampaignWait
 
-        return CampaignWait.validated(
+        if self.service_uuid is not None:
+            parse_uuid(self.service_uuid, "service_uuid")
+        wait = CampaignWait.validated(
             self.campaign_uuid,
             target_status=self.target_status,
             executed_after=self.executed_after,
             failed_status=self.failed_status,
             fields=self.fields,
         )
+        wait.name = self.campaign_name
+        return wait
 
     async def _wait(self, wait: CampaignWait) -> TriggerEvent:
         from airflow_provider_bm.polling.waiter import CampaignWaiter
         from airflow_provider_bm.triggers.subscription import subscribe
 
-        deadline = datetime.fromisoformat(self.deadline) if self.deadline else None
-        log.info("Watching campaign %s until %s", wait.campaign_uuid, self.deadline or "it is done")
-        waiter = CampaignWaiter(wait, interval=self.poke_interval, deadline=deadline)
-        timeout = None
+        deadline = self._deadline()
+        log.info(
+            "Watching campaign %s until %s", wait.label, deadline.isoformat() if deadline else "it is done"
+        )
+        is_start = self.timeout is not None
+        waiter = CampaignWaiter(
+            wait,
+            interval=self.poke_interval,
+            max_interval=self.max_poke_interval,
+            deadline=deadline,
+            poll_at_once=is_start,
+        )
+        max_wait = None
         if deadline is not None:
-            timeout = max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + GRACE.total_seconds()
-        with subscribe(waiter, self.bm_conn_id, self.service_uuid):
-            verdict = await waiter.verdict(timeout)
+            max_wait = max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + GRACE.total_seconds()
+        if is_start:
+            await self._read_draft_only(wait)
+        with subscribe(waiter, self.bm_conn_id, self.service_uuid) as subscription:
+            verdict = await waiter.verdict(max_wait)
+            settings = subscription.settings
         if verdict is None:
-            return _event("timeout", f"It could not be looked at in time. {wait.last_seen()}", wait)
+            return self._failure("timeout", f"It could not be polled in time. {wait.last_seen()}", wait)
         if verdict.state == "waiting":
-            return _event("timeout", wait.last_seen(), wait)
-        return _event(verdict.state, verdict.reason, wait)
+            return self._failure("timeout", wait.last_seen(), wait)
+        if verdict.state == "failed":
+            return self._failure("failed", verdict.reason, wait)
+        return self._done(verdict.reason, wait, settings)
+
+    def _deadline(self) -> datetime | None:
+        if self.deadline is not None:
+            return datetime.fromisoformat(self.deadline)
+        if self.timeout is None:
+            return None
+        from airflow_provider_bm._compat import trigger_timeout
+
+        ends_at = trigger_timeout(self)
+        if ends_at is None:
+            # Airflow's own timeout still bounds the wait, from the start of the task.
+            log.warning("Airflow does not report the timeout of the task; it is counted from now")
+            return datetime.now(UTC) + timedelta(seconds=self.timeout)
+        return ends_at - DEFER_MARGIN
+
+    async def _read_draft_only(self, wait: CampaignWait) -> None:
+        """Let the wait end at a draft that nothing can activate."""
+        from airflow.providers.common.compat.connection import get_async_connection
+
+        from airflow_provider_bm.hooks.bm import client_of
+
+        client = client_of(await get_async_connection(self.bm_conn_id), self.service_uuid)
+        wait.draft_only = client.settings.draft_only
+        client.close()
+
+    def _done(self, reason: str, wait: CampaignWait, settings: BMSettings | None) -> TriggerEvent:
+        from airflow_provider_bm.waiting.result import nothing_sent, wait_result
+
+        campaign = wait.campaign or {}
+        if wait.is_unsent_draft(campaign):
+            result = nothing_sent(campaign, self.bm_conn_id)
+        else:
+            result = wait_result(campaign, fields=wait.fields, on_empty=self.on_empty)
+        more = {"result": {"state": result.state, "warning": result.warning, "xcoms": result.xcoms}}
+        if not self.end_from_trigger or result.state == "failed":
+            return _event("done", reason, wait, **more)
+        from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent
+
+        log.info("%s", reason)
+        if result.warning:
+            log.warning("%s", result.warning)
+        xcoms = self._xcoms(wait, settings, result)
+        if result.state == "skipped":
+            return TaskSkippedEvent(xcoms=xcoms)
+        return TaskSuccessEvent(xcoms=xcoms)
+
+    def _xcoms(self, wait: CampaignWait, settings: BMSettings | None, result: WaitResult) -> dict[str, Any]:
+        """Return what the task would push on a worker."""
+        from airflow_provider_bm.links import XCOM_KEY
+
+        xcoms: dict[str, Any] = {}
+        if self.return_value is not None:
+            xcoms |= result.xcoms
+            if self.return_value == "uuid":
+                xcoms |= {"campaign": wait.campaign, "return_value": wait.campaign_uuid}
+            else:
+                xcoms["return_value"] = wait.campaign
+        if settings is not None and settings.console_url:
+            xcoms[XCOM_KEY] = settings.console_url.replace("{campaign_uuid}", wait.campaign_uuid)
+        return xcoms
+
+    def _failure(self, state: str, reason: str, wait: CampaignWait | None, **more: Any) -> TriggerEvent:
+        """Return the event of a wait that has failed: to a worker, unless the task is to be skipped."""
+        if not (self.end_from_trigger and self.soft_fail):
+            return _event(state, reason, wait, **more)
+        from airflow.triggers.base import TaskSkippedEvent
+
+        from airflow_provider_bm.triggers.deferral import timeout_message
+
+        if state == "timeout":
+            timeout_message(reason)
+        else:
+            log.error("%s", reason)
+        log.info("Skipping due to soft_fail is set to True.")
+        return TaskSkippedEvent()
 
     async def on_kill(self) -> None:
-        """A person has marked or cleared the deferred task (Airflow 3.3+)."""
+        """Handle a person marking or clearing the deferred task (Airflow 3.3+)."""
         await self._stop_if_killed()
 
     async def _stop_if_killed(self) -> None:
@@ -147,7 +305,7 @@ class BMCampaignTrigger(BaseTrigger):
         ti = self.task_instance
         if not self.stop_on_kill or ti is None:
             return
-        # Every second, Airflow cancels anew what it has cancelled and what has not ended yet.
+        # Every second, Airflow cancels again what it has cancelled and what has not ended yet.
         stopping = asyncio.ensure_future(self._stop(ti))
         while not stopping.done():
             with contextlib.suppress(asyncio.CancelledError):
@@ -158,29 +316,36 @@ class BMCampaignTrigger(BaseTrigger):
         from asgiref.sync import sync_to_async
 
         from airflow_provider_bm._compat import task_instance_state
+        from airflow_provider_bm.campaigns.labels import campaign_label
         from airflow_provider_bm.hooks.bm import client_of
         from airflow_provider_bm.triggers.on_kill import ADVICE, stop_if_failed
 
+        label = campaign_label(self.campaign_uuid, {"name": self.campaign_name})
         ended_late = self.deadline is not None and datetime.now(UTC) >= datetime.fromisoformat(self.deadline)
         if ended_late and not _HAS_ON_KILL:
-            # Perhaps by Airflow, as the trigger did not end in time; newer ones do not call this then.
-            log.info("Campaign %s goes on: the wait was over", self.campaign_uuid)
+            # Possibly by Airflow, as the trigger did not end in time; newer versions do not call this then.
+            log.info("Campaign %s continues: the wait was over", label)
             return
         try:
             state = await sync_to_async(task_instance_state)(ti)
             client = client_of(await get_async_connection(self.bm_conn_id), self.service_uuid)
             try:
-                await asyncio.to_thread(stop_if_failed, client, self.campaign_uuid, state)
+                stop = partial(stop_if_failed, client, self.campaign_uuid, state, label=label)
+                await asyncio.to_thread(stop)
             finally:
                 client.close()
         except Exception:
             # A warning only: this cannot be distinguished from a triggerer that is shutting down.
             log.warning(
                 "Campaign %s: it is not known whether its task instance has failed. %s",
-                self.campaign_uuid,
+                label,
                 ADVICE,
                 exc_info=True,
             )
+
+
+def _as_list(value: str | Sequence[str]) -> str | list[str]:
+    return value if isinstance(value, str) else list(value)
 
 
 def _event(state: str, reason: str, wait: CampaignWait | None, **more: Any) -> TriggerEvent:

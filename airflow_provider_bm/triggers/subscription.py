@@ -10,11 +10,14 @@ from airflow_provider_bm.campaigns.ids import parse_uuid
 from airflow_provider_bm.client.connection import settings_of
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.hooks.bm import client_with
+from airflow_provider_bm.polling.poller import Subscription
 from airflow_provider_bm.polling.registry import subscribe as subscribe_to_poller
 from airflow_provider_bm.polling.watcher import Watcher
 
 
-def subscribe(watcher: Watcher, bm_conn_id: str, service_uuid: str | None) -> AbstractContextManager[None]:
+def subscribe(
+    watcher: Watcher, bm_conn_id: str, service_uuid: str | None
+) -> AbstractContextManager[Subscription]:
     """Poll for a watcher within a ``with`` block.
 
     :param bm_conn_id: Airflow connection of type ``bm``

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.ids import parse_uuid
+from airflow_provider_bm.campaigns.labels import campaign_label
 from airflow_provider_bm.campaigns.wait_condition import (
     Verdict,
     WaitCondition,
@@ -37,12 +38,16 @@ class CampaignWait:
     :param condition: when the wait is over
     :param fields: optional parts of the response: ``tasks``, ``messages``
     :param failures: consecutive failed polls so far
+    :param name: the campaign's name, if it was read before
+    :param draft_only: whether the connection is ``draft_only``: then a draft is not waited for
     """
 
     campaign_uuid: str
     condition: WaitCondition
     fields: Sequence[str] = ()
     failures: int = 0
+    draft_only: bool = False
+    name: str | None = None
     campaign: dict[str, Any] | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False, repr=False)
     _logged: str = field(default="", init=False, repr=False)
@@ -87,20 +92,20 @@ class CampaignWait:
         if not isinstance(result, BMError):
             return self._evaluate(result)
         if isinstance(result, BMNotFoundError) and not result.of_token:
-            reason = f"Campaign {self.campaign_uuid} does not exist, or no longer exists. ({result})"
+            reason = f"Campaign {self.label} does not exist, or no longer exists. ({result})"
             return Verdict(state="failed", reason=reason)
         self.failures += 1
         if result.permanent or self.failures > TOLERATED_FAILURES:
-            # Other waits may share this error, and each raise would extend its traceback.
+            # A copy, since other waits may share the error, and each raise would extend its traceback.
             raise copy.copy(result)
         log.warning(
             "Polling campaign %s failed (%d in a row, %d are tolerated): %s",
-            self.campaign_uuid,
+            self.label,
             self.failures,
             TOLERATED_FAILURES,
             result,
         )
-        return Verdict(state="waiting", reason=f"Polling it failed: {result}")
+        return Verdict(state="waiting", reason=f"Polling campaign {self.label} failed: {result}")
 
     def _evaluate(self, campaign: dict[str, Any]) -> Verdict:
         self.failures = 0
@@ -111,12 +116,29 @@ class CampaignWait:
         if description != self._logged:
             # Once per change: a wait of days would fill the log with the same line.
             self._logged = description
-            log.info("Campaign %s: %s", self.campaign_uuid, description)
+            log.info("Campaign %s: %s", self.label, description)
         # Reset first: if the campaign cannot be evaluated, every poll must raise.
         self._verdict = None
         self._verdict = evaluate(campaign, self.condition)
+        if self._verdict.state == "waiting" and self.is_unsent_draft(campaign):
+            self._verdict = Verdict(
+                state="done", reason=f"Campaign {self.label} is a draft, and remains one."
+            )
         return self._verdict
+
+    def is_unsent_draft(self, campaign: Mapping[str, Any]) -> bool:
+        """Return whether nothing was or will be sent, since the connection is ``draft_only``."""
+        return (
+            self.draft_only and campaign.get("status") == "draft" and self.condition.target_status != "draft"
+        )
+
+    @property
+    def label(self) -> str:
+        """UUID and, once the campaign was read, name: for logs and messages."""
+        return campaign_label(self.campaign_uuid, self.campaign or {"name": self.name})
 
     def last_seen(self) -> str:
         """Return what the last successful poll showed, for the message of a timeout."""
-        return f"Last seen: {describe(self.campaign)}" if self.campaign else "It was never seen."
+        if self.campaign is None:
+            return f"Campaign {self.label} was never seen."
+        return f"Last seen: {describe(self.campaign)} (campaign {self.label})."

@@ -71,9 +71,12 @@ def test_reasons_are_sentences_with_the_campaign() -> None:
         "The campaign finished without executing at or after 2024-05-01T17:05:00Z; its last execution was "
         "at 2024-05-01T17:04:59Z " + seen.format("finished", "none", BEFORE)
     )
+    uuid = "1592695e-c1b1-11ee-b153-774c9d3a7957"
+    stopped = decide({"status": "stopped", "uuid": uuid, "name": "[7c41e09ab2f3d815] Storm warning"})
+    assert stopped.reason.startswith(f"Campaign {uuid} 'Storm warning' is stopped (status stopped")
     waiting = decide(campaign | {"status": "draft", "next_dt": AT})
     assert waiting.reason == (
-        "Waiting for a person to activate the draft, and then for it to become finished "
+        "The campaign is a draft: waiting for a person to activate it, and then for it to become finished "
         + seen.format("draft", AT, BEFORE)
     )
     never = decide({"status": "finished"}, target_status="stopped").reason

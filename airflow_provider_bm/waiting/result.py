@@ -1,0 +1,62 @@
+"""How a wait that is done ends its task: what is reported, and what if no message was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, get_args
+
+from airflow_provider_bm.campaigns.labels import campaign_label
+
+#: What a task does if the campaign sent no message.
+OnEmpty = Literal["warn", "fail", "skip"]
+ON_EMPTY: Final[tuple[str, ...]] = get_args(OnEmpty)
+#: XCom keys.
+MESSAGES_KEY: Final = "messages"
+SENT_KEY: Final = "sent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitResult:
+    """How a task ends.
+
+    :ivar state: ``success``, ``failed`` or ``skipped``
+    :ivar warning: what is reported; empty: nothing
+    :ivar xcoms: XComs to push, besides the campaign
+    """
+
+    state: Literal["success", "failed", "skipped"] = "success"
+    warning: str = ""
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+
+def wait_result(campaign: Mapping[str, Any], *, fields: Sequence[str], on_empty: str = "warn") -> WaitResult:
+    """Count the messages of a campaign, if ``fields`` contains ``messages``.
+
+    :param campaign: the campaign as the wait ended
+    :param fields: optional parts that were asked for
+    :param on_empty: what to do if there are none: ``warn``, ``fail`` or ``skip``
+    """
+    if MESSAGES_KEY not in fields:
+        return WaitResult()
+    messages = campaign.get(MESSAGES_KEY)
+    count = len(messages) if isinstance(messages, (list, Mapping)) else 0
+    label = campaign_label(campaign["uuid"], campaign)
+    if count:
+        return WaitResult(xcoms={MESSAGES_KEY: count})
+    state: Literal["success", "failed", "skipped"] = (
+        "failed" if on_empty == "fail" else "skipped" if on_empty == "skip" else "success"
+    )
+    warning = f"Campaign {label} is {campaign.get('status')}, and sent no messages (0 in the response)."
+    return WaitResult(state=state, warning=warning, xcoms={MESSAGES_KEY: 0})
+
+
+def nothing_sent(campaign: Mapping[str, Any], conn_id: str | None) -> WaitResult:
+    """Return the result of a wait for a draft through a connection that is ``draft_only``."""
+    label = campaign_label(campaign["uuid"], campaign)
+    where = f"the connection {conn_id!r}" if conn_id else "the connection"
+    warning = (
+        f"NOTHING WAS SENT: {where} or [bm] draft_only of Airflow's configuration is draft_only. "
+        f"Campaign {label} is draft, so it is not waited for."
+    )
+    return WaitResult(warning=warning, xcoms={SENT_KEY: False})

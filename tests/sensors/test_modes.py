@@ -1,0 +1,227 @@
+"""The same decision in every mode: poking, deferred, started in the triggerer, and ended there."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from airflow.providers.common.compat.sdk import DAG
+
+from airflow_provider_bm.client import BMClient, BMSettings
+from airflow_provider_bm.sensors import BMCampaignSensor
+from airflow_provider_bm.triggers import subscription
+from tests.sensors.modes import MODES, wait
+
+ALL_MODES = pytest.mark.parametrize("mode", MODES)
+UUID = "1592695e-c1b1-11ee-b153-774c9d3a7957"
+
+
+@pytest.fixture
+def sandbox(sandbox, monkeypatch):
+    """A sandbox in which nothing happens until its clock is advanced, and retries that take no time."""
+    sandbox.clock.freeze()
+    connect = subscription.client_with
+
+    def quick(settings: BMSettings, *, sleep, check) -> BMClient:
+        return connect(settings, sleep=lambda _: check(), check=check)
+
+    monkeypatch.setattr(subscription, "client_with", quick)
+    monkeypatch.setattr("airflow_provider_bm.client.client.time.sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return sandbox
+
+
+@pytest.fixture
+def sensor(sandbox):
+    def sensor(mode, campaign_uuid="{{ params.campaign }}", **arguments):
+        return BMCampaignSensor(
+            task_id="wait", campaign_uuid=campaign_uuid, **{"timeout": 3600, **MODES[mode], **arguments}
+        )
+
+    return sensor
+
+
+def ends_in_triggerer(mode, state="success"):
+    return "triggerer" if "ended" in mode and state in ("success", "skipped") else "worker"
+
+
+@ALL_MODES
+@pytest.mark.parametrize("at_first", [True, False])
+def test_done(sandbox, sensor, mode, at_first, caplog):
+    caplog.set_level(logging.INFO)
+    uuid = sandbox.create(name="[7c41e09ab2f3d815] Storm", status="active")["uuid"]
+    if at_first:
+        sandbox.clock.advance(60)
+    ended = wait(sensor(mode), meanwhile=lambda: sandbox.clock.advance(60), campaign=uuid)
+    assert ended.state == "success"
+    if not at_first:
+        assert ended.where == ends_in_triggerer(mode)
+    assert ended.xcoms["return_value"]["uuid"] == uuid
+    assert ended.xcoms["return_value"]["status"] == "finished"
+    assert f"Campaign {uuid} 'Storm' is finished, as waited for" in caplog.text
+
+
+@ALL_MODES
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"status": "stopped"}, "Campaign {uuid} 'Storm' is stopped"),
+        ({"status": "paused_by_moon"}, "Campaign {uuid} 'Storm' has the unknown status 'paused_by_moon'"),
+        (404, "Campaign {uuid}{name} does not exist, or no longer exists"),
+        (403, "Campaign {uuid}{name} could not be polled: HTTP 403"),
+    ],
+)
+@pytest.mark.parametrize(("at_first", "soft_fail"), [(True, True), (False, False), (False, True)])
+def test_failed(sandbox, sensor, mode, soft_fail, change, says, at_first, caplog):
+    campaign = sandbox.create(name="Storm", status="active")
+    uuid = campaign["uuid"]
+
+    def fail():
+        effect = {"status": change} if isinstance(change, int) else {"status": 200, "body": campaign | change}
+        sandbox.fault(method="GET", path=uuid, times=None, **effect)
+
+    if at_first:
+        fail()
+    ended = wait(
+        sensor(mode, soft_fail=soft_fail),
+        meanwhile=(lambda: None) if at_first else fail,
+        campaign=uuid,
+    )
+    assert ended.state == ("skipped" if soft_fail else "failed")
+    if not at_first:
+        assert ended.where == ends_in_triggerer(mode, ended.state)
+    expected = says.format(uuid=uuid, name="" if at_first else " 'Storm'")
+    assert expected in caplog.text + ended.message
+
+
+@ALL_MODES
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_timeout(sandbox, sensor, mode, soft_fail, caplog):
+    uuid = sandbox.create(name="Storm", status="active")["uuid"]
+    arguments = {"timeout": 0.2, "poke_interval": 0.1} if mode == "poke" else {"timeout": 600}
+    ended = wait(sensor(mode, soft_fail=soft_fail, **arguments), campaign=uuid)
+    assert ended.state == ("skipped" if soft_fail else "failed")
+    if mode != "poke":
+        assert ended.where == ends_in_triggerer(mode, ended.state)
+        assert "The wait timed out; the campaign continues. Last seen: status active" in caplog.text
+        assert f"(campaign {uuid} 'Storm')" in caplog.text
+    assert sandbox.campaigns()[0]["status"] == "active"
+
+
+@ALL_MODES
+def test_executed_after(sandbox, sensor, mode):
+    uuid = sandbox.create(schedule_type="scheduled", schedule_rrule="FREQ=HOURLY", status="active")["uuid"]
+    ended = wait(
+        sensor(mode, executed_after="{{ params.after }}"),
+        meanwhile=lambda: sandbox.clock.advance(3600),
+        campaign=uuid,
+        after=sandbox.clock.now().isoformat(),
+    )
+    assert ended.state == "success"
+    assert ended.xcoms["return_value"]["status"] == "active"
+
+
+@ALL_MODES
+def test_draft_is_waited_for(sandbox, sensor, mode):
+    uuid = sandbox.create(status="draft")["uuid"]
+
+    def activate():
+        sandbox.start_campaign(uuid)
+        sandbox.clock.advance(60)
+
+    assert wait(sensor(mode), meanwhile=activate, campaign=uuid).state == "success"
+
+
+@ALL_MODES
+def test_draft_behind_a_draft_only_connection_ends_at_once(sandbox, sensor, mode, monkeypatch, caplog):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(draft_only=True))
+    uuid = sandbox.create(name="Storm", status="draft")["uuid"]
+    ended = wait(sensor(mode), campaign=uuid)
+    assert ended.state == "success"
+    assert ended.xcoms["sent"] is False
+    assert "NOTHING WAS SENT" in caplog.text
+    assert f"Campaign {uuid} 'Storm' is draft" in caplog.text
+
+
+@ALL_MODES
+@pytest.mark.parametrize("on_empty", ["warn", "fail", "skip"])
+@pytest.mark.parametrize("count", [0, 2])
+def test_messages_are_counted(sandbox, sensor, mode, on_empty, count, caplog):
+    campaign = sandbox.create(name="Storm", status="finished")
+    body = campaign | {"messages": count * [{"to": "+41"}]}
+    sandbox.fault(method="GET", path=campaign["uuid"], times=None, status=200, body=body)
+    ended = wait(sensor(mode, fields=["messages"], on_empty=on_empty), campaign=campaign["uuid"])
+    state = {"warn": "success", "fail": "failed", "skip": "skipped"}[on_empty]
+    assert ended.state == ("success" if count else state)
+    assert ended.xcoms["messages"] == count
+    assert (
+        f"Campaign {campaign['uuid']} 'Storm' is finished, and sent no messages"
+        in (caplog.text + ended.message)
+    ) == (not count)
+
+
+@ALL_MODES
+@pytest.mark.parametrize(
+    ("argument", "value", "native"),
+    [
+        ("campaign_uuid", "../../other", False),
+        ("target_status", "done", False),
+        ("executed_after", "2026-01-01T00:00:00", False),
+        ("executed_after", None, False),
+        ("executed_after", None, True),
+        ("failed_status", "gone", False),
+        ("fields", "money", False),
+        ("service_uuid", "mine", False),
+    ],
+)
+def test_invalid_argument_fails_without_a_request_despite_soft_fail(
+    sandbox, sensor, mode, argument, value, native
+):
+    with DAG(dag_id="d", schedule=None, render_template_as_native_obj=native):
+        task = sensor(mode, soft_fail=True, **{argument: "{{ params.value }}"})
+    ended = wait(task, campaign=UUID, value=value)
+    assert ended.state == "failed"
+    assert argument in ended.message or "{{ params.value }}" in ended.message
+    assert sandbox.requests("GET") == []
+
+
+@ALL_MODES
+def test_transient_error_fails_the_try(sandbox, sensor, mode):
+    uuid = sandbox.create(name="Storm", status="active")["uuid"]
+    ended = wait(
+        sensor(mode),
+        meanwhile=lambda: sandbox.fault(method="GET", path=uuid, times=None, status=503),
+        campaign=uuid,
+    )
+    assert ended.state == "retry"
+    assert f"Campaign {uuid} 'Storm' could not be polled: HTTP 503" in ended.message
+
+
+@ALL_MODES
+def test_link(sandbox, sensor, mode, monkeypatch):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(console_url="https://bm.test/{campaign_uuid}")
+    )
+    uuid = sandbox.create(status="active")["uuid"]
+    ended = wait(sensor(mode), meanwhile=lambda: sandbox.clock.advance(60), campaign=uuid)
+    assert f"https://bm.test/{uuid}" in ended.xcoms.values()
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if "ended" in mode])
+@pytest.mark.parametrize("reason", ["outlets", "on_success_callback", "on_skipped_callback"])
+def test_task_with_work_for_a_worker_ends_there(sandbox, sensor, mode, reason):
+    from airflow.sdk import Asset
+
+    value = [Asset("a")] if reason == "outlets" else [lambda context: None]
+    uuid = sandbox.create(status="active")["uuid"]
+    ended = wait(sensor(mode, **{reason: value}), meanwhile=lambda: sandbox.clock.advance(60), campaign=uuid)
+    assert (ended.state, ended.where) == ("success", "worker")
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if "ended" in mode])
+def test_do_xcom_push_false_pushes_nothing(sandbox, sensor, mode):
+    uuid = sandbox.create(status="active")["uuid"]
+    ended = wait(sensor(mode, do_xcom_push=False), meanwhile=lambda: sandbox.clock.advance(60), campaign=uuid)
+    assert ended.where == "triggerer"
+    # The link is pushed for the UI, as on a worker.
+    assert set(ended.xcoms) == {"campaign_link"}
