@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
-from airflow_provider_bm.operators.base import CONNECTION_FIELDS
+from airflow_provider_bm.operators.base import CONNECTION_FIELDS, DEFAULT_END_FROM_TRIGGER
 from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
 from airflow_provider_bm.operators.send import DEFAULT_DEFERRABLE, SEVEN_DAYS, SendOperator
 
@@ -62,6 +62,8 @@ class BMCreateCampaignOperator(SendOperator):
     :param poke_interval: seconds (or a timedelta) between two polls. Default: 60
     :param timeout: seconds (or a timedelta) to wait at most; the campaign continues. Default: 7 days
     :param stop_on_kill: stop the campaign if the task is killed while it waits. Default: True
+    :param end_from_trigger: if deferred, end in the triggerer when the campaign has finished (Airflow 3.3+).
+        Default: ``[bm] end_from_trigger`` of Airflow's configuration, False
     :param deduplicate: one campaign for all tries of the task instance: its name starts with a key of the
         task instance, ``[7c41e09ab2f3d815] Storm warning``, by which every try searches for it. Default: True
     :param staged: create a draft first, and activate it once it is known to be the only one: safe even if
@@ -112,6 +114,7 @@ class BMCreateCampaignOperator(SendOperator):
         poke_interval: float | timedelta = 60,
         timeout: float | timedelta = SEVEN_DAYS,
         stop_on_kill: bool = True,
+        end_from_trigger: bool = DEFAULT_END_FROM_TRIGGER,
         deduplicate: bool = True,
         staged: bool = False,
         float_format: str | None = None,
@@ -146,6 +149,7 @@ class BMCreateCampaignOperator(SendOperator):
         self.poke_interval = poke_interval
         self.timeout = timeout
         self.stop_on_kill = stop_on_kill
+        self.end_from_trigger = end_from_trigger
         self.deduplicate = deduplicate
         self.staged = staged
         self.float_format = float_format

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.operators.base import BMOperator
 from airflow_provider_bm.operators.guards import SendGuards, check_choices, start_of_run
+from airflow_provider_bm.waiting.result import SENT_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 DEFAULT_DEFERRABLE: bool = conf.getboolean("operators", "default_deferrable", fallback=False)
 SEVEN_DAYS = timedelta(days=7)
 #: XCom keys.
-SENT_KEY, ADOPTED_KEY, SCHEDULED_FOR_KEY = "sent", "adopted", "scheduled_for"
+ADOPTED_KEY, SCHEDULED_FOR_KEY = "adopted", "scheduled_for"
 
 
 class ActivatingOperator(BMOperator):
@@ -167,17 +168,11 @@ class ActivatingOperator(BMOperator):
 
     def end_draft_only(self, campaign: Mapping[str, Any]) -> None:
         """End a run through a draft_only connection: nothing was sent, and no asset is updated."""
-        from airflow_provider_bm.campaigns.labels import campaign_label
+        from airflow_provider_bm.waiting.result import nothing_sent_message
 
-        settings = self.hook.client.settings
         # Airflow emits an event for each of a successful task's outlets.
         self.outlets = []
-        label = campaign_label(campaign["uuid"], campaign)
-        message = (
-            f"NOTHING WAS SENT: the connection {settings.conn_id!r} or [bm] draft_only of Airflow's "
-            "configuration is "
-            f"draft_only. Campaign {label} is {campaign['status']}."
-        )
+        message = nothing_sent_message(campaign, self.hook.client.settings.conn_id)
         if self.on_draft_only == "fail":
             raise AirflowFailException(message)
         if self.on_draft_only == "skip":
@@ -194,6 +189,7 @@ class SendOperator(ActivatingOperator):
     :ivar poke_interval: seconds (or a timedelta) between two polls
     :ivar timeout: seconds (or a timedelta) to wait at most; the campaign continues
     :ivar stop_on_kill: stop the campaign if the task is killed while it waits
+    :ivar end_from_trigger: if deferred, end in the triggerer
     :ivar deduplicate: put a key of the task instance in front of the name, and search for it before sending
     :ivar staged: create a draft first, and activate it once it is known to be the only one
     """
@@ -205,6 +201,7 @@ class SendOperator(ActivatingOperator):
     poke_interval: float | timedelta
     timeout: float | timedelta
     stop_on_kill: bool
+    end_from_trigger: bool
     deduplicate: bool
     staged: bool
     _waiting: tuple[Any, dict[str, Any]] | None = None
@@ -333,10 +330,19 @@ class SendOperator(ActivatingOperator):
         return uuid
 
     def _wait(self, context: Context, campaign: dict[str, Any]) -> None:
-        from airflow_provider_bm.triggers.deferral import defer_arguments, fail_wait, seconds, timeout_message
+        from airflow_provider_bm.triggers.deferral import (
+            defer_arguments,
+            end_arguments,
+            fail_wait,
+            failing_fast,
+            seconds,
+            timeout_message,
+        )
         from airflow_provider_bm.waiting.wait import CampaignWait
 
-        deadline = datetime.now(UTC) + timedelta(seconds=seconds(self.timeout))
+        timeout = seconds(self.timeout)
+        # Monotonic: the system clock may be set, or stand still.
+        ends_at = time.monotonic() + timeout
         wait = CampaignWait.validated(campaign["uuid"])
         verdict = wait.observe(campaign)
         if verdict.state == "waiting" and self.deferrable:
@@ -346,17 +352,19 @@ class SendOperator(ActivatingOperator):
                     bm_conn_id=self.bm_conn_id,
                     service_uuid=self.hook.client.settings.service_uuid,
                     poke_interval=seconds(self.poke_interval),
-                    deadline=deadline,
+                    deadline=datetime.now(UTC) + timedelta(seconds=timeout),
                     stop_on_kill=self.stop_on_kill,
+                    **end_arguments(self, end_from_trigger=self.end_from_trigger, return_value="uuid"),
                 )
             )
         try:
             while verdict.state == "waiting":
-                remaining = (deadline - datetime.now(UTC)).total_seconds()
+                remaining = ends_at - time.monotonic()
                 if remaining <= 0:
                     fail_wait(timeout_message(wait.last_seen()))
                 time.sleep(min(seconds(self.poke_interval), remaining))
-                verdict = wait.poll(self.hook.client)
+                with failing_fast(f"Campaign {wait.label} could not be polled"):
+                    verdict = wait.poll(self.hook.client)
         finally:
             # Whatever ended the wait: on_kill has nothing to stop any more.
             self._waiting = None

@@ -53,10 +53,17 @@ def wait_result(campaign: Mapping[str, Any], *, fields: Sequence[str], on_empty:
 
 def nothing_sent(campaign: Mapping[str, Any], conn_id: str | None) -> WaitResult:
     """Return the result of a wait for a draft through a connection that is ``draft_only``."""
+    return WaitResult(warning=nothing_sent_message(campaign, conn_id), xcoms={SENT_KEY: False})
+
+
+def nothing_sent_message(campaign: Mapping[str, Any], conn_id: str | None) -> str:
+    """Return the last log line of a task whose connection is ``draft_only``.
+
+    :param campaign: the draft
+    :param conn_id: the Airflow connection
+    """
     label = campaign_label(campaign["uuid"], campaign)
-    where = f"the connection {conn_id!r}" if conn_id else "the connection"
-    warning = (
-        f"NOTHING WAS SENT: {where} or [bm] draft_only of Airflow's configuration is draft_only. "
-        f"Campaign {label} is draft, so it is not waited for."
+    return (
+        f"NOTHING WAS SENT: the connection {conn_id!r} or [bm] draft_only of Airflow's configuration is "
+        f"draft_only. Campaign {label} is {campaign['status']}."
     )
-    return WaitResult(warning=warning, xcoms={SENT_KEY: False})

@@ -27,7 +27,7 @@ NOT_DATA = {
     *("wait_for_completion", "deferrable", "poke_interval", "timeout", "stop_on_kill", "deduplicate"),
     *("staged", "replace", "missing_ok", "args", "kwargs", "self"),
     *("float_format", "on_stale", "send_window", "allow_immediate", "allow_second_execution"),
-    *("on_unknown_variable", "on_draft_only"),
+    *("on_unknown_variable", "on_draft_only", "end_from_trigger", "start_from_trigger", "on_empty"),
 }
 
 

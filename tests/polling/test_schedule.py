@@ -9,6 +9,8 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_bm.polling.timing import PollTiming
+from airflow_provider_bm.polling.waiter import CampaignWaiter
+from airflow_provider_bm.waiting.wait import CampaignWait
 from tests.polling.helpers import HOUR, LISTS, MINUTE, active, end, finished, results, until
 from tests.support.virtual_time import run
 
@@ -281,3 +283,39 @@ def test_pause_after_failures(failures, pause):
 
 def test_pause_is_never_shorter_than_the_interval():
     assert PollTiming().pause_after(10, 900) == 900
+
+
+def test_doubling_interval(process, frozen, recorded):
+    (uuid,) = active(frozen, 1)
+    wait = CampaignWait.validated(uuid)
+
+    async def main():
+        waiter = CampaignWaiter(wait, interval=MINUTE, max_interval=300, timing=process.timing)
+        with process.subscribe(waiter):
+            await asyncio.sleep(30 * MINUTE)
+
+    run(main())
+    assert recorded.gaps() == [120, 240, 300, 300, 300, 300]
+
+
+def test_first_poll_at_once_is_shared(process, frozen, recorded):
+    """For waits that start in the triggerer, where nobody has polled before."""
+    uuids = active(frozen, 20)
+
+    async def wait(uuid):
+        waiter = CampaignWaiter(
+            CampaignWait.validated(uuid), interval=MINUTE, poll_at_once=True, timing=process.timing
+        )
+        with process.subscribe(waiter):
+            await waiter.verdict()
+
+    async def main():
+        tasks = []
+        for uuid in uuids:
+            tasks.append(asyncio.create_task(wait(uuid)))
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(2 * MINUTE)
+        await end(*tasks)
+
+    run(main())
+    assert recorded.times() == [5, 60, 120]

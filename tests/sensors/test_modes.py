@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 
+from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS
 from airflow_provider_bm.client import BMClient, BMSettings
+from airflow_provider_bm.operators import BMGetCampaignOperator
 from airflow_provider_bm.sensors import BMCampaignSensor
-from airflow_provider_bm.triggers import subscription
-from tests.sensors.modes import MODES, wait
+from airflow_provider_bm.triggers import BMCampaignTrigger, subscription
+from airflow_provider_bm.triggers.campaign import DEFER_MARGIN
+from tests.sensors.modes import MODES, task_instance, wait
+from tests.support.virtual_time import run
 
 ALL_MODES = pytest.mark.parametrize("mode", MODES)
 UUID = "1592695e-c1b1-11ee-b153-774c9d3a7957"
@@ -225,3 +233,99 @@ def test_do_xcom_push_false_pushes_nothing(sandbox, sensor, mode):
     assert ended.where == "triggerer"
     # The link is pushed for the UI, as on a worker.
     assert set(ended.xcoms) == {"campaign_link"}
+
+
+@pytest.mark.skipif(not HAS_TRIGGERER_TASKS, reason="Airflow 3.3 and newer")
+class TestStart:
+    """What Airflow is told of a sensor that starts in the triggerer."""
+
+    def start(self, **arguments):
+        return BMCampaignSensor(
+            task_id="wait", campaign_uuid="{{ params.campaign }}", start_from_trigger=True, **arguments
+        )
+
+    def test_templates_are_passed_unrendered(self):
+        sensor = self.start(executed_after="{{ data_interval_start }}", timeout=3600)
+        assert sensor.deferrable
+        assert sensor.start_from_trigger
+        arguments = sensor.start_trigger_args
+        assert arguments.trigger_cls == "airflow_provider_bm.triggers.BMCampaignTrigger"
+        assert arguments.next_method == "execute_complete"
+        assert arguments.trigger_kwargs["campaign_uuid"] == "{{ params.campaign }}"
+        assert arguments.trigger_kwargs["executed_after"] == "{{ data_interval_start }}"
+        assert arguments.timeout > timedelta(seconds=3600)
+        BMCampaignTrigger(**arguments.trigger_kwargs)
+
+    def test_xcom_of_another_task(self):
+        with DAG(dag_id="d", schedule=None):
+            send = BMGetCampaignOperator(task_id="send", campaign_uuid=UUID)
+            sensor = BMCampaignSensor(task_id="wait", campaign_uuid=send.output, start_from_trigger=True)
+        assert "xcom_pull(task_ids='send'" in sensor.start_trigger_args.trigger_kwargs["campaign_uuid"]
+        assert sensor.upstream_task_ids == {"send"}
+
+    def test_it_survives_serialization(self):
+        from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
+
+        with DAG(dag_id="d", schedule=None) as dag:
+            sensor = self.start(failed_status=("stopped", "draft"))
+        task = DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task("wait")
+        assert task.start_from_trigger is True
+        kwargs = BaseSerialization.deserialize(task.start_trigger_args.trigger_kwargs)
+        assert kwargs == sensor.start_trigger_args.trigger_kwargs
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            ({"execution_timeout": timedelta(hours=1)}, "execution_timeout is set"),
+            ({"start_from_trigger": True}, "not a scheduled run"),
+            ({"map_index": 2}, "mapped task"),
+        ],
+    )
+    def test_it_defers_from_a_worker_and_logs_why(self, sandbox, caplog, arguments, reason):
+        caplog.set_level(logging.INFO)
+        map_index = arguments.pop("map_index", -1)
+        arguments.pop("start_from_trigger", None)
+        uuid = sandbox.create(status="active")["uuid"]
+        sensor = self.start(**arguments)
+        ti = task_instance(sensor, campaign=uuid)
+        ti.map_index = map_index
+        sensor.render_template_fields(ti.get_template_context())
+        with pytest.raises(TaskDeferred):
+            sensor.execute(ti.get_template_context())
+        assert reason in caplog.text
+        assert "deferring from a worker" in caplog.text
+
+    def test_deadline_is_the_same_after_a_restart_of_the_triggerer(self, sandbox, caplog):
+        caplog.set_level(logging.INFO)
+        uuid = sandbox.create(status="active")["uuid"]
+        sensor = self.start(timeout=3600)
+        timeout_after = datetime.now(UTC) + sensor.start_trigger_args.timeout
+
+        async def first_run():
+            trigger = BMCampaignTrigger(**sensor.start_trigger_args.trigger_kwargs | {"campaign_uuid": uuid})
+            trigger.timeout_after = timeout_after
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(600):
+                    await anext(trigger.run())
+
+        run(first_run())
+        run(first_run())
+        first, second = re.findall(r"Watching campaign \S+ until (\S+)", caplog.text)
+        assert first == second
+        assert datetime.fromisoformat(first) == timeout_after - DEFER_MARGIN
+
+
+def test_exponential_backoff_counts_deferred_too(sandbox):
+    uuid = sandbox.create(status="active")["uuid"]
+    kwargs = []
+    for arguments in ({}, {"exponential_backoff": True}, {"exponential_backoff": True, "max_wait": 600}):
+        sensor = BMCampaignSensor(task_id="wait", campaign_uuid=uuid, deferrable=True, **arguments)
+        with pytest.raises(TaskDeferred) as deferred:
+            sensor.execute(task_instance(sensor).get_template_context())
+        kwargs.append(deferred.value.trigger.serialize()[1]["max_poke_interval"])
+    assert kwargs == [None, 3600, 600]
+
+
+def test_invalid_on_empty_fails_when_the_dag_is_parsed():
+    with pytest.raises(ValueError, match="on_empty='ignore'"):
+        BMCampaignSensor(task_id="wait", campaign_uuid=UUID, on_empty="ignore")
