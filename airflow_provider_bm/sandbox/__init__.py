@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .remote import SandboxClient
-from .sandbox import Sandbox
+from airflow_provider_bm.sandbox.remote import SandboxClient
+from airflow_provider_bm.sandbox.sandbox import Sandbox
 
 __all__ = ["Sandbox", "SandboxClient"]

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_provider_bm._loopback import is_loopback
-
-from .contact_files import read_contacts
-from .endpoint import CLIENT_ID, CLIENT_SECRET, export_command
-from .sandbox import Sandbox
+from airflow_provider_bm.sandbox.contact_files import read_contacts
+from airflow_provider_bm.sandbox.endpoint import CLIENT_ID, CLIENT_SECRET, export_command
+from airflow_provider_bm.sandbox.sandbox import Sandbox
 
 
 def parser() -> argparse.ArgumentParser:

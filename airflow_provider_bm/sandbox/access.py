@@ -11,8 +11,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from .errors import ApiError
-from .messages import Request
+from airflow_provider_bm.sandbox.errors import ApiError
+from airflow_provider_bm.sandbox.messages import Request
 
 #: Top-level domains that nobody can register: RFC 6761, and ICANN's reservation of ``internal``, which
 #: containers use for their host.

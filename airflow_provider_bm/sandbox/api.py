@@ -10,16 +10,15 @@ from urllib.parse import parse_qsl
 
 from airflow_provider_bm.campaigns.ids import UUID_PATTERN
 from airflow_provider_bm.campaigns.json_text import parse_json
-
-from .access import base_url
-from .arguments import number
-from .clock import MAX_SECONDS
-from .errors import ApiError, invalid, item
-from .execution import Campaign
-from .list_query import pagination, parse_list, parse_single
-from .messages import Reply, Request, json_reply
-from .store import Store
-from .validation import changed_campaign, cloned_campaign, new_campaign, new_status
+from airflow_provider_bm.sandbox.access import base_url
+from airflow_provider_bm.sandbox.arguments import number
+from airflow_provider_bm.sandbox.clock import MAX_SECONDS
+from airflow_provider_bm.sandbox.errors import ApiError, invalid, item
+from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.list_query import pagination, parse_list, parse_single
+from airflow_provider_bm.sandbox.messages import Reply, Request, json_reply
+from airflow_provider_bm.sandbox.store import Store
+from airflow_provider_bm.sandbox.validation import changed_campaign, cloned_campaign, new_campaign, new_status
 
 API_PATH = "/news/v1"
 TOKEN_PATH = "/oauth2/access-token"  # noqa: S105 - a path

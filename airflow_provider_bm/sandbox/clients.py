@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from .clock import Clock
-from .messages import in_utf8
+from airflow_provider_bm.sandbox.clock import Clock
+from airflow_provider_bm.sandbox.messages import in_utf8
 
 
 class _Client(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from .arguments import number
+from airflow_provider_bm.sandbox.arguments import number
 
 #: The end of time: Python has no year 10000, and tokens and executions reach beyond the clock's time.
 END: Final = datetime(9000, 1, 1, tzinfo=UTC)

@@ -7,13 +7,12 @@ from typing import Any
 
 from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES, STATUSES
 from airflow_provider_bm.campaigns.ids import UUID_PATTERN
-
-from . import contacts
-from .errors import ApiError
-from .execution import Campaign
-from .store import Store
-from .time_range import parse_time
-from .validation import changed_campaign, new_campaign
+from airflow_provider_bm.sandbox import contacts
+from airflow_provider_bm.sandbox.errors import ApiError
+from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.store import Store
+from airflow_provider_bm.sandbox.time_range import parse_time
+from airflow_provider_bm.sandbox.validation import changed_campaign, new_campaign
 
 #: Fields that only the console can set.
 _NOT_WRITABLE = ("service_uuid", "uuid", "created_dt", "last_dt")

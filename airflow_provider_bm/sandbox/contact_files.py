@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_bm.campaigns.json_text import parse_json
-
-from .recipients import CONTACT_KEYS
+from airflow_provider_bm.sandbox.recipients import CONTACT_KEYS
 
 
 def read_contacts(path: Path) -> list[dict[str, Any]]:

@@ -10,16 +10,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from airflow_provider_bm.campaigns.json_text import parse_json
-
-from . import page
-from .access import refuse_other_sites
-from .arguments import boolean
-from .clock import Clock
-from .errors import ApiError
-from .messages import Reply, Request, json_reply
-from .operations import OPERATIONS, Operation, Operations
-from .page.view import View
-from .settings import SETTINGS
+from airflow_provider_bm.sandbox import page
+from airflow_provider_bm.sandbox.access import refuse_other_sites
+from airflow_provider_bm.sandbox.arguments import boolean
+from airflow_provider_bm.sandbox.clock import Clock
+from airflow_provider_bm.sandbox.errors import ApiError
+from airflow_provider_bm.sandbox.messages import Reply, Request, json_reply
+from airflow_provider_bm.sandbox.operations import OPERATIONS, Operation, Operations
+from airflow_provider_bm.sandbox.page.view import View
+from airflow_provider_bm.sandbox.settings import SETTINGS
 
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 

@@ -6,8 +6,8 @@ import json
 import shlex
 from typing import Any, Final
 
-from . import contacts
-from .api import API_PATH, TOKEN_PATH
+from airflow_provider_bm.sandbox import contacts
+from airflow_provider_bm.sandbox.api import API_PATH, TOKEN_PATH
 
 CLIENT_ID: Final = "sandbox"
 CLIENT_SECRET: Final = "sandbox-secret"  # noqa: S105 - published, and valid on loopback only

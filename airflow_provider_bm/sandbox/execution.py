@@ -16,10 +16,9 @@ from typing import Any
 
 from airflow_provider_bm.campaigns.recurrence import MAX_PAST, occurrences
 from airflow_provider_bm.campaigns.schedule import read_once
-
-from .clock import rfc3339, rfc3339_ms
-from .contacts import Contact
-from .rendering import address_of, render_message
+from airflow_provider_bm.sandbox.clock import rfc3339, rfc3339_ms
+from airflow_provider_bm.sandbox.contacts import Contact
+from airflow_provider_bm.sandbox.rendering import address_of, render_message
 
 
 @dataclass

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .arguments import header_text, number
+from airflow_provider_bm.sandbox.arguments import header_text, number
 
 #: Default of ``times``: once, or with a probability always.
 DEFAULT_TIMES: Final = -1

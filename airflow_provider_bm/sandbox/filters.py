@@ -17,9 +17,8 @@ from airflow_provider_bm.campaigns.constants import (
 from airflow_provider_bm.campaigns.ids import UUID_PATTERN
 from airflow_provider_bm.campaigns.segmentation_matching import compare
 from airflow_provider_bm.campaigns.times import read_time
-
-from .execution import OWN_FIELDS, Campaign
-from .validation import ENUMS
+from airflow_provider_bm.sandbox.execution import OWN_FIELDS, Campaign
+from airflow_provider_bm.sandbox.validation import ENUMS
 
 COLUMNS = (*CAMPAIGN_FIELDS, *RESPONSE_FIELDS)
 TIMES = tuple(name for name in RESPONSE_FIELDS if name.endswith("_dt"))

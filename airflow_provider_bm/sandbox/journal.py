@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from .messages import Reply
-from .time_range import TimeRange
+from airflow_provider_bm.sandbox.messages import Reply
+from airflow_provider_bm.sandbox.time_range import TimeRange
 
 LIMIT: Final = 100_000
 ALWAYS: Final = TimeRange()

@@ -8,10 +8,9 @@ from operator import itemgetter
 from urllib.parse import urlencode
 
 from airflow_provider_bm.campaigns.constants import OPTIONAL_FIELDS
-
-from .errors import invalid, item
-from .execution import Campaign
-from .filters import COLUMNS, Filter, getter, parse_filter
+from airflow_provider_bm.sandbox.errors import invalid, item
+from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.filters import COLUMNS, Filter, getter, parse_filter
 
 DEFAULT_PAGE_SIZE = 10
 MAX_PAGE_SIZE = 100

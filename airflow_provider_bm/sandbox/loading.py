@@ -12,11 +12,10 @@ from typing import Any, Final, NamedTuple
 from airflow_provider_bm.campaigns.ids import UUID_PATTERN
 from airflow_provider_bm.campaigns.json_text import parse_json
 from airflow_provider_bm.campaigns.problems import did_you_mean
-
-from .console import create
-from .contacts import DEFAULT_SERVICE, NAMESPACE, Contact
-from .recipients import checked_contact
-from .store import Store
+from airflow_provider_bm.sandbox.console import create
+from airflow_provider_bm.sandbox.contacts import DEFAULT_SERVICE, NAMESPACE, Contact
+from airflow_provider_bm.sandbox.recipients import checked_contact
+from airflow_provider_bm.sandbox.store import Store
 
 _SECTIONS: Final = ("services", "clients", "contacts", "lists", "campaigns")
 

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Final
 
-from .arguments import choice
+from airflow_provider_bm.sandbox.arguments import choice
 
 #: Characters outside the Basic Multilingual Plane, which MySQL's ``utf8`` cannot store. Most emoji are.
 _EMOJI: Final = re.compile("[\U00010000-\U0010ffff]")

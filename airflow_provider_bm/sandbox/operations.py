@@ -8,21 +8,20 @@ from typing import Any, Final, NamedTuple
 
 from airflow_provider_bm._loopback import is_loopback
 from airflow_provider_bm.campaigns.constants import SENDING_TYPES
-
-from .api import TOKEN_PATH, Api
-from .arguments import choice, header_text, number, strings
-from .clock import Clock, rfc3339, rfc3339_ms
-from .console import change, create, find, start, stop
-from .endpoint import CLIENT_SECRET, SandboxEndpoint
-from .faults import DEFAULT_TIMES, Fault, Faults
-from .faults import MAX_SECONDS as MAX_DOWNTIME
-from .journal import Entry, Journal, error_of
-from .messages import Reply, Request
-from .reading import texts
-from .redaction import MAX_TEXT, Redactor
-from .search import search
-from .store import Store
-from .time_range import TimeRange
+from airflow_provider_bm.sandbox.api import TOKEN_PATH, Api
+from airflow_provider_bm.sandbox.arguments import choice, header_text, number, strings
+from airflow_provider_bm.sandbox.clock import Clock, rfc3339, rfc3339_ms
+from airflow_provider_bm.sandbox.console import change, create, find, start, stop
+from airflow_provider_bm.sandbox.endpoint import CLIENT_SECRET, SandboxEndpoint
+from airflow_provider_bm.sandbox.faults import DEFAULT_TIMES, Fault, Faults
+from airflow_provider_bm.sandbox.faults import MAX_SECONDS as MAX_DOWNTIME
+from airflow_provider_bm.sandbox.journal import Entry, Journal, error_of
+from airflow_provider_bm.sandbox.messages import Reply, Request
+from airflow_provider_bm.sandbox.reading import texts
+from airflow_provider_bm.sandbox.redaction import MAX_TEXT, Redactor
+from airflow_provider_bm.sandbox.search import search
+from airflow_provider_bm.sandbox.store import Store
+from airflow_provider_bm.sandbox.time_range import TimeRange
 
 
 class Operation(NamedTuple):

@@ -7,10 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from airflow_provider_bm.campaigns.constants import CONTACT_FIELDS
-
-from .arguments import choice
-from .contacts import EXAMPLE_LIST, NAMESPACE, OPT_STATUSES, RECIPIENT_LISTS, Contact, recipient_lists
-from .messages import in_utf8
+from airflow_provider_bm.sandbox.arguments import choice
+from airflow_provider_bm.sandbox.contacts import (
+    EXAMPLE_LIST,
+    NAMESPACE,
+    OPT_STATUSES,
+    RECIPIENT_LISTS,
+    Contact,
+    recipient_lists,
+)
+from airflow_provider_bm.sandbox.messages import in_utf8
 
 CONTACT_KEYS: Final = ("uuid", *CONTACT_FIELDS, "opt_status")
 

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from .arguments import strings
-from .clock import as_utc
-from .endpoint import CLIENT_ID, CLIENT_SECRET, SandboxEndpoint
-from .operations import OPERATIONS, Operation, Operations
-from .settings import SETTINGS
+from airflow_provider_bm.sandbox.arguments import strings
+from airflow_provider_bm.sandbox.clock import as_utc
+from airflow_provider_bm.sandbox.endpoint import CLIENT_ID, CLIENT_SECRET, SandboxEndpoint
+from airflow_provider_bm.sandbox.operations import OPERATIONS, Operation, Operations
+from airflow_provider_bm.sandbox.settings import SETTINGS
 
 # Type checkers and editors see the operations; at run time they are made from OPERATIONS.
 if TYPE_CHECKING:

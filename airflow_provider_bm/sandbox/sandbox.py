@@ -10,19 +10,18 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from airflow_provider_bm._loopback import is_loopback
-
-from .access import reached_at
-from .api import Api
-from .clients import check_credentials
-from .clock import Clock
-from .endpoint import CLIENT_ID, CLIENT_SECRET
-from .faults import Faults
-from .journal import Journal
-from .loading import load_into, read_source
-from .operations import Operations
-from .server import Server
-from .settings import Settings
-from .store import Store
+from airflow_provider_bm.sandbox.access import reached_at
+from airflow_provider_bm.sandbox.api import Api
+from airflow_provider_bm.sandbox.clients import check_credentials
+from airflow_provider_bm.sandbox.clock import Clock
+from airflow_provider_bm.sandbox.endpoint import CLIENT_ID, CLIENT_SECRET
+from airflow_provider_bm.sandbox.faults import Faults
+from airflow_provider_bm.sandbox.journal import Journal
+from airflow_provider_bm.sandbox.loading import load_into, read_source
+from airflow_provider_bm.sandbox.operations import Operations
+from airflow_provider_bm.sandbox.server import Server
+from airflow_provider_bm.sandbox.settings import Settings
+from airflow_provider_bm.sandbox.store import Store
 
 #: All sandboxes that this process serves.
 RUNNING: Final[set[Sandbox]] = set()

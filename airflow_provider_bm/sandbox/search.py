@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_bm.campaigns.constants import OPTIONAL_FIELDS
-
-from .arguments import choice, strings
-from .execution import Campaign
-from .filters import COLUMNS, WORDS
-from .store import Store
+from airflow_provider_bm.sandbox.arguments import choice, strings
+from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.filters import COLUMNS, WORDS
+from airflow_provider_bm.sandbox.store import Store
 
 
 def search(

@@ -17,13 +17,13 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from . import page
-from .access import sent_by_a_page
-from .control import Control
-from .errors import ApiError, error_body
-from .faults import Fault
-from .messages import Reply, Request, json_reply
-from .operations import Operations
+from airflow_provider_bm.sandbox import page
+from airflow_provider_bm.sandbox.access import sent_by_a_page
+from airflow_provider_bm.sandbox.control import Control
+from airflow_provider_bm.sandbox.errors import ApiError, error_body
+from airflow_provider_bm.sandbox.faults import Fault
+from airflow_provider_bm.sandbox.messages import Reply, Request, json_reply
+from airflow_provider_bm.sandbox.operations import Operations
 
 log = logging.getLogger("airflow_provider_bm.sandbox")
 

@@ -6,9 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
-from .arguments import boolean, number
-from .clock import MAX_SECONDS
-from .names import name_policy
+from airflow_provider_bm.sandbox.arguments import boolean, number
+from airflow_provider_bm.sandbox.clock import MAX_SECONDS
+from airflow_provider_bm.sandbox.names import name_policy
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,16 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
-from . import contacts, segmentation
-from .arguments import uuids
-from .clients import Clients
-from .clock import Clock, rfc3339
-from .contacts import Contact
-from .execution import Campaign, Run, same_schedule
-from .names import name_policy
-from .recipients import RecipientLists
-from .rendering import address_of
-from .settings import Settings
+from airflow_provider_bm.sandbox import contacts, segmentation
+from airflow_provider_bm.sandbox.arguments import uuids
+from airflow_provider_bm.sandbox.clients import Clients
+from airflow_provider_bm.sandbox.clock import Clock, rfc3339
+from airflow_provider_bm.sandbox.contacts import Contact
+from airflow_provider_bm.sandbox.execution import Campaign, Run, same_schedule
+from airflow_provider_bm.sandbox.names import name_policy
+from airflow_provider_bm.sandbox.recipients import RecipientLists
+from airflow_provider_bm.sandbox.rendering import address_of
+from airflow_provider_bm.sandbox.settings import Settings
 
 log = logging.getLogger("airflow_provider_bm.sandbox")
 _AGE = attrgetter("age")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from . import filters
-from .clock import as_utc
+from airflow_provider_bm.sandbox import filters
+from airflow_provider_bm.sandbox.clock import as_utc
 
 
 def parse_time(value: datetime | str | None) -> datetime | None:

@@ -23,12 +23,11 @@ from airflow_provider_bm.campaigns.ids import UUID_PATTERN
 from airflow_provider_bm.campaigns.json_text import parse_json
 from airflow_provider_bm.campaigns.recurrence import occurrences
 from airflow_provider_bm.campaigns.schedule import ONCE_PATTERN, read_once
-
-from . import segmentation
-from .errors import invalid, item
-from .execution import same_schedule
-from .messages import in_utf8
-from .rendering import fill_campaign
+from airflow_provider_bm.sandbox import segmentation
+from airflow_provider_bm.sandbox.errors import invalid, item
+from airflow_provider_bm.sandbox.execution import same_schedule
+from airflow_provider_bm.sandbox.messages import in_utf8
+from airflow_provider_bm.sandbox.rendering import fill_campaign
 
 _HALF = "It has half of a surrogate pair."
 ENUMS = {"sending_type": SENDING_TYPES, "schedule_type": SCHEDULE_TYPES, "query_type": QUERY_TYPES}

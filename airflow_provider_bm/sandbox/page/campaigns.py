@@ -12,9 +12,8 @@ from typing import Any, Final
 from airflow_provider_bm.campaigns.schedule_words import schedule_in_words
 from airflow_provider_bm.sandbox.clock import rfc3339
 from airflow_provider_bm.sandbox.execution import Campaign, Run
+from airflow_provider_bm.sandbox.page.marks import cut
 from airflow_provider_bm.sandbox.store import Store
-
-from .marks import cut
 
 DELETED: Final = "deleted"
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_bm.sandbox.page.marks import Marks, cut
 from airflow_provider_bm.sandbox.reading import parts
-
-from .marks import Marks, cut
 
 
 def content(message: Mapping[str, Any], marks: Marks) -> dict[str, Any]:

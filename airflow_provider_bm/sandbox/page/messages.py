@@ -12,12 +12,11 @@ from typing import Any, Final
 from airflow_provider_bm.sandbox.clock import rfc3339_ms
 from airflow_provider_bm.sandbox.contacts import Contact
 from airflow_provider_bm.sandbox.execution import Run
+from airflow_provider_bm.sandbox.page.content import content
+from airflow_provider_bm.sandbox.page.marks import MAX_TEXT, Marks, cut
+from airflow_provider_bm.sandbox.page.paging import page_of
 from airflow_provider_bm.sandbox.reading import texts
 from airflow_provider_bm.sandbox.rendering import address_of, render_message
-
-from .content import content
-from .marks import MAX_TEXT, Marks, cut
-from .paging import page_of
 
 MESSAGES: Final = 50
 

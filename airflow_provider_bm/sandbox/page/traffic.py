@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from airflow_provider_bm.sandbox.journal import Last
-
-from .marks import cut
+from airflow_provider_bm.sandbox.page.marks import cut
 
 REQUESTS: Final = 25
 FAULTS: Final = 50

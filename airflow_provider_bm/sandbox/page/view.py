@@ -21,8 +21,7 @@ from airflow_provider_bm.sandbox.endpoint import SECRET_PLACEHOLDER, export_comm
 from airflow_provider_bm.sandbox.errors import ApiError
 from airflow_provider_bm.sandbox.execution import Campaign, Run
 from airflow_provider_bm.sandbox.operations import Operations
-
-from .campaigns import (
+from airflow_provider_bm.sandbox.page.campaigns import (
     DELETED,
     Deleted,
     Shown,
@@ -35,10 +34,10 @@ from .campaigns import (
     run_row,
     select,
 )
-from .marks import cut
-from .messages import messages_of
-from .paging import page_of
-from .traffic import REQUESTS, fault_rows, request_rows, used_up
+from airflow_provider_bm.sandbox.page.marks import cut
+from airflow_provider_bm.sandbox.page.messages import messages_of
+from airflow_provider_bm.sandbox.page.paging import page_of
+from airflow_provider_bm.sandbox.page.traffic import REQUESTS, fault_rows, request_rows, used_up
 
 ROWS: Final = 15
 RUNS: Final = 50
