@@ -90,7 +90,9 @@ class BMTemplating:
         if not _EXPRESSION.search(content):
             return content
         env = jinja_env or self.get_template_env()  # type: ignore[attr-defined]
-        result = _render(env, content, context, self.float_format)
+        # A number has lost the plus or the zeros that a sender begins with.
+        takes_numbers = content != self._unrendered.get("sender")
+        result = _render(env, content, context, self.float_format, takes_numbers=takes_numbers)
         self._rendered |= {content}
         return result
 
@@ -178,40 +180,52 @@ def _check_object(value: Any, subject: str) -> None:
         _refuse_jinja(text, "is the value of an expression")
 
 
-def _finalizer(template: str, float_format: str | None) -> Callable[[Any], Any]:
-    """Return a function that checks the value of each expression in a template."""
+def _finalizer(
+    template: str, float_format: str | None, *, native: bool, takes_numbers: bool
+) -> Callable[[Any], Any]:
+    """Return a function that checks the value of each expression in a template.
+
+    :param native: a template that is one expression and nothing else gives an object, not a text
+    :param takes_numbers: such a template may evaluate to a number
+    """
+    from airflow_provider_bm.campaigns.problems import NATIVE_HINT
     from airflow_provider_bm.campaigns.values import format_number, is_number
     from airflow_provider_bm.exceptions import truncated_repr
 
     is_whole = _WHOLE.fullmatch(template) is not None
+    subject = f"An expression in {truncated_repr(template)}"
 
     def finalize(value: Any) -> Any:
-        subject = f"An expression in {truncated_repr(template)}"
         _check_object(value, subject)
-        if is_whole and not is_number(value):
+        if is_whole and not takes_numbers and is_number(value):
+            raise AirflowFailException(
+                f"sender={template!r} is the number {value}: give it as text, such as '+41587000000'"
+            )
+        if is_whole and native:
             return value
         if is_number(value):
-            if isinstance(value, int) or (is_whole and float_format is None):
-                return value
             try:
                 return format_number(value, float_format)
             except ValueError as error:
                 raise AirflowFailException(f"{subject} {error}") from None
-        is_collection = isinstance(value, (Mapping, AbstractSet, bytes)) or (
-            isinstance(value, Iterable) and not isinstance(value, (str, timedelta))
-        )
-        if is_collection:
+        if isinstance(value, Iterable) and not isinstance(value, (str, timedelta)):
+            hint = NATIVE_HINT if is_whole else "select a part of it, or join it"
             raise AirflowFailException(
-                f"{subject} is {truncated_repr(value)}, a {type(value).__name__}: it has no form that people "
-                "could read. Select a part of it, or join it."
+                f"{subject} is {truncated_repr(value)}, a {type(value).__name__}, which has no form that "
+                f"people could read: {hint}"
             )
         return value
 
     return finalize
 
 
-def _render(env: jinja2.Environment, text: str, context: Context, float_format: str | None) -> Any:
-    env = env.overlay(finalize=_finalizer(text, float_format))
+def _render(
+    env: jinja2.Environment, text: str, context: Context, float_format: str | None, *, takes_numbers: bool
+) -> Any:
+    from jinja2.nativetypes import NativeEnvironment
+
+    native = isinstance(env, NativeEnvironment)
+    env = env.overlay(finalize=_finalizer(text, float_format, native=native, takes_numbers=takes_numbers))
     template = env.from_string(text)
     # As Airflow's own helper does: Template.render() would evaluate all of the context.
     values: Any = copy.copy(context)

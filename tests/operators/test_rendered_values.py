@@ -1,0 +1,220 @@
+"""What templates make of values as pipelines have them: missing ones, numbers, objects, templates."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy
+import pandas
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_bm.operators import BMCloneCampaignOperator, BMCreateCampaignOperator
+from airflow_provider_bm.operators.templating import BMTemplating
+
+NATIVE = pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
+MISSING = [None, float("nan"), numpy.nan, numpy.float32("nan"), Decimal("NaN"), pandas.NaT, pandas.NA]
+MISSING += ["None", "nan", "NaN", "NaT", "<NA>", " nan "]
+
+
+@pytest.fixture
+def sms(sandbox):
+    return {
+        "name": "Storm",
+        "sending_type": "sms",
+        "template": "Stay at home.",
+        "sender": "+41587000000",
+        "recipient_lists": sandbox.recipient_lists["staff"],
+    }
+
+
+@pytest.fixture
+def draft(sandbox, sms):
+    return sandbox.create(status="draft", **{**sms, "template": "{temp} today"})
+
+
+def sent(sandbox):
+    return [each["body"] for each in sandbox.requests(method="POST", path="/campaigns")]
+
+
+@NATIVE
+@pytest.mark.parametrize("value", MISSING, ids=repr)
+@pytest.mark.parametrize(
+    "template", ["It is {{ ti.xcom_pull('read') }} degrees", "{{ ti.xcom_pull('read') }}"]
+)
+def test_a_missing_value_in_a_text(sandbox, execute, sms, native, value, template):
+    done = execute(
+        BMCreateCampaignOperator, xcoms={"read": value}, native=native, **{**sms, "template": template}
+    )
+    assert isinstance(done.error, AirflowFailException)
+    assert "there is no value" in done.message
+    assert sent(sandbox) == []
+
+
+@NATIVE
+@pytest.mark.parametrize("value", MISSING, ids=repr)
+@pytest.mark.parametrize("how", ["expression", "middle", "value"])
+def test_a_missing_value_in_template_vars(sandbox, execute, draft, native, value, how):
+    text = {
+        "expression": "{{ ti.xcom_pull('read') }}",
+        "middle": "{{ ti.xcom_pull('read') }} C",
+        "value": value,
+    }
+    done = execute(
+        BMCloneCampaignOperator,
+        xcoms={"read": value},
+        native=native,
+        clone_uuid=draft["uuid"],
+        template_vars={"temp": text[how]},
+    )
+    assert isinstance(done.error, AirflowFailException)
+    assert sent(sandbox) == []
+
+
+@NATIVE
+def test_an_undefined_name(sandbox, execute, sms, native):
+    done = execute(BMCreateCampaignOperator, native=native, **{**sms, "template": "Hello {{ nobody }}"})
+    assert "there is no value" in done.message
+    assert sent(sandbox) == []
+
+
+@NATIVE
+@pytest.mark.parametrize("field", ["webpush_target_url", "sender", "name", "schedule_rrule"])
+def test_a_missing_value_in_other_fields(sandbox, execute, sms, native, field):
+    done = execute(BMCreateCampaignOperator, native=native, **{**sms, field: "x/{{ ti.xcom_pull('read') }}"})
+    assert "there is no value" in done.message
+    assert sent(sandbox) == []
+
+
+def test_a_missing_value_in_a_json_template(sandbox, execute, sms):
+    template = {"text": {"body": "It is {{ ti.xcom_pull('read') }} degrees"}}
+    done = execute(BMCreateCampaignOperator, **{**sms, "sending_type": "whatsapp", "template": template})
+    assert "there is no value" in done.message
+    assert sent(sandbox) == []
+
+
+@NATIVE
+@pytest.mark.parametrize("value", [{"temp": 1}, [1, 2], (1,), {1}, numpy.array([1, 2]), b"1"], ids=repr)
+def test_a_collection_in_the_middle_of_a_text(sandbox, execute, sms, native, value):
+    done = execute(
+        BMCreateCampaignOperator,
+        xcoms={"read": value},
+        native=native,
+        **{**sms, "template": "It is {{ ti.xcom_pull('read') }} degrees"},
+    )
+    assert "has no form that people could read" in done.message
+    assert sent(sandbox) == []
+
+
+@NATIVE
+@pytest.mark.parametrize("text", ["Sale until {{ ds }}", "{% if x %}Sale{% endif %}", "{{ds}}"])
+def test_a_template_in_a_variable(sandbox, execute, sms, native, text):
+    for template in ("{{ var.value.text }}", "Hello! {{ var.value.text }}"):
+        done = execute(
+            BMCreateCampaignOperator, variables={"text": text}, native=native, **{**sms, "template": template}
+        )
+        assert "a template that Airflow does not render" in done.message
+    assert sent(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("None of our shops opens today", "None of our shops opens today"),
+        ("{% raw %}Code {{1}}, {{ name }}{% endraw %}", "Code {{1}}, {{ name }}"),
+        ("{{ var.value.whatsapp }}", "Hello {{1}}"),
+        ("It is {{ 21 }} degrees, {{ 1.5 }} m", "It is 21 degrees, 1.5 m"),
+        ("{{ '+41' }} {{ '1_000' }}", "+41 1_000"),
+    ],
+)
+@NATIVE
+def test_what_is_sent_as_it_is(sandbox, execute, sms, native, template, text):
+    done = execute(
+        BMCreateCampaignOperator,
+        variables={"whatsapp": "Hello {{1}}"},
+        native=native,
+        **{**sms, "template": template},
+    )
+    assert done.error is None
+    assert sent(sandbox)[0]["template"] == text
+
+
+@NATIVE
+@pytest.mark.parametrize("value", [0.1 + 0.2, 1e20, 1e-7, numpy.float64(1 / 3)], ids=repr)
+def test_a_float_that_looks_like_a_mistake(sandbox, execute, sms, native, value):
+    arguments = {**sms, "template": "{{ ti.xcom_pull('read') }} m"}
+    done = execute(BMCreateCampaignOperator, xcoms={"read": value}, native=native, **arguments)
+    assert "float_format" in done.message
+    assert sent(sandbox) == []
+    done = execute(
+        BMCreateCampaignOperator, xcoms={"read": value}, native=native, float_format=".1f", **arguments
+    )
+    assert sent(sandbox)[0]["template"] == f"{float(value):.1f} m"
+
+
+@NATIVE
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (numpy.int64(7), "7"),
+        (numpy.float32(0.5), "0.5"),
+        (Decimal("1.50"), "1.50"),
+        (7, "7"),
+        (-0.25, "-0.25"),
+    ],
+    ids=repr,
+)
+def test_numbers_in_template_vars(sandbox, execute, draft, native, value, text):
+    for template_vars in ({"temp": value}, {"temp": "{{ ti.xcom_pull('read') }}"}):
+        done = execute(
+            BMCloneCampaignOperator,
+            xcoms={"read": value},
+            native=native,
+            run_id=str(template_vars),
+            clone_uuid=draft["uuid"],
+            template_vars=template_vars,
+        )
+        assert done.error is None
+        assert sent(sandbox)[-1]["template_vars"] == {"temp": text}
+
+
+def test_float_format_counts_for_template_vars(sandbox, execute, draft):
+    arguments = {"clone_uuid": draft["uuid"], "template_vars": {"temp": 1 / 3}}
+    assert "float_format" in execute(BMCloneCampaignOperator, **arguments).message
+    execute(BMCloneCampaignOperator, float_format=".2f", **arguments)
+    assert sent(sandbox)[0]["template_vars"] == {"temp": "0.33"}
+
+
+@NATIVE
+@pytest.mark.parametrize("sender", [41587000000, "{{ ti.xcom_pull('read') }}"])
+def test_a_sender_that_is_a_number(sandbox, execute, sms, native, sender):
+    done = execute(
+        BMCreateCampaignOperator, xcoms={"read": 41587000000}, native=native, **{**sms, "sender": sender}
+    )
+    assert "sender=" in done.message
+    assert "'+41587000000'" in done.message or "'41587000000'" in done.message
+    assert sent(sandbox) == []
+
+
+@NATIVE
+@pytest.mark.parametrize("field", ["query", "schedule_rrule", "recipient_lists", "service_uuid"])
+def test_an_argument_that_renders_to_none(sandbox, execute, sms, native, field):
+    """Left out, a query would let the whole list be messaged, and a schedule would send at once."""
+    done = execute(BMCreateCampaignOperator, native=native, **{**sms, field: "{{ ti.xcom_pull('read') }}"})
+    assert isinstance(done.error, AirflowFailException)
+    assert sent(sandbox) == []
+
+
+def test_rendering_that_bypasses_the_checks_is_refused(sandbox, execute, sms, monkeypatch):
+    """As if Airflow rendered by another method one day."""
+    monkeypatch.delattr(BMTemplating, "render_template")
+    done = execute(BMCreateCampaignOperator, **{**sms, "template": "It is {{ ds }}"})
+    assert "was not rendered with the checks of this provider" in done.message
+    assert sent(sandbox) == []
+
+
+def test_no_rendering_at_all_is_refused(sandbox, sms):
+    task = BMCreateCampaignOperator(task_id="send", **{**sms, "query": "{{ nothing }}"})
+    with pytest.raises(AirflowFailException, match=r"query=.* was not rendered"):
+        task.execute({})
+    assert sent(sandbox) == []
