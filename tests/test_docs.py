@@ -10,6 +10,7 @@ import re
 import tomllib
 import urllib.error
 import urllib.request
+from dataclasses import fields, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -276,6 +277,18 @@ def test_quoted_messages_are_ours(page):
     assert not [piece for piece in pieces if piece not in texts_in_source()]
 
 
+def test_the_table_of_guards():
+    """Each guard's arguments exist, and the error that it quotes is one of ours."""
+    known = set().union(*(arguments(cls) for cls in classes().values()))
+    known |= {field.name for each in (BMSettings, campaigns.SendWindow) for field in fields(each)}
+    source = texts_in_source()
+    for _, where, _, error, allow in table("docs/sending-safely.md", "Guard"):
+        for code in CODE.findall(f"{where} {allow}"):
+            name = code.partition("=")[0]
+            assert name in known or not name.isidentifier(), code
+        assert all(quoted in source for quoted in CODE.findall(error)), error
+
+
 def test_the_tree_of_errors_is_whole():
     (tree,) = [code for _, code in FENCE.findall(text_of("docs/errors.md")) if code.startswith("BMError\n")]
     named = set(re.findall(r"\bBM\w+Error\b", tree))
@@ -325,13 +338,20 @@ def test_the_sandbox_has_what_is_named():
 
 
 def test_the_limits_of_once_are_as_said():
-    page = text_of("docs/one-campaign.md")
+    page = text_of("docs/sending-safely.md")
     url = "https://example.com"
     client = BMClient(BMSettings(api_url=url, token_url=url, client_id="c", client_secret="not a secret"))
     window = client.settings.in_flight_window.total_seconds()
     assert f"{window:.0f} seconds" in page
     lease = 2 * (window + Timing().created_dt_resolution)
     assert f"after {lease:.0f} seconds" in " ".join(page.split())
+    for row in table("docs/sending-safely.md", "`timeout`"):
+        timeout, deadline, in_flight = (int(re.findall(r"\d+", cell)[0]) for cell in row)
+        settings = replace(client.settings, timeout=float(timeout))
+        assert (deadline, in_flight) == (
+            settings.exchange_deadline,
+            settings.in_flight_window.total_seconds(),
+        )
     assert f"More than {MAX_CAMPAIGNS:,} campaigns" in page
     assert f"`{STATE_KEY}`" in page
     assert name_with_key("Storm warning", "7c41e09ab2f3d815") in page

@@ -30,8 +30,8 @@ AIRFLOW: dict[str, list[str]] = {
 # The oldest supported Airflow is pinned with the lowest versions of the package's direct dependencies.
 LOWEST = "2.11.0"
 
-# The Airflow that the benchmarks run on.
-BENCH = "3.3.2"
+# The Airflow that the benchmarks and the documentation's build run on.
+BESIDE = "3.3.2"
 
 
 def compile_pins(
@@ -62,7 +62,6 @@ def main() -> None:
 
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     tools = pyproject["dependency-groups"]["dev"]
-    bench = pyproject["dependency-groups"]["bench"]
     ours = pyproject["project"]["dependencies"]
     pin = partial(compile_pins, arguments.uv, upgrade=not arguments.keep)
 
@@ -77,9 +76,10 @@ def main() -> None:
             options += ["--resolution", "lowest-direct"]
         pin(f"airflow-{version}.txt", requirements, *options)
     if not arguments.versions:
-        beside = f"airflow-{BENCH}.txt"
-        requirements = [f"apache-airflow=={BENCH}", *ours, *bench]
-        pin("bench.txt", requirements, "--constraint", f"constraints/{beside}", beside=beside)
+        beside = f"airflow-{BESIDE}.txt"
+        for group in ("bench", "docs"):
+            requirements = [f"apache-airflow=={BESIDE}", *ours, *pyproject["dependency-groups"][group]]
+            pin(f"{group}.txt", requirements, "--constraint", f"constraints/{beside}", beside=beside)
 
 
 if __name__ == "__main__":
