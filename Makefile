@@ -25,6 +25,12 @@ BENCH_VENV  := .venv/bench-airflow-3.3.2-py$(PYVER)
 BENCH_READY := $(BENCH_VENV)/.ready
 BENCH_PINS  := $(addprefix constraints/,airflow-3.3.2.txt bench.txt build.txt uv.txt)
 
+# The documentation is built beside the newest Airflow, which the reference is made from.
+DOCS_VENV  := .venv/docs-airflow-3.3.2-py$(PYVER)
+DOCS_READY := $(DOCS_VENV)/.ready
+DOCS_PINS  := $(addprefix constraints/,airflow-3.3.2.txt docs.txt build.txt uv.txt)
+DOCS_PORT  ?= 8000
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow test-contract test-matrix bench airflow lint format types layers venv constraints package clean
 
@@ -59,6 +65,13 @@ bench: $(BENCH_READY)  ## measure waiting, parsing and creating against other pr
 airflow: $(READY)  ## start a local Airflow with UI, examples and sandbox; Ctrl-C stops it; PORT=8080
 	@$(RUN) -m tools.run_airflow --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
+docs: $(DOCS_READY)  ## build the documentation into docs/_build/html; a warning is an error
+	@$(DOCS_VENV)/bin/python -m sphinx --builder html --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+docs-serve: docs  ## build the documentation and serve it; Ctrl-C stops it; DOCS_PORT=8000
+	@$(DOCS_VENV)/bin/python -m http.server $(DOCS_PORT) --bind 127.0.0.1 --directory docs/_build/html
+
 lint: $(READY)  ## check style and common mistakes
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -84,7 +97,7 @@ constraints:  ## pin the newest versions in constraints/; KEEP=1 only adds and r
 	$(PYTHON) tools/compile_constraints.py --uv .venv/uv/bin/uv $(if $(KEEP),--keep)
 
 clean:  ## remove everything that make created
-	rm -rf .venv .airflow dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .airflow dist docs/_build docs/reference/generated .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml tools/setup_venv.py $(PINS)
@@ -92,3 +105,6 @@ $(READY): pyproject.toml tools/setup_venv.py $(PINS)
 
 $(BENCH_READY): pyproject.toml tools/setup_venv.py $(BENCH_PINS)
 	@$(PYTHON) tools/setup_venv.py --airflow 3.3.2 --venv $(BENCH_VENV) --group bench
+
+$(DOCS_READY): pyproject.toml tools/setup_venv.py $(DOCS_PINS)
+	@$(PYTHON) tools/setup_venv.py --airflow 3.3.2 --venv $(DOCS_VENV) --group docs

@@ -36,7 +36,12 @@ from tools.airflow_env import is_airflow_2
 #: Only on Airflow 3.
 EVENT_TRIGGER = "BMCampaignEventTrigger"
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+PAGES += sorted(
+    page
+    for page in (ROOT / "docs").rglob("*.md")
+    if not {"_build", "generated"} & set(page.relative_to(ROOT).parts)
+)
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -139,6 +144,33 @@ def test_links_lead_somewhere(page):
 def test_every_page_is_in_the_index():
     linked = {target.partition("#")[0] for target in LINK.findall(text_of("docs/index.md"))}
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
+    decisions = {page.name for page in (ROOT / "docs" / "adr").glob("0*.md")}
+    assert decisions == set(LINK.findall(text_of("docs/adr/index.md")))
+
+
+def test_the_reference_names_every_module_with_public_names():
+    """Sphinx takes the names from each module's ``__all__``."""
+    listed = set(
+        re.findall(r"^   (airflow_provider_bm\.\w+)$", text_of("docs/reference/index.md"), re.MULTILINE)
+    )
+    packages = {
+        f"airflow_provider_bm.{path.parent.name}"
+        for path in (ROOT / "airflow_provider_bm").glob("*/__init__.py")
+        if "__all__" in path.read_text() and path.parent.name != "testing"
+    }
+    assert listed == packages | {"airflow_provider_bm.exceptions"}
+
+
+def test_the_tests_against_each_threat_exist():
+    for name in CODE.findall(text_of("docs/threats.md")):
+        assert not name.startswith("tests/") or (ROOT / name).is_file(), name
+
+
+@pytest.mark.parametrize("page", PAGE_NAMES)
+def test_pictures_exist(page):
+    for path in re.findall(r"!\[[^\]]+\]\(([^)\s]+)\)", prose(page)):
+        assert ((ROOT / page).parent / path).is_file(), path
+    assert "![](" not in text_of(page), "a picture needs a description"
 
 
 @pytest.mark.parametrize("page", PAGE_NAMES)

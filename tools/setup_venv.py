@@ -104,7 +104,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--airflow", required=True, metavar="VERSION")
     parser.add_argument("--venv", type=Path, help="where (default: .venv/airflow-VERSION-pyX.Y)")
-    parser.add_argument("--group", choices=["dev", "bench", "docs"], default="dev", help="what for (default: dev)")
+    parser.add_argument(
+        "--group", choices=["dev", "bench", "docs"], default="dev", help="what for (default: dev)"
+    )
     parser.add_argument("--uv-only", action="store_true", help="only the project's own uv")
     arguments = parser.parse_args()
     version = arguments.airflow
