@@ -149,7 +149,8 @@ class BMCreateCampaignOperator(SendOperator):
         self.poke_interval = poke_interval
         self.timeout = timeout
         self.stop_on_kill = stop_on_kill
-        self.end_from_trigger = end_from_trigger
+        # Only where it has an effect: beside listeners of plugins, Airflow refuses tasks that have it.
+        self.end_from_trigger = end_from_trigger and wait_for_completion and deferrable
         self.deduplicate = deduplicate
         self.staged = staged
         self.float_format = float_format

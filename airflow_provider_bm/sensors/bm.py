@@ -120,7 +120,10 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid
         super().__init__(timeout=timeout, **kwargs)
-        self.end_from_trigger = DEFAULT_END_FROM_TRIGGER if end_from_trigger is None else end_from_trigger
+        if end_from_trigger is None:
+            end_from_trigger = DEFAULT_END_FROM_TRIGGER
+        # Only where it has an effect: beside listeners of plugins, Airflow refuses tasks that have it.
+        self.end_from_trigger = end_from_trigger and deferrable
         if deferrable and (_START_FROM_TRIGGER if start_from_trigger is None else start_from_trigger):
             self._start_in_triggerer()
 

@@ -1,0 +1,93 @@
+"""Waiting in create and clone: the deadline, and the end in the triggerer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+
+from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS
+from airflow_provider_bm.operators import BMCreateCampaignOperator, send
+from airflow_provider_bm.triggers import BMCampaignTrigger
+from tests.support.virtual_time import run
+
+
+def operator(sandbox, **arguments):
+    return BMCreateCampaignOperator(
+        task_id="send",
+        name="Storm",
+        sending_type="sms",
+        template="Stay at home.",
+        sender="+41587000000",
+        recipient_lists=sandbox.recipient_lists["staff"],
+        max_age=None,
+        **{"wait_for_completion": True, "deferrable": False, "poke_interval": 0.05, **arguments},
+    )
+
+
+@pytest.fixture
+def context():
+    pushed = {}
+    ti = SimpleNamespace(
+        dag_id="storm", run_id="manual", task_id="send", map_index=-1, try_number=1, pushed=pushed
+    )
+    ti.xcom_push = lambda key, value: pushed.update({key: value})
+    return {"ti": ti, "dag_run": SimpleNamespace(run_type="manual", run_after=datetime.now(UTC))}
+
+
+def test_timeout_on_a_machine_whose_clock_stands_still(sandbox, context, monkeypatch):
+    still = datetime.now(UTC)
+
+    class Frozen(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return still
+
+    monkeypatch.setattr(send, "datetime", Frozen)
+    sandbox.clock.freeze()
+    with pytest.raises(AirflowFailException, match="The wait timed out; the campaign continues"):
+        operator(sandbox, timeout=0.3).execute(context)
+
+
+@pytest.mark.skipif(not HAS_TRIGGERER_TASKS, reason="Airflow 3.3 and newer")
+@pytest.mark.parametrize("do_xcom_push", [True, False])
+def test_end_in_the_triggerer_with_the_xcoms_of_a_worker(sandbox, context, do_xcom_push):
+    sandbox.clock.freeze()
+    task = operator(sandbox, deferrable=True, end_from_trigger=True, do_xcom_push=do_xcom_push)
+    with pytest.raises(TaskDeferred) as deferred:
+        task.execute(context)
+    sandbox.clock.advance(60)
+    (campaign,) = sandbox.campaigns()
+    trigger = BMCampaignTrigger(**deferred.value.trigger.serialize()[1])
+
+    async def main():
+        return await anext(trigger.run())
+
+    event = run(main())
+    assert event.task_instance_state.value == "success"
+    link = {"campaign_link": event.xcoms["campaign_link"]}
+    assert campaign["uuid"] in link["campaign_link"]
+    expected = {"return_value": campaign["uuid"], "campaign": campaign} if do_xcom_push else {}
+    assert event.xcoms == expected | link
+
+
+def test_failed_poll_names_the_campaign(sandbox, context):
+    sandbox.clock.freeze()
+    sandbox.fault(method="GET", path=r"/campaigns/[\w-]+$", times=None, status=403)
+    with pytest.raises(AirflowFailException) as error:
+        operator(sandbox).execute(context)
+    (campaign,) = sandbox.campaigns()
+    assert f"Campaign {campaign['uuid']} 'Storm' could not be polled: HTTP 403" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ends"),
+    [({}, True), ({"wait_for_completion": False}, False), ({"deferrable": False}, False)],
+)
+def test_end_from_trigger_is_set_only_where_it_has_an_effect(sandbox, arguments, ends):
+    """Airflow refuses tasks that have it, if a plugin has listeners."""
+    defaults = {"deferrable": True, "end_from_trigger": True, "wait_for_completion": True}
+    task = operator(sandbox, **(defaults | arguments))
+    assert task.end_from_trigger is ends
