@@ -65,6 +65,28 @@ def test_killed_at_any_boundary(task, start, assert_sent_once, tmp_path, kind, m
     all_of(range(len(dry.labels)), story)
 
 
+@pytest.mark.parametrize("stored", [False, True], ids=["no_store", "store"])
+@pytest.mark.parametrize("kind", ["status", "update"])
+def test_an_activation_killed_at_any_boundary(sandbox, task, start, tmp_path, kind, stored):
+    """The server is slower than the retry: a PUT is carried out when the next try runs already."""
+
+    def story(number):
+        draft = sandbox.create(status="draft", **task["create"])
+        arguments = {"campaign_uuid": draft["uuid"], "status": "active"}
+        store = str(tmp_path / draft["uuid"]) if stored else None
+        first = start(kind, arguments, run_id="run", store=store, die_at=number)
+        first.until(None)
+        finish(start, kind, arguments, 2, run_id="run", store=store)
+        assert len(sandbox.executions(campaign_uuid=draft["uuid"])) == 1
+        return first
+
+    dry = story(None)
+    assert dry.outcome == "returned"
+    assert "PUT one: out" in dry.labels
+    sandbox.fault(method="PUT", times=None, delay=0.7)
+    all_of(range(len(dry.labels)), story)
+
+
 def test_two_attempts_alive_at_once(task, start, assert_sent_once):
     """Every pair of boundaries at which two staged attempts can stand side by side.
 
