@@ -1,19 +1,20 @@
-"""What can go wrong, as one tree. No Airflow in it, and never a token, secret or header.
+"""The exceptions of this package. No Airflow, and never a token, secret or header in any of them.
 
 ::
 
     BMError
-    ├── BMConfigError            the connection is wrong, or incomplete
-    ├── BMPayloadError           what was asked for is wrong: found before any request
-    ├── BMDraftOnlyError         refused, since the connection must never send
-    ├── BMHeldError              refused, since a test may call nothing but its sandbox
+    ├── BMConfigError            the connection or the configuration is invalid or incomplete
+    ├── BMPayloadError           the arguments are invalid: found before any request
+    ├── BMPolicyError            refused by a restriction of the connection or of [bm]: nothing was sent
+    │   └── BMDraftOnlyError       by draft_only
+    ├── BMHeldError              refused: a test may call nothing but its sandbox
     ├── BMCampaignStateError     the campaign's state does not allow it, or the wait for it failed
-    ├── BMOutcomeUnknownError    a request that may have been carried out: it must not be repeated blindly
-    ├── BMTransportError         no complete reply
-    │   ├── BMConnectError         the request never left
-    │   └── BMTimeoutError         no reply in time
-    ├── BMResponseError          a reply that is not what the API promises (HTML, cut off, wrong shape)
-    └── BMAPIError               the server said no: ``status``, ``code``, ``items``
+    ├── BMOutcomeUnknownError    a request that may have been carried out: do not repeat it blindly
+    ├── BMTransportError         no complete response
+    │   ├── BMConnectError         the request was never sent
+    │   └── BMTimeoutError         no complete response in time
+    ├── BMResponseError          a response that is not what the API promises (HTML, cut off, wrong shape)
+    └── BMAPIError               the server refused: ``status``, ``code``, ``items``
         ├── BMBadRequestError      400, 422, and any 4xx without a class of its own
         ├── BMAuthError            401, or the token endpoint refused the credentials
         ├── BMForbiddenError       403
@@ -22,14 +23,15 @@
         ├── BMRateLimitError       429
         └── BMServerError          408 and 5xx
 
-``permanent`` says whether trying the same again later is pointless. Source of the error body: Campaign
-API 4.10 and 4.11.
+``permanent`` says whether a retry of the task is pointless, ``retry_class`` whether the client may repeat
+the call. Source of the error body: Campaign API 4.10 and 4.11.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, ClassVar
 
 _LONGEST_VALUE = 200
@@ -49,23 +51,36 @@ def truncated_repr(value: object, longest: int = _LONGEST_VALUE) -> str:
     return truncate(text, longest)
 
 
+class RetryClass(Enum):
+    """What an error says about its request, and so whether the request may be repeated."""
+
+    #: Not carried out, and it may succeed later: any call may be repeated.
+    REPEAT = "repeat"
+    #: Not carried out, and it would not succeed later either.
+    REFUSED = "refused"
+    #: Perhaps carried out: only a call that cannot send messages may be repeated.
+    UNKNOWN = "unknown"
+
+
 class BMError(Exception):
-    """Anything that this package raises on purpose.
+    """Base class of all exceptions of this package.
 
     :ivar permanent: trying the same again later cannot help; Airflow retries would be wasted
-    :ivar of_token: it happened while a token was fetched, so the call itself was not carried out
+    :ivar retry_class: whether the request was carried out, and may be repeated
+    :ivar of_token: raised by the token endpoint, so the call itself was not carried out
     """
 
     permanent: bool = True
+    retry_class: RetryClass = RetryClass.REFUSED
     of_token: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Airflow hands exceptions from process to process; not every class can be made from its args.
+        # Airflow passes exceptions between processes; not every class can be constructed from its args.
         return _restore, (type(self), self.args, vars(self))
 
 
 class BMConfigError(BMError, ValueError):
-    """The connection is wrong or incomplete; the message names the field."""
+    """The connection or the configuration is invalid or incomplete; the message names the field."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,7 @@ class Problem:
 
 
 class BMPayloadError(BMError, ValueError):
-    """What was asked for is invalid, found before any request was made.
+    """The arguments are invalid, found before any request was made.
 
     :param problems: every problem found, not only the first
     :param subject: what is invalid
@@ -100,8 +115,12 @@ class BMPayloadError(BMError, ValueError):
         super().__init__(f"Invalid {subject}{'; nothing was sent' * nothing_sent}:{lines}")
 
 
-class BMDraftOnlyError(BMError):
-    """The connection says ``draft_only``: nothing that goes through it may send."""
+class BMPolicyError(BMError):
+    """A restriction of the connection, or of section ``[bm]``, refuses the request: nothing was sent."""
+
+
+class BMDraftOnlyError(BMPolicyError):
+    """``draft_only`` is on: nothing may be sent."""
 
 
 class BMHeldError(BMError):
@@ -109,9 +128,9 @@ class BMHeldError(BMError):
 
 
 class BMCampaignStateError(BMError):
-    """The campaign's state does not allow what was asked, or it ended otherwise than waited for.
+    """The campaign's state does not allow the change, or the campaign ended otherwise than waited for.
 
-    :ivar campaign: the campaign as it was last seen, if it was
+    :ivar campaign: the campaign as it was last read, if it was
     """
 
     def __init__(self, message: str, campaign: Mapping[str, Any] | None = None) -> None:
@@ -120,15 +139,17 @@ class BMCampaignStateError(BMError):
 
 
 class BMOutcomeUnknownError(BMError):
-    """A request left, and nobody knows whether it was carried out.
+    """A request was sent, and it is unknown whether it was carried out.
 
-    Permanent on purpose: whoever repeats it blindly may send a campaign twice. The cause is in
-    ``__cause__``.
+    Permanent on purpose: repeating it blindly may send a campaign twice. ``__cause__`` is the error that
+    the request ended with.
 
-    :ivar what: what is not known, and why, without the advice of the message
+    :ivar what: what is unknown, and why, without the advice of the message
     :ivar name: name of the campaign that may exist or may have been activated
-    :ivar status: HTTP status of the reply, if there was one
+    :ivar status: HTTP status of the response, if there was one
     """
+
+    retry_class = RetryClass.UNKNOWN
 
     def __init__(
         self,
@@ -145,35 +166,39 @@ class BMOutcomeUnknownError(BMError):
 
 
 class BMTransportError(BMError):
-    """There was no complete reply: a passing error."""
+    """There was no complete response. Transient."""
 
     permanent = False
+    retry_class = RetryClass.UNKNOWN
 
 
 class BMConnectError(BMTransportError):
-    """No connection was made, so the request never left.
+    """No connection was made, so the request was never sent.
 
-    Permanent where the server's certificate is not trusted: that is the connection's ``verify``.
+    Permanent if the request could not be made at all, or the server's certificate is not trusted: that is
+    an error in the connection.
     """
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.retry_class = RetryClass.REFUSED if permanent else RetryClass.REPEAT
 
 
 class BMTimeoutError(BMTransportError, TimeoutError):
-    """The request left and no reply came in time."""
+    """The request was sent, and no complete response came in time."""
 
 
 class BMResponseError(BMError):
-    """A reply that is not what the API promises: HTML, cut off, or of the wrong shape.
+    """A response that is not what the API promises: HTML, cut off, or of the wrong shape.
 
-    Passing, since it usually comes from a proxy or a gateway on a bad day; a redirect is not.
+    Transient, since it usually comes from a proxy or a gateway; a redirect is permanent.
 
-    :ivar status: HTTP status of the reply
+    :ivar status: HTTP status of the response
     """
 
     permanent = False
+    retry_class = RetryClass.UNKNOWN
 
     def __init__(self, message: str, status: int | None = None, *, permanent: bool = False) -> None:
         super().__init__(message)
@@ -182,11 +207,11 @@ class BMResponseError(BMError):
 
 
 class BMAPIError(BMError):
-    """The server refused, or failed, and said so.
+    """The server refused the request, or failed.
 
     :ivar status: HTTP status
     :ivar code: the API's error code, if the body had one (4.10)
-    :ivar message: the API's message, or a piece of the body if it was not the API's
+    :ivar message: the API's message, or an excerpt of the body if it is not in the API's form
     :ivar description: the API's description, if any
     :ivar items: the API's error items, ``({"name": …, "message": …}, …)`` (4.11)
     :ivar retry_after: seconds that the server asked to wait, if it did
@@ -208,6 +233,7 @@ class BMAPIError(BMError):
         description: str | None = None,
         items: Sequence[Mapping[str, Any]] = (),
         retry_after: float | None = None,
+        retry_class: RetryClass = RetryClass.REFUSED,
     ) -> None:
         self.status = status
         self.call = call
@@ -216,12 +242,12 @@ class BMAPIError(BMError):
         self.description = description
         self.items = tuple(items)
         self.retry_after = retry_after
+        self.retry_class = retry_class
         text = f"HTTP {status}" + (f" {code}" if code else "") + f" on {call}"
         text += f": {message}" if message else ""
         text += f" ({description})" if description else ""
         text += "".join(f"\n  {_item_text(item)}" for item in self.items)
-        if retry_after is not None:
-            text += f" (the server asks to wait {retry_after:g} s)"
+        text += f" (retry after {retry_after:g} s)" if retry_after else ""
         super().__init__(text)
 
     @classmethod
@@ -239,7 +265,7 @@ class BMAuthError(BMAPIError, statuses=(401,)):
 
 
 class BMForbiddenError(BMAPIError, statuses=(403,)):
-    """Not allowed: often the machine's IP address is not on the API account's list."""
+    """Not allowed: often the machine's IP address is not registered for the API account."""
 
 
 class BMNotFoundError(BMAPIError, statuses=(404,)):
@@ -247,19 +273,19 @@ class BMNotFoundError(BMAPIError, statuses=(404,)):
 
 
 class BMConflictError(BMAPIError, statuses=(409,)):
-    """Something else is happening to the campaign; it may pass."""
+    """Another operation on the campaign is in progress. Transient."""
 
     permanent = False
 
 
 class BMRateLimitError(BMAPIError, statuses=(429,)):
-    """Too many requests; ``retry_after`` says how long to wait, if the server did."""
+    """Too many requests; ``retry_after`` is the wait that the server asked for, if it did."""
 
     permanent = False
 
 
 class BMServerError(BMAPIError, statuses=(408, 500, 502, 503, 504)):
-    """The server, or a gateway before it, has a problem."""
+    """The server, or a gateway before it, failed."""
 
     permanent = False
 

@@ -20,8 +20,8 @@ FIELDS_SEPARATOR: Final = ","
 PAGE_SIZE: Final = 100
 #: Seconds that a token is used for if the reply does not say (a renewal on 401 covers the rest).
 TOKEN_LIFETIME: Final = 3600.0
-#: Replies after which nobody knows whether a request was carried out: a gateway may answer so while the
-#: server behind it goes on.
+#: Responses after which it is unknown whether a request was carried out: a gateway may send one while the
+#: server behind it continues. A call that is safe to repeat is repeated.
 UNKNOWN_OUTCOME_STATUSES: Final = frozenset({408, *range(500, 600)})
-#: Replies that a later, equal request may not get. 429 carries ``Retry-After``.
-PASSING_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
+#: Responses after which a request was certainly not carried out, and may succeed later: any call is repeated.
+NOT_CARRIED_OUT_STATUSES: Final = frozenset({429})

@@ -19,42 +19,45 @@ from airflow_provider_bm.campaigns import (
     merge_changes,
     parse_uuid,
 )
-from airflow_provider_bm.client.assumptions import PAGE_SIZE, UNKNOWN_OUTCOME_STATUSES
-from airflow_provider_bm.client.pagination import all_pages, campaigns_of, of_status
-from airflow_provider_bm.client.query import Filters, fields_param, list_params
-from airflow_provider_bm.client.responses import Campaign, Page, Reply, campaign_of, data_of, page_of
+from airflow_provider_bm.campaigns.labels import campaign_label
+from airflow_provider_bm.client.assumptions import PAGE_SIZE
+from airflow_provider_bm.client.filters import CampaignFilter
+from airflow_provider_bm.client.pagination import all_pages
+from airflow_provider_bm.client.query import Filters, fields_param, sort_param
+from airflow_provider_bm.client.responses import Campaign, Page, Response, campaign_of, data_of, page_of
+from airflow_provider_bm.client.restrictions import check_recipient_lists, is_recent
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.client.transport import Params, Transport
 from airflow_provider_bm.exceptions import (
-    BMAPIError,
     BMCampaignStateError,
     BMConfigError,
-    BMConnectError,
     BMDraftOnlyError,
     BMError,
     BMNotFoundError,
     BMOutcomeUnknownError,
     BMPayloadError,
     BMResponseError,
-    BMTransportError,
     Problem,
+    RetryClass,
 )
 
 log = logging.getLogger(__name__)
+
+#: Called with each row of a list that is not a campaign, and why.
+OnBrokenRow = Callable[[Any, BMResponseError], None]
 
 
 class BMClient:
     """The Campaign API of one BM account (service).
 
-    All that is asked for is checked before the first request. Reading, deleting and stopping are repeated
-    for a bounded time if they fail in passing; whatever can make messages go out is repeated only if it was
-    certainly not carried out (429, no connection).
-    Threads may share a client.
+    Arguments are checked before the first request. Reading, deleting and stopping are repeated for a limited
+    time after transient errors; what can send messages is repeated only if it was certainly not carried out
+    (429, no connection). Threads may share a client.
 
     :param settings: where the API is, and who calls it
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
     :param sleep: waits between tries
-    :param check: called before each request leaves; may raise, and nothing else is sent then
+    :param check: called before each request is sent; may raise, and nothing else is sent then
     """
 
     def __init__(
@@ -66,7 +69,13 @@ class BMClient:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
-        self._transport = Transport(settings, products=products, sleep=sleep, check=check)
+        self._transport = Transport(
+            settings,
+            products=products,
+            sleep=sleep,
+            check=check,
+            campaigns_in_past_hour=self._campaigns_in_past_hour,
+        )
 
     @property
     def session(self) -> requests.Session:
@@ -98,14 +107,14 @@ class BMClient:
         self._transport.session.close()
 
     def ensure_token(self) -> None:
-        """Get an access token, unless there is one: the next call then leaves without delay.
+        """Get an access token, unless there is one: the next call is then sent without delay.
 
         :raises BMAuthError: the credentials were refused
         """
         self._transport.token()
 
     def refresh_token(self) -> None:
-        """Get an access token, even if there is one: what it proves is that the credentials are good now.
+        """Get an access token, even if there is one, to prove that the credentials work now.
 
         :raises BMAuthError: the credentials were refused
         """
@@ -120,39 +129,65 @@ class BMClient:
         fields: str | Sequence[str] = (),
         sort: str | Sequence[str] = (),
         page_size: int = PAGE_SIZE,
-        broken: Callable[[Any, BMResponseError], None] | None = None,
     ) -> Iterator[Campaign]:
         """Yield campaigns, page by page, each once (3.2).
+
+        Each is checked to match the filters, as far as it shows: many servers ignore a filter that they do
+        not know, and list everything.
 
         :param sending_type: only these channels
         :param status: only these statuses
         :param filters: ``{"startswith(name)": "Storm"}``, or pairs; see the URL Filtering Guidelines
         :param fields: optional parts: ``tasks``, ``messages``
         :param sort: columns, ``-created_dt`` for descending
-        :param page_size: rows to ask for in a request; the server may give fewer
-        :param broken: called with each row that is no campaign, and why; None: that is an error
-        :raises BMPayloadError: a filter that no server would understand, or ``page_size`` is no whole number
-            from 1; raised by the call itself, not by the first ``next``
+        :param page_size: rows to ask for in a request; the server may return fewer
+        :raises BMPayloadError: a filter is invalid, or by a column that no campaign has, or ``page_size`` is
+            not a whole number from 1; raised by the call itself, not by the first ``next``
+        :raises BMResponseError: the server returned a campaign that does not match
         """
-        query = list_params(
-            sending_type=sending_type, status=status, filters=filters, fields=fields, sort=sort
+        selection = CampaignFilter.of(
+            sending_type=sending_type, status=status, filters=filters, fields=fields
         )
-        pages = self.list_pages(query, page_size=page_size, broken=broken)
-        return campaigns_of(pages if status is None or isinstance(status, str) else of_status(pages, status))
+        return self.list_matching(selection, sort=sort, page_size=page_size)
+
+    def list_matching(
+        self,
+        selection: CampaignFilter,
+        *,
+        sort: str | Sequence[str] = (),
+        page_size: int = PAGE_SIZE,
+        on_broken_row: OnBrokenRow | None = None,
+    ) -> Iterator[Campaign]:
+        """Yield the campaigns of a filter; see :meth:`list_campaigns`.
+
+        :param on_broken_row: called with each row that is not a campaign; None: that is an error
+        """
+        params = [*selection.filters, *sort_param(sort), *fields_param(selection.fields)]
+        pages = self.list_pages(params, page_size=page_size, on_broken_row=on_broken_row)
+
+        def campaigns() -> Iterator[Campaign]:
+            for page in pages:
+                for campaign in page.campaigns:
+                    selection.check(campaign)
+                    yield campaign
+
+        return campaigns()
 
     def list_pages(
         self,
-        query: Params,
+        params: Params,
         *,
         page_size: int = PAGE_SIZE,
-        broken: Callable[[Any, BMResponseError], None] | None = None,
+        on_broken_row: OnBrokenRow | None = None,
     ) -> Iterator[Page]:
-        """Yield the pages of a list (3.2), each with what was on none before it.
+        """Yield the pages of a list (3.2), each with the campaigns that were on no page before.
 
-        :param query: what to ask for, as :func:`.list_params` makes it
-        :param page_size: rows to ask for in a request; the server may give fewer
-        :param broken: called with each row that is no campaign, and why; None: that is an error
-        :raises BMPayloadError: ``page_size`` is no whole number from 1; raised by the call itself
+        Rows are *not* compared with the filters: for callers that do so themselves.
+
+        :param params: the query, as :func:`.list_params` builds it
+        :param page_size: rows to ask for in a request; the server may return fewer
+        :param on_broken_row: called with each row that is not a campaign; None: that is an error
+        :raises BMPayloadError: ``page_size`` is not a whole number from 1; raised by the call itself
         """
         if isinstance(page_size, bool) or not isinstance(page_size, int) or page_size < 1:
             raise BMPayloadError(
@@ -161,29 +196,33 @@ class BMClient:
         path = self._path()
 
         def fetch(number: int, size: int) -> Page:
-            params = [*query, ("page_number", str(number)), ("page_size", str(size))]
+            query = [*params, ("page_number", str(number)), ("page_size", str(size))]
             return self._transport.repeat(
-                lambda: page_of(self._call("GET", path, params), self._transport.scrub, broken)
+                lambda: page_of(
+                    self._transport.exchange("GET", path, params=query), self._transport.scrub, on_broken_row
+                )
             )
 
-        return all_pages(fetch, page_size, f"GET {path}")
+        return all_pages(fetch, page_size, "GET /campaigns")
 
     def get_campaign(self, uuid: str, *, fields: str | Sequence[str] = ()) -> Campaign:
         """Return a campaign (3.3).
 
         :param fields: optional parts: ``tasks``, ``messages``
-        :raises BMNotFoundError: there is none
+        :raises BMNotFoundError: it does not exist
         """
         uuid = parse_uuid(uuid)
         path, params = self._path(uuid), fields_param(fields)
         return self._transport.repeat(
-            lambda: campaign_of(self._call("GET", path, params), uuid, self._transport.scrub)
+            lambda: campaign_of(
+                self._transport.exchange("GET", path, params=params), uuid, self._transport.scrub
+            )
         )
 
     def create_campaign(self, mapping: CampaignCreate | Mapping[str, Any]) -> Campaign:
         """Create a campaign (3.1, 4.2): once, or not at all.
 
-        :raises BMPayloadError: it is not valid; nothing was sent
+        :raises BMPayloadError: it is invalid; nothing was sent
         :raises BMOutcomeUnknownError: it was sent, and may exist
         """
         campaign = mapping if isinstance(mapping, CampaignCreate) else CampaignCreate.from_mapping(mapping)
@@ -198,21 +237,21 @@ class BMClient:
     ) -> Campaign:
         """Clone a campaign (1.4, 3.1, 4.2): once, or not at all.
 
-        :param clone_uuid: the campaign to clone; or, with no other argument, a :class:`.CampaignClone`
+        :param clone_uuid: the campaign to clone; or, without any other argument, a :class:`.CampaignClone`
         :param template_vars: values of the variables in its content, by raw name
         :param overrides: campaign fields that differ from the source
-        :raises BMPayloadError: it is not valid; nothing was sent
+        :raises BMPayloadError: it is invalid; nothing was sent
         :raises BMOutcomeUnknownError: it was sent, and may exist
         """
-        given = {**overrides} if template_vars is None else {"template_vars": template_vars, **overrides}
+        kwargs = {**overrides} if template_vars is None else {"template_vars": template_vars, **overrides}
         if not isinstance(clone_uuid, CampaignClone):
-            clone_uuid = CampaignClone.from_mapping({"clone_uuid": clone_uuid, **given})
-        elif given:
+            clone_uuid = CampaignClone.from_mapping({"clone_uuid": clone_uuid, **kwargs})
+        elif kwargs:
             # A status="draft" that is lost would send the clone.
             raise BMPayloadError(
                 [
                     Problem(name, value, "must be in the CampaignClone itself")
-                    for name, value in given.items()
+                    for name, value in kwargs.items()
                 ],
                 "clone of a campaign",
             )
@@ -231,32 +270,40 @@ class BMClient:
             body = self._as_draft(body, body.get("name") or "without a name")
         name = body.get("name")
         what = f"a campaign named {name!r}" if name else "a campaign without a name of its own"
-        return self._once("POST", self._path(), body, f"{what} may exist", name=name)
+        return self._send_once("POST", body, f"{what} may exist", name=name)
 
     def update_campaign(
-        self, uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
+        self,
+        uuid: str,
+        changes: CampaignUpdate | Mapping[str, Any],
+        *,
+        replace: bool = False,
+        allow_second_execution: bool = False,
     ) -> Campaign:
         """Change a campaign: read it, merge the changes, write the whole (3.4, 4.3).
 
-        A campaign that is being sent, or was, is not written with status ``active``: a ``now`` campaign
-        runs as soon as it is saved, so that would send it again.
+        Fields that do not change are written back as they were read. A campaign that has executed, or is
+        executing, is not written with status ``active``: that could send it again (4.1).
 
         :param changes: the fields to change
         :param replace: do not read: ``changes`` is the whole campaign
+        :param allow_second_execution: write it as ``active`` although that may send it again
         :raises BMPayloadError: the result is not a valid campaign; nothing was written
         :raises BMCampaignStateError: the change could send the campaign a second time
-        :raises BMOutcomeUnknownError: it was activated, or not
+        :raises BMOutcomeUnknownError: it may have been activated
         """
         uuid = parse_uuid(uuid)
         if not isinstance(changes, CampaignUpdate):
             changes = CampaignUpdate.from_mapping(changes)
         payload = changes.to_payload()
         if not payload:
-            raise BMPayloadError([Problem("changes", changes, "must hold at least one field")], "update")
+            raise BMPayloadError([Problem("changes", changes, "must contain at least one field")], "update")
         if replace:
             return self.put_campaign(uuid, check_complete(payload))
-        current = self.get_campaign(uuid)
-        return self.put_campaign(uuid, self.merge_update(current, payload))
+        merged = self.merge_update(
+            self.get_campaign(uuid), payload, allow_second_execution=allow_second_execution
+        )
+        return self.put_campaign(uuid, merged)
 
     def merge_update(
         self,
@@ -276,83 +323,96 @@ class BMClient:
         :raises BMCampaignStateError: writing it could send the campaign a second time
         """
         if self.settings.draft_only:
-            changes = self._as_draft(dict(changes), current["uuid"])
+            changes = self._as_draft(dict(changes), campaign_label(current["uuid"], current))
         payload = check_complete(changes) if replace else merge_changes(current, changes)
-        if not allow_second_execution:
-            _refuse_second_run(current, payload)
+        if payload["status"] == "active" and not allow_second_execution:
+            _refuse_second_execution(current)
         return payload
 
     def put_campaign(self, uuid: str, payload: Mapping[str, Any]) -> Campaign:
         """PUT a whole campaign that was validated (3.4); once, if it becomes active.
 
-        :raises BMOutcomeUnknownError: it was activated, or not
+        :raises BMOutcomeUnknownError: it may have been activated
         """
         body = dict(payload)
         if self.settings.draft_only:
             body = self._as_draft(body, uuid)
-        return self._put(self._path(uuid), uuid, body)
+        name = body.get("name")
+        if body.get("status") == "active":
+            what = f"campaign {campaign_label(uuid, body)} may be active"
+            return self._send_once("PUT", body, what, uuid, name)
+        return self._write_idempotent("PUT", uuid, body, name)
 
-    def set_campaign_status(self, uuid: str, status: str) -> Campaign:
-        """Start, resume or stop a campaign, if it is not so already (3.5, 4.5).
+    def set_campaign_status(
+        self, uuid: str, status: str, *, allow_second_execution: bool = False
+    ) -> Campaign:
+        """Start, resume or stop a campaign; no request if it has that status already (3.5, 4.5).
 
-        A draft is activated by PUT, since PATCH is for active and stopped.
+        A draft is activated by PUT, since PATCH is for ``active`` and ``stopped`` only.
 
         :param status: ``active`` or ``stopped``
-        :raises BMCampaignStateError: it has finished
-        :raises BMOutcomeUnknownError: it was started, or not
+        :param allow_second_execution: activate a draft that has executed before
+        :raises BMCampaignStateError: it has finished, or is a draft that has executed before
+        :raises BMOutcomeUnknownError: it may have been activated
         """
         uuid = parse_uuid(uuid)
         body = CampaignStatus(status=status).to_payload()
-        path = self._path(uuid)
         if self.settings.draft_only and status != "stopped":
-            raise _stays_draft(uuid)
+            raise _not_activated(uuid)
         current = self.get_campaign(uuid)
         if current["status"] == status:
-            log.info("Campaign %s is %s already", uuid, status)
+            log.info("Campaign %s is already %s", campaign_label(uuid, current), status)
             return current
         if current["status"] == "finished":
             raise BMCampaignStateError(
-                f"Campaign {uuid} has finished (last execution {current.get('last_dt') or 'unknown'}) and "
-                f"cannot become {status}; clone it to send it again.",
+                f"Campaign {campaign_label(uuid, current)} has finished (last execution "
+                f"{current.get('last_dt') or 'unknown'}) and cannot become {status}; clone it to send it "
+                "again.",
                 current,
             )
         if status == "stopped":
-            return self._write_again("PATCH", path, body, uuid)
-        return self.activate(current)
+            return self._write_idempotent("PATCH", uuid, body, current.get("name"))
+        return self.activate(current, allow_second_execution=allow_second_execution)
 
-    def activate(self, current: Campaign) -> Campaign:
+    def activate(self, current: Campaign, *, allow_second_execution: bool = False) -> Campaign:
         """Start a campaign that is not active: resume a stopped one, write others back as active (3.4, 3.5).
 
         Sent once.
 
         :param current: the campaign as it was just read
-        :raises BMOutcomeUnknownError: it was started, or not
+        :param allow_second_execution: activate a draft that has executed before
+        :raises BMCampaignStateError: it is a draft that has executed before
+        :raises BMOutcomeUnknownError: it may have been activated
         """
         if current["status"] != "stopped":
-            return self.activate_draft(current)
-        uuid = current["uuid"]
+            return self.activate_draft(current, allow_second_execution=allow_second_execution)
+        uuid, label = current["uuid"], campaign_label(current["uuid"], current)
         if self.settings.draft_only:
-            raise _stays_draft(uuid)
+            raise _not_activated(label)
+        lists = current.get("recipient_lists")
+        check_recipient_lists(self.settings, lists, f"Campaign {label} was not resumed")
         body = CampaignStatus(status="active").to_payload()
-        what = f"campaign {uuid} may be active"
-        return self._once("PATCH", self._path(uuid), body, what, uuid, current.get("name"))
+        return self._send_once("PATCH", body, f"campaign {label} may be active", uuid, current.get("name"))
 
-    def activate_draft(self, draft: Campaign) -> Campaign:
+    def activate_draft(self, draft: Campaign, *, allow_second_execution: bool = False) -> Campaign:
         """Start a draft by writing it back as active (3.4): once, or not at all.
 
         :param draft: as it was just read
-        :raises BMOutcomeUnknownError: it was started, or not
+        :param allow_second_execution: activate it although it has executed before
+        :raises BMCampaignStateError: it has executed before
+        :raises BMOutcomeUnknownError: it may have been activated
         """
         if self.settings.draft_only:
-            raise _stays_draft(draft["uuid"])
-        payload = merge_changes(draft, {"status": "active"})
-        return self._put(self._path(draft["uuid"]), draft["uuid"], payload)
+            raise _not_activated(campaign_label(draft["uuid"], draft))
+        if not allow_second_execution:
+            _refuse_second_execution(draft)
+        return self.put_campaign(draft["uuid"], merge_changes(draft, {"status": "active"}))
 
     def delete_campaign(self, uuid: str, *, missing_ok: bool = False) -> None:
         """Delete a campaign (3.6).
 
-        :param missing_ok: it is no error if there is none
-        :raises BMNotFoundError: there is none, and it was not this call that deleted it
+        :param missing_ok: do not fail if it does not exist
+        :raises BMNotFoundError: it does not exist, and it was not this call that deleted it
         """
         uuid = parse_uuid(uuid)
         path = self._path(uuid)
@@ -361,13 +421,13 @@ class BMClient:
         def delete() -> None:
             nonlocal maybe_deleted
             try:
-                data_of(self._call("DELETE", path), self._transport.scrub)
+                data_of(self._transport.exchange("DELETE", path), self._transport.scrub)
             except BMNotFoundError:
                 if not maybe_deleted:
                     raise
-                log.info("Campaign %s is gone", uuid)
+                log.info("Campaign %s does not exist, or no longer", uuid)
             except BMError as error:
-                maybe_deleted = maybe_deleted or _outcome_unknown(error)
+                maybe_deleted = maybe_deleted or error.retry_class is RetryClass.UNKNOWN
                 raise
 
         self._transport.repeat(delete)
@@ -380,112 +440,134 @@ class BMClient:
             )
         return "/".join(["/services", service, "campaigns", *parts])
 
-    def _call(
-        self, method: str, path: str, params: Params = (), body: Mapping[str, Any] | None = None
-    ) -> Reply:
-        return self._transport.exchange(method, path, params=params, body=body)
+    def _campaigns_in_past_hour(self) -> int:
+        """How many campaigns were created in the past hour that are not drafts; the limit is enough."""
+        limit = self.settings.max_campaigns_per_hour or 0
+        count = scanned = 0
+        previous = ""
+        for page in self.list_pages([*sort_param("-created_dt")]):
+            now = self.server_now() or datetime.now(UTC)
+            for campaign in page.campaigns:
+                recent, created = is_recent(campaign, now), str(campaign.get("created_dt"))
+                count += recent and campaign["status"] != "draft"
+                if count >= limit:
+                    return count
+                scanned += 1
+                if not recent and previous and created < previous:
+                    return count  # the list is sorted, so the rest is older
+                previous = created
+            if scanned >= _MOST_SCANNED:
+                raise BMResponseError(
+                    f"The campaigns of the past hour cannot be counted: the newest are not among the first "
+                    f"{scanned}, so the server does not sort by created_dt. Without max_campaigns_per_hour, "
+                    "they need not be counted."
+                )
+        return count
 
-    def _put(self, path: str, uuid: str, payload: dict[str, Any]) -> Campaign:
-        if payload.get("status") == "active":
-            return self._once(
-                "PUT", path, payload, f"campaign {uuid} may be active", uuid, payload.get("name")
-            )
-        return self._write_again("PUT", path, payload, uuid)
-
-    def _once(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any],
-        what: str,
-        uuid: str | None = None,
-        name: Any = None,
+    def _send_once(
+        self, method: str, body: dict[str, Any], what: str, uuid: str | None = None, name: Any = None
     ) -> Campaign:
-        """Make a call that can send messages: carried out once, or an error that says nobody knows."""
+        """Make a call that can send messages: carried out once, or an error that says it is unknown.
+
+        :param what: what may be the case if it is unknown
+        """
+        path = self._path(uuid) if uuid else self._path()
         try:
-            reply = self._transport.repeat_refused(lambda: self._write(method, path, body))
+            response = self._transport.repeat_refused(
+                lambda replay_until: self._write(method, path, body, name, replay_until)
+            )
         except BMError as error:
-            if not _outcome_unknown(error):
+            if error.retry_class is not RetryClass.UNKNOWN:
                 raise
             failure = error
         else:
             try:
-                return self._written(reply, uuid, body.get("status"))
+                return self._campaign_from_write(response, uuid, body.get("status"))
             except BMError as error:
                 failure = error
         raise BMOutcomeUnknownError(
-            f"It is not known whether {method} {path} was carried out: {what} ({failure})",
+            f"It is not known whether {method} {path[path.index('/campaigns') :]} was carried out: {what} ({failure})",
             name=name,
             status=getattr(failure, "status", None),
         ) from failure
 
-    def _write(self, method: str, path: str, body: Mapping[str, Any]) -> Reply:
-        reply = self._call(method, path, body=body)
-        data_of(reply, self._transport.scrub)
-        return reply
+    def _write_idempotent(self, method: str, uuid: str, body: Mapping[str, Any], name: Any) -> Campaign:
+        """Make a call that writes, and may be repeated."""
+        path = self._path(uuid)
+        return self._transport.repeat(
+            lambda: self._campaign_from_write(self._write(method, path, body, name), uuid, body.get("status"))
+        )
 
-    def _written(self, reply: Reply, uuid: str | None, status: Any) -> Campaign:
-        """The campaign that was written; read anew, if the reply does not hold it.
+    def _write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        name: Any,
+        replay_until: float | None = None,
+    ) -> Response:
+        response = self._transport.exchange(method, path, body=body, name=name, replay_until=replay_until)
+        data_of(response, self._transport.scrub)
+        return response
 
-        Of what a PUT or PATCH is answered with, there is just a code in the documentation (3.4, 3.5).
+    def _campaign_from_write(self, response: Response, uuid: str | None, status: Any) -> Campaign:
+        """The campaign that was written; read again if the response does not contain it.
+
+        Only a status code is documented for the response to PUT and PATCH (3.4, 3.5).
         """
-        data = data_of(reply, self._transport.scrub)
-        holds_none = data is None or (isinstance(data, dict) and "uuid" not in data)
-        if uuid is None or not holds_none:
-            return campaign_of(reply, uuid, self._transport.scrub)
+        data = data_of(response, self._transport.scrub)
+        has_none = data is None or (isinstance(data, dict) and "uuid" not in data)
+        if uuid is None or not has_none:
+            return campaign_of(response, uuid, self._transport.scrub)
         campaign = self.get_campaign(uuid)
         if campaign["status"] not in (status, "finished"):
             raise BMResponseError(
-                f"{reply.call} was answered with HTTP {reply.status} and no campaign, and campaign {uuid} is "
-                f"{campaign['status']} instead of {status}",
-                reply.status,
+                f"{response.call} was answered with HTTP {response.status} and no campaign, and campaign "
+                f"{campaign_label(uuid, campaign)} is {campaign['status']} instead of {status}",
+                response.status,
             )
         return campaign
-
-    def _write_again(self, method: str, path: str, body: Mapping[str, Any], uuid: str) -> Campaign:
-        """Make a call that writes and may be repeated."""
-        return self._transport.repeat(
-            lambda: self._written(self._write(method, path, body), uuid, body.get("status"))
-        )
 
     def _as_draft(self, payload: dict[str, Any], campaign: str) -> dict[str, Any]:
         if payload.get("status") != "draft":
             log.warning(
-                "The connection is draft_only: campaign %r is kept a draft instead of %s; nothing is sent",
+                "The connection is draft_only: campaign %r stays a draft instead of %s; nothing is sent",
                 campaign,
-                payload.get("status") or "as it is",
+                payload.get("status") or "its current status",
             )
         return {**payload, "status": "draft"}
 
 
-def _stays_draft(uuid: str) -> BMDraftOnlyError:
-    refusal = f"The connection is draft_only: campaign {uuid} was not activated."
+#: Campaigns to read when those of the past hour are counted, before giving up.
+_MOST_SCANNED = 2000
+
+
+def _not_activated(campaign: str) -> BMDraftOnlyError:
+    refusal = f"The connection is draft_only: campaign {campaign} was not activated."
     log.warning(refusal)
     return BMDraftOnlyError(refusal)
 
 
-def _outcome_unknown(error: BMError) -> bool:
-    """Whether a request that ended so may have been carried out."""
-    if error.of_token:
-        return False
-    if isinstance(error, BMAPIError):
-        return error.status in UNKNOWN_OUTCOME_STATUSES
-    return isinstance(error, (BMTransportError, BMResponseError)) and not isinstance(error, BMConnectError)
+def _refuse_second_execution(current: Campaign) -> None:
+    """Refuse to save a campaign as active that has executed, or is executing (4.1).
 
-
-def _refuse_second_run(current: Campaign, payload: Mapping[str, Any]) -> None:
-    """Refuse to save as active what has run, or is running: ``now`` runs as soon as it is saved (4.1)."""
-    status, uuid = current["status"], current["uuid"]
-    if payload["status"] != "active" or status == "draft":
-        return
-    executed = current.get("schedule_type") == "once" and bool(current.get("last_dt"))
-    if status == "active" and current.get("schedule_type") != "now" and not executed:
-        return
-    if status == "active":
-        why = "is being sent; saving it would send it again. Stop it first, or clone it."
-    else:
+    ``now`` executes whenever it is saved, ``once`` perhaps. Recurring campaigns are meant to execute again.
+    """
+    status, schedule = current["status"], current.get("schedule_type")
+    executed = bool(current.get("last_dt"))
+    advice = "Resume a stopped campaign by changing its status, clone a finished one."
+    if status == "draft":
+        if not executed or schedule == "scheduled":
+            return
         why = (
-            f"is {status}; saving it as active could send it again. Resume a stopped campaign by changing "
-            "its status, clone a finished one."
+            f"is a draft that was executed before ({current['last_dt']}); activating it would send it again."
         )
-    raise BMCampaignStateError(f"Campaign {uuid} {why}", current)
+        advice = "Clone it to send it again, or set allow_second_execution."
+    elif status == "active":
+        if schedule != "now" and not (schedule == "once" and executed):
+            return
+        why = "is being sent; saving it would send it again."
+        advice = "Stop it first, or clone it."
+    else:
+        why = f"is {status}; saving it as active could send it again."
+    raise BMCampaignStateError(f"Campaign {campaign_label(current['uuid'], current)} {why} {advice}", current)

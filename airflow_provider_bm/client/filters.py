@@ -1,4 +1,4 @@
-"""A list to ask for again and again, and whether the server has understood what it was asked for."""
+"""The filter of a list, and whether the campaigns in a response match it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import UTC
 from typing import Any
 
 from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS, RESPONSE_FIELDS
+from airflow_provider_bm.campaigns.labels import campaign_label
 from airflow_provider_bm.campaigns.times import read_time
 from airflow_provider_bm.client.assumptions import FILTER_VALUE_SEPARATOR
 from airflow_provider_bm.client.query import Filters, filter_of, list_params, optional_fields
@@ -17,9 +18,9 @@ from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError, Prob
 
 @dataclass(frozen=True, kw_only=True)
 class CampaignFilter:
-    """What campaigns to list: checked, and good as a key.
+    """Which campaigns to list: validated, hashable.
 
-    :ivar filters: parameters of the request, as they are sent
+    :ivar filters: query parameters, as they are sent
     :ivar fields: optional parts: ``tasks``, ``messages``
     """
 
@@ -35,12 +36,13 @@ class CampaignFilter:
         filters: Filters | None = None,
         fields: str | Sequence[str] = (),
     ) -> CampaignFilter:
-        """Check what is asked for; the arguments are those of ``BMClient.list_campaigns``.
+        """Validate a filter; the arguments are those of :meth:`.BMClient.list_campaigns`.
 
-        :raises BMPayloadError: a filter that no server would understand, or whose effect nobody could see
+        :raises BMPayloadError: a filter is invalid, or by a column that no campaign has
         """
         params = list_params(sending_type=sending_type, status=status, filters=filters)
-        # Nobody could see whether the server knows such a filter, or ignores it and lists everything.
+        # Nothing in a response could show whether the server knows such a filter, or ignores it and lists
+        # everything.
         unknown = [(key, value) for key, value in params if filter_of(key)[1] not in _COLUMNS]
         if unknown:
             what = f"is a filter by a column that no campaign has; they have {', '.join(_COLUMNS)}"
@@ -49,25 +51,26 @@ class CampaignFilter:
         return cls(filters=tuple(params), fields=tuple(optional_fields(fields)))
 
     def check(self, campaign: Mapping[str, Any]) -> None:
-        """See that a campaign is one that was asked for.
+        """Check that a campaign matches the filter.
 
-        In doubt it is: how a server compares letters, say, is its own affair.
+        In doubt it does: how a server compares letters, for example, is unknown.
 
-        :raises BMResponseError: the server does not know a filter; many ignore what they do not know
+        :raises BMResponseError: it does not, so the server does not know a filter; many ignore those
         """
         for key, wanted in self.filters:
             operator, column = filter_of(key)
             value = campaign.get(column)
-            # What an answer does not show, the server may know all the same.
+            # A column that is not in the response may still be known to the server.
             if column in campaign and not _CHECKS[operator](value, wanted):
                 raise BMResponseError(
-                    f"The server was asked for campaigns with {key}={wanted}, and gave {campaign['uuid']}, "
-                    f"whose {column} is {truncated_repr(value)}: it does not know the filter."
+                    f"The server was asked for campaigns with {key}={wanted}, and returned "
+                    f"{campaign_label(campaign['uuid'], campaign)}, whose {column} is "
+                    f"{truncated_repr(value)}: it does not know the filter."
                 )
 
 
 def _text(value: Any) -> str:
-    """What of a text counts: for many servers neither case nor accents do."""
+    """A text without case and accents, which many servers ignore."""
     if value is None:
         return ""
     letters = unicodedata.normalize("NFKD", str(value).casefold().strip())
@@ -107,12 +110,12 @@ def _moment(value: Any) -> float | None:
 
 
 def _rank(value: Any) -> float | None:
-    """Where a value stands; None if nobody knows: text that looks like a number may be ordered as text."""
+    """A value's rank; None if unknown: text that looks like a number may be ordered as text."""
     return _moment(value) if isinstance(value, str) else _number(value)
 
 
 def _slack(value: Any) -> float:
-    """How far a time may be off: an answer has whole seconds, where the server may know more."""
+    """How far a time may be off: a response has whole seconds, where the server may store fractions."""
     return 1.0 if isinstance(value, str) and ":" in value else 0.0
 
 

@@ -43,7 +43,7 @@ def list_params(
 ) -> list[tuple[str, str]]:
     """The query of a list, all but its page.
 
-    :raises BMPayloadError: naming each filter that no server would understand
+    :raises BMPayloadError: naming each invalid filter, column and optional part
     """
     problems: list[Problem] = []
     params: list[tuple[str, str]] = []
@@ -57,21 +57,32 @@ def list_params(
         params.append(_param(name, values if len(values) != 1 else values[0], problems))
     for key, value in _pairs(filters or ()):
         params.append(_param(key, value, problems))
+    if problems:
+        raise BMPayloadError(problems, "list of campaigns")
+    return [*params, *sort_param(sort), *fields_param(fields)]
+
+
+def sort_param(sort: str | Sequence[str]) -> list[tuple[str, str]]:
+    """The ``sort`` parameter (3.2).
+
+    :raises BMPayloadError: naming what is not a column
+    """
     columns = _texts(sort)
-    problems += [
+    problems = [
         Problem("sort", each, "must be a column, or -column for descending")
         for each in columns
         if not _COLUMN.fullmatch(each)
     ]
-    if columns:
-        params.append(("sort", SORT_SEPARATOR.join(columns)))
     if problems:
         raise BMPayloadError(problems, "list of campaigns")
-    return [*params, *fields_param(fields)]
+    return [("sort", SORT_SEPARATOR.join(columns))] if columns else []
 
 
 def fields_param(fields: str | Sequence[str]) -> list[tuple[str, str]]:
-    """The ``fields`` parameter (3.2, 3.3): optional parts of the response."""
+    """The ``fields`` parameter (3.2, 3.3): optional parts of the response.
+
+    :raises BMPayloadError: naming what is not an optional part
+    """
     names = optional_fields(fields)
     return [("fields", FIELDS_SEPARATOR.join(names))] if names else []
 

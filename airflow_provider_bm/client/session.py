@@ -1,4 +1,4 @@
-"""The one HTTP session: token, time-outs, proxies, CA, and no way around any of them."""
+"""The one HTTP session: token, restrictions, limits, proxies and CA bundle, with no way around them."""
 
 from __future__ import annotations
 
@@ -6,143 +6,220 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from airflow_provider_bm import __version__
 from airflow_provider_bm._loopback import is_loopback
-from airflow_provider_bm.campaigns.json_text import parse_json
+from airflow_provider_bm.client.limits import ACCEPT_ENCODING, DeadlineAdapter, exchange_deadline, read_body
 from airflow_provider_bm.client.outbound_guard import check_outbound, origin
+from airflow_provider_bm.client.restrictions import Restrictions
 from airflow_provider_bm.client.settings import BMSettings
-from airflow_provider_bm.exceptions import BMConnectError, BMDraftOnlyError, truncated_repr
+from airflow_provider_bm.exceptions import BMConnectError, BMError
 
 log = logging.getLogger(__name__)
 
-#: Where nothing may be sent: what needs no look at its body, and the one status that another may carry.
-_HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
-_HARMLESS_STATUS = {"POST": "draft", "PUT": "draft", "PATCH": "stopped"}
-
-
-class _GuardedAdapter(HTTPAdapter):
-    """Connects only to servers that the pytest plugin allows. Mocks do not connect, and may be called."""
-
-    def __init__(self, conn_id: str | None) -> None:
-        super().__init__(max_retries=0)
-        self._conn_id = conn_id
-
-    def get_connection_with_tls_context(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return a connection for a request that is about to be sent."""
-        check_outbound(request.method or "", request.url or "", self._conn_id)
-        return super().get_connection_with_tls_context(request, *args, **kwargs)
+#: Adds credentials to the copy of a request that is sent.
+Authorize = Callable[[requests.PreparedRequest], None]
 
 
 class BMSession(requests.Session):
     """A ``requests.Session`` that is authorized for one BM account.
 
-    It sends the token to the API's own origin only, renews it once on 401 and replays the call, follows
-    no redirect, repeats nothing else, and always has a time-out.
+    It sends the token to the API's own origin only, renews it once after a 401 and replays the call, follows
+    no redirect, and repeats nothing else. It refuses what the connection's restrictions do not allow. Each
+    exchange has a deadline, and each response a maximum size. Responses are read completely, also with
+    ``stream=True``. Neither responses nor errors hold a token.
 
     :param token: returns a token; called with the refused one after a 401
-    :param check: called before each request leaves; may raise
+    :param check: called before each request is sent; may raise
+    :param restrictions: refuses what the connection does not allow
     """
 
     def __init__(
         self,
         settings: BMSettings,
         user_agent: str,
+        *,
         token: Callable[[str | None], str],
         check: Callable[[], None],
+        restrictions: Restrictions,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._token = token
         self._check = check
+        self._restrictions = restrictions
         self._origin = origin(settings.api_url)
-        self.auth = self._authorize
-        self.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
-        # No retries in the adapter: it cannot know which call may be repeated.
+        self.auth = _no_auth
+        self.headers.update(
+            {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
+        )
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _GuardedAdapter(settings.conn_id))
+            self.mount(scheme, DeadlineAdapter())
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Prefer the connection's proxies and CA bundle to the environment's."""
         verify = self._settings.verify if verify is None else verify
         own = {**self._settings.proxies, **(proxies or {})}
         merged = super().merge_environment_settings(url, {**own}, stream, verify, cert)
-        # Theirs for https would win over ours for all. What stays on this machine may be plain http, which
-        # no proxy of theirs shall read.
+        # The environment's proxy for https would win over our own for all. Requests to this machine may be
+        # plain http, which no proxy of the environment may read.
         ours = select_proxy(url, own) is not None or is_loopback(origin(url)[1])
         return {**merged, "proxies": own} if ours else merged
 
-    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send a prepared request, within time-outs and without following redirects."""
-        self._refuse_sending(request)
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request; see :meth:`requests.Session.request`."""
+        try:
+            return super().request(*args, **kwargs)
+        except (BMError, OSError, HTTPError) as error:
+            failure = error
+        # The frames below hold the proxies, which may contain a password.
+        raise failure.with_traceback(None)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        *,
+        authorize: Authorize | None = None,
+        replay_until: float | None = None,
+        **kwargs: Any,
+    ) -> requests.Response:
+        """Send a prepared request.
+
+        :param authorize: adds credentials; by default the token, if the request goes to the API
+        :param replay_until: a write is not replayed after this time (monotonic)
+        :raises BMPolicyError: a restriction of the connection refuses it; nothing was sent
+        """
+        check_outbound(request.method or "", request.url or "", self._settings.conn_id)
+        self._restrictions.check(request, self.call_name(request))
+        bearer = _Bearer(self._token)
+        to_api = origin(request.url) == self._origin and "Authorization" not in request.headers
+        if authorize is None and to_api:
+            authorize = bearer
+            self._token(None)  # so that what follows is only the request itself
+        replay_until = replay_until or time.monotonic() + self._settings.latest_replay
+        response = self._attempt(request, authorize, kwargs)
+        if response.status_code != 401 or authorize is not bearer:
+            return response
+        if not isinstance(request.body, (bytes, str, type(None))):
+            return response  # A stream that has been read cannot be sent again.
+        # After a 401 the call was not carried out, so any method can be replayed, once.
+        log.info("The BM token was refused; getting a new one and repeating the call once")
+        bearer.renew()
+        if time.monotonic() > replay_until and request.method not in ("GET", "DELETE"):
+            # A search for the campaign of a lost request counts from when it was first sent.
+            raise BMConnectError(
+                f"{self.call_name(request)}: the token was refused, and a new one took too long to get; the "
+                "request was not sent again."
+            )
+        return self._attempt(request, authorize, kwargs)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow no redirect, and do not parse its target: it may not be a URL at all."""
+
+    def call_name(self, request: requests.PreparedRequest) -> str:
+        """A request in messages: ``POST /campaigns``, without the parts that are equal for all."""
+        url = (request.url or "").partition("?")[0]
+        return f"{request.method} {shorten_url(url, self._settings)}"
+
+    def _attempt(
+        self, request: requests.PreparedRequest, authorize: Authorize | None, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        """Make one exchange; its errors hold neither the authorized request nor any frame that does."""
+        try:
+            return self._exchange(request, authorize, kwargs)
+        except (BMError, OSError, HTTPError) as error:
+            failure = _without_secrets(error)
+        raise failure
+
+    def _exchange(
+        self, request: requests.PreparedRequest, authorize: Authorize | None, kwargs: dict[str, Any]
+    ) -> requests.Response:
         if "proxies" not in kwargs:  # a request that the caller has prepared
             kwargs = {**self.merge_environment_settings(request.url, {}, None, None, None), **kwargs}
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._settings.timeouts
+        authorized = request.copy()
+        if authorize is not None:
+            authorize(authorized)
         self._check()
-        sent_at = time.monotonic()
-        response = super().send(request, **kwargs)
-        authorization = request.headers.get("Authorization")
-        if response.status_code != 401 or not authorization or origin(request.url) != self._origin:
-            return response
-        if not isinstance(request.body, (bytes, str, type(None))):
-            return response  # A stream that has been read cannot be sent again.
-        # A 401 was not carried out, so any method can be replayed, once.
-        log.info("The BM token was refused; getting a new one and repeating the call once")
-        response.close()
-        again = request.copy()
-        again.headers["Authorization"] = f"Bearer {self._token(authorization.removeprefix('Bearer '))}"
-        if time.monotonic() - sent_at > self._settings.latest_replay and request.method not in (
-            "GET",
-            "DELETE",
-        ):
-            # Whoever looks for what a lost request has made counts from when it was first sent.
-            raise BMConnectError(
-                f"{request.method} {urlsplit(request.url).path!s}: the token was refused, and a new one took "
-                "too long to get; the request was not sent again."
-            )
-        self._check()
-        return super().send(again, **kwargs)
+        with exchange_deadline(_deadline_for(kwargs["timeout"], self._settings)):
+            response = super().send(authorized, **{**kwargs, "stream": True})
+            response.request = request
+            try:
+                read_body(response, self.call_name(request))
+            except ReadTimeoutError as error:
+                raise requests.ReadTimeout(error) from error
+            except HTTPError as error:
+                raise requests.exceptions.ChunkedEncodingError(error) from error
+        if not kwargs.get("stream"):
+            response.content  # noqa: B018 - reads it
+        return response
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow no redirect, and do not even look at where it leads: it may be no URL at all."""
 
-    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if origin(request.url) == self._origin:
-            request.headers["Authorization"] = f"Bearer {self._token(None)}"
-        return request
+class _Bearer:
+    """Adds an access token to requests."""
 
-    def _refuse_sending(self, request: requests.PreparedRequest) -> None:
-        """Keep ``draft_only`` at the last door, whoever calls (``get_conn()``, too)."""
-        method = (request.method or "").upper()
-        if not self._settings.draft_only or method in _HARMLESS:
-            return
-        # As it is on its way: with the host in lower case, and a path.
-        if (
-            method == "POST"
-            and request.url == requests.Request("POST", self._settings.token_url).prepare().url
-        ):
-            return
-        allowed, status, body = _HARMLESS_STATUS.get(method), None, request.body
-        try:
-            # Strictly: of a key that stands twice, who knows which one counts.
-            content = parse_json(body if isinstance(body, str) else bytes(body or b"").decode())
-            status = content["status"]
-        except (ValueError, TypeError, KeyError):
-            log.debug("The body of a %s is not understood", method)
-        if allowed is None or status != allowed:
-            raise BMDraftOnlyError(
-                f"The connection is draft_only: {method} {urlsplit(request.url).path!s} was not sent, "
-                f"since its status is {truncated_repr(status)} and may only be {allowed!r}."
-            )
+    def __init__(self, token: Callable[[str | None], str]) -> None:
+        self._token = token
+        self._value: str | None = None
+        self._rejected: str | None = None
+
+    def __call__(self, request: requests.PreparedRequest) -> None:
+        self._value = self._token(self._rejected)
+        request.headers["Authorization"] = f"Bearer {self._value}"
+
+    def renew(self) -> None:
+        """Get another token than the last one."""
+        self._rejected = self._value
+        self._token(self._rejected)
+
+
+def shorten_url(url: str, settings: BMSettings) -> str:
+    """A URL of the API without what all have in common: ``/campaigns``."""
+    service = f"{settings.api_url}/services/{settings.service_uuid}"
+    for base in (service, settings.api_url):
+        if url.startswith(base + "/"):
+            return url.removeprefix(base)
+    return url
 
 
 def user_agent(*products: str) -> str:
-    """The ``User-Agent``: this package, whoever calls it, and requests."""
+    """The ``User-Agent``: this package, its caller, and requests."""
     own = f"airflow-provider-bm/{__version__}"
     return " ".join([own, *products, f"python-requests/{requests.__version__}"])
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no credentials: requests would look for some in a ``.netrc``."""
+    return request
+
+
+def _deadline_for(timeout: Any, settings: BMSettings) -> float:
+    """Seconds for an exchange with a time-out as requests takes it."""
+    connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
+    if isinstance(connect, (int, float)) and isinstance(read, (int, float)):
+        return connect + 2.0 * read
+    return settings.exchange_deadline
+
+
+def _without_secrets(error: BMError | OSError | HTTPError) -> BMError | OSError | HTTPError:
+    """Drop the request with its token, and the frames that hold one, from an error and its causes."""
+    pending: list[BaseException] = [error]
+    seen: set[int] = set()
+    while pending:
+        one = pending.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = None
+        if isinstance(one, requests.RequestException) and one.request is not None:
+            bare = requests.PreparedRequest()
+            bare.method, bare.url = one.request.method, one.request.url
+            one.request = bare
+        related = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        pending += [each for each in related if isinstance(each, BaseException)]
+    return error

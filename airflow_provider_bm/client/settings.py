@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.campaigns import SendWindow
 
 #: Seconds to wait for a connection, and then between two pieces of a reply.
 DEFAULT_TIMEOUT = 30.0
@@ -37,7 +40,7 @@ class BMSettings:
         a cloned campaign may contain
     :param max_campaigns_per_hour: nothing is activated once so many campaigns that are not drafts were
         created on the service in the past hour; None: no limit
-    :param send_window: a :class:`.SendWindow`: when messages may go out; None: at any time
+    :param send_window: when messages may go out; None: at any time
     :param key_namespace: distinguishes the idempotency keys of Airflow installations that share a service
     :param max_age: default of the operators' ``max_age``, a day; None: no limit
     :param console_url: template of a link to a campaign, with ``{campaign_uuid}``
@@ -56,7 +59,7 @@ class BMSettings:
     allowed_recipient_lists: tuple[str, ...] | None = None
     allowed_variables: tuple[str, ...] = ()
     max_campaigns_per_hour: int | None = None
-    send_window: Any = None
+    send_window: SendWindow | None = None
     key_namespace: str = ""
     max_age: timedelta | None = timedelta(days=1)
     console_url: str | None = None

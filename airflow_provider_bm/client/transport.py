@@ -1,4 +1,4 @@
-"""One exchange with the server: a request out, a reply or a typed error back."""
+"""One exchange with the server: a request out, a response or a typed error back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -20,16 +20,19 @@ from urllib3.exceptions import (
 )
 
 from airflow_provider_bm.client.auth import Token, TokenCache, token_cache
-from airflow_provider_bm.client.responses import Reply, server_time, token_of
-from airflow_provider_bm.client.retry import passes, repeat
-from airflow_provider_bm.client.session import BMSession, user_agent
+from airflow_provider_bm.client.limits import ExchangeTimeoutError
+from airflow_provider_bm.client.responses import Response, server_time, token_of
+from airflow_provider_bm.client.restrictions import Restrictions
+from airflow_provider_bm.client.retry import may_repeat, repeat
+from airflow_provider_bm.client.session import Authorize, BMSession, shorten_url, user_agent
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import (
     BMConnectError,
     BMError,
-    BMRateLimitError,
     BMTimeoutError,
     BMTransportError,
+    RetryClass,
+    truncated_repr,
 )
 
 T = TypeVar("T")
@@ -48,7 +51,8 @@ class Transport:
 
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
     :param sleep: waits between tries
-    :param check: called before each request leaves; may raise, and nothing else is sent then
+    :param check: called before each request is sent; may raise, and nothing else is sent then
+    :param campaigns_in_past_hour: see :class:`.Restrictions`
     """
 
     def __init__(
@@ -58,12 +62,20 @@ class Transport:
         products: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
         check: Callable[[], None] = lambda: None,
+        campaigns_in_past_hour: Callable[[], int] = lambda: 0,
     ) -> None:
         self.settings = settings
         self._sleep = sleep
-        #: The API's last ``Date``, and when it came (monotonic).
+        #: The API's last ``Date``, and when it was received (monotonic).
         self._server_time: tuple[datetime, float] | None = None
-        self.session = BMSession(settings, user_agent(*products), self.token, check)
+        restrictions = Restrictions(
+            settings,
+            campaigns_in_past_hour=campaigns_in_past_hour,
+            now=lambda: self.server_now() or datetime.now(UTC),
+        )
+        self.session = BMSession(
+            settings, user_agent(*products), token=self.token, check=check, restrictions=restrictions
+        )
 
     @property
     def _tokens(self) -> TokenCache:
@@ -71,19 +83,21 @@ class Transport:
         return token_cache(self.settings)
 
     def new_token(self) -> str:
-        """An access token that is fetched now, for everybody, whether there is one or not."""
+        """Fetch an access token, even if there is one, and share it with all clients of this account."""
         return self.token(self._tokens.value)
 
     def token(self, rejected: str | None = None) -> str:
-        """An access token, fetched if need be.
+        """Return an access token; fetch it if there is none.
 
         :param rejected: the token that the server has just refused
         """
         try:
             return self._tokens.get(lambda: self.repeat(self._fetch_token), rejected=rejected)
         except BMError as error:
-            error.of_token = True
-            raise
+            failure = error
+        # Nothing was sent to the API. The frames below hold the rejected token.
+        failure.of_token, failure.retry_class, rejected = True, RetryClass.REFUSED, None
+        raise failure.with_traceback(None)
 
     def server_now(self) -> datetime | None:
         """The API's time by its last plausible ``Date`` header; None if there was none."""
@@ -94,13 +108,15 @@ class Transport:
 
     def repeat(self, call: Callable[[], T]) -> T:
         """Make a call that is safe to repeat; see :func:`.retry.repeat`."""
-        return repeat(call, self._sleep)
+        return repeat(call, self._sleep, may_repeat=may_repeat)
 
-    def repeat_refused(self, call: Callable[[], T]) -> T:
-        """Make a call that must not be carried out twice; again, if it was certainly not carried out.
+    def repeat_refused(self, call: Callable[[float], T]) -> T:
+        """Make a call that must not be carried out twice; repeat it if it was certainly not carried out.
 
-        The last request leaves soon after the first: whoever looks for what a lost one has made counts from
+        The last request is sent soon after the first: a search for the campaign of a lost one counts from
         then.
+
+        :param call: given the time (monotonic) after which it must not send its request again
         """
         self.token()
         longest = self.settings.latest_replay
@@ -114,70 +130,104 @@ class Transport:
                 if time.monotonic() > latest:
                     raise refused
             try:
-                return call()
+                return call(latest)
             except BMError as error:
                 refused = error
                 raise
 
-        return repeat(attempt, self._sleep, after=_was_refused, longest=longest)
+        return repeat(
+            attempt,
+            self._sleep,
+            may_repeat=lambda error: error.retry_class is RetryClass.REPEAT,
+            longest=longest,
+        )
 
     def exchange(
-        self, method: str, path: str, *, params: Params = (), body: Mapping[str, Any] | None = None
-    ) -> Reply:
-        """Send one request to the API, once (twice if the token was refused) and return the reply.
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params = (),
+        body: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        replay_until: float | None = None,
+    ) -> Response:
+        """Send one request to the API, once (twice if the token was refused), and return the response.
 
-        :raises BMConnectError: it never left
-        :raises BMTransportError: it left, and there was no complete reply
+        :param name: the campaign's name, for messages
+        :param replay_until: see :meth:`.BMSession.send`
+        :raises BMConnectError: it was never sent
+        :raises BMTransportError: it was sent, and there was no complete response
         """
-        return self._send(method, f"{self.settings.api_url}{path}", params=params, json=body)
+        url = f"{self.settings.api_url}{path}"
+        call = f"{method} {shorten_url(url, self.settings)}"
+        if name:
+            call += f" ({truncated_repr(name, 100)})"
+        request = requests.Request(method, url, params=[*params], json=body)
+        response = self._send(request, call, replay_until=replay_until)
+        date = server_time(response.headers.get("Date"))
+        if date is not None:
+            self._server_time = date, time.monotonic()
+        return response
 
     def scrub(self, text: str) -> str:
-        """Take the client secret and the token out of a text that came from outside."""
+        """Remove the client secret and the token from a text that came from outside."""
         for secret in (self.settings.client_secret, *self._tokens.known()):
             for form in (secret, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)):
                 text = text.replace(form, "***")
         return text
 
     def _fetch_token(self) -> Token:
-        reply = self._send(
-            "POST",
-            self.settings.token_url,
-            data={
-                "grant_type": "client_credentials",
-                "client_id": self.settings.client_id,
-                "client_secret": self.settings.client_secret,
-            },
-            # Not the session's own (it needs this token), nor one that a .netrc may hold.
-            auth=lambda request: request,
-        )
-        return token_of(reply, self.scrub)
+        # Not the URL: Airflow masks an extra whose name contains "token" wherever it is logged.
+        call = f"POST to the token endpoint ({urlsplit(self.settings.token_url).netloc})"
+        request = requests.Request("POST", self.settings.token_url)
+        return token_of(self._send(request, call, authorize=self._add_credentials), self.scrub)
 
-    def _send(self, method: str, url: str, **kwargs: Any) -> Reply:
-        call = f"{method} {url}"
+    def _add_credentials(self, request: requests.PreparedRequest) -> None:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.settings.client_id,
+            "client_secret": self.settings.client_secret,
+        }
+        request.prepare_body(form, None)
+
+    def _send(
+        self,
+        request: requests.Request,
+        call: str,
+        *,
+        authorize: Authorize | None = None,
+        replay_until: float | None = None,
+    ) -> Response:
         try:
-            response = self.session.request(method, url, **kwargs)
+            prepared = self.session.prepare_request(request)
+            response = self.session.send(prepared, authorize=authorize, replay_until=replay_until)
+            return Response(
+                call,
+                urlsplit(prepared.url or "").netloc,
+                response.status_code,
+                response.headers,
+                response.content,
+            )
         except BMError:
-            raise  # of the token; some of them are OSErrors, too
+            raise
         except (OSError, HTTPError) as error:  # requests' errors are OSErrors; some of urllib3's come through
-            if _impossible(error):
-                # Not even as its cause: the text may hold a proxy's password.
-                raise BMConnectError(
-                    f"{call}: the request could not be made. Check Platform domain, api_url, token_url, "
-                    f"proxies and verify of the connection. ({_USER.sub('//***@', self._why(error))})",
-                    permanent=True,
-                ) from None
-            raise self._transport_error(call, error) from error
-        date = server_time(response.headers.get("Date"))
-        if date is not None and url != self.settings.token_url:
-            self._server_time = date, time.monotonic()
-        return Reply(call, response.status_code, response.headers, response.content)
+            failure = self._transport_error(request, call, error)
+        # Without its cause, whose text and frames may hold a proxy's password.
+        raise failure
 
     def _why(self, error: Exception) -> str:
         cause = _root(error)
-        return self.scrub(f"{type(cause).__name__}: {cause}")
+        return _USER.sub("//***@", self.scrub(f"{type(cause).__name__}: {cause}"))
 
-    def _transport_error(self, call: str, error: Exception) -> BMTransportError:
-        cause, why = _root(error), self._why(error)
+    def _transport_error(self, request: requests.Request, call: str, error: Exception) -> BMTransportError:
+        cause, why, host = _root(error), self._why(error), urlsplit(request.url).netloc
+        if _impossible(error):
+            return BMConnectError(
+                f"{call}: the request could not be made. Check Platform domain, api_url, token_url, proxies "
+                f"and verify of the connection. ({why})",
+                permanent=True,
+            )
         if isinstance(cause, ssl.SSLCertVerificationError):
             return BMConnectError(
                 f"{call}: the server's certificate is not trusted. If your company's proxy signs it, put "
@@ -186,39 +236,38 @@ class Transport:
             )
         if isinstance(cause, ssl.SSLError) and cause.library in ("X509", "PEM"):
             return BMConnectError(
-                f"{call}: the file of the connection's extra 'verify' (or of REQUESTS_CA_BUNDLE) is no CA "
+                f"{call}: the file of the connection's extra 'verify' (or of REQUESTS_CA_BUNDLE) is not a CA "
                 f"bundle. ({why})",
                 permanent=True,
             )
         if _never_left(error):
-            host = urlsplit(call.partition(" ")[2]).netloc
             way = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
             return BMConnectError(f"{call}: no connection to {host}{way} ({why})")
+        if isinstance(cause, ExchangeTimeoutError):
+            longest = self.settings.exchange_deadline
+            return BMTimeoutError(f"{call}: no complete response of {host} within {longest:g} s ({why})")
         if isinstance(error, requests.Timeout):
-            return BMTimeoutError(f"{call}: no reply within {self.settings.timeout:g} s ({why})")
-        return BMTransportError(f"{call}: the connection broke before the reply was complete ({why})")
-
-
-def _was_refused(error: BaseException) -> bool:
-    """Whether a call was not carried out, and a later one may be."""
-    return isinstance(error, (BMConnectError, BMRateLimitError)) and passes(error)
+            return BMTimeoutError(f"{call}: no response of {host} within {self.settings.timeout:g} s ({why})")
+        return BMTransportError(
+            f"{call}: the connection to {host} broke before the response was complete ({why})"
+        )
 
 
 def _impossible(error: Exception) -> bool:
-    """Whether a request cannot even be made: a wrong URL or proxy, or a CA bundle that is not there."""
+    """Whether a request cannot even be made: a wrong URL or proxy, or a CA bundle that does not exist."""
     if isinstance(error, requests.RequestException | HTTPError):
         return isinstance(error, _WRONG_URL)
-    # requests says so of a CA bundle; what comes from the system has a number.
+    # requests raises a plain OSError for a missing CA bundle; the system's errors have a number.
     return isinstance(error, OSError) and error.errno is None
 
 
 def _never_left(error: Exception) -> bool:
-    """Whether the request cannot have reached anybody. In doubt: it can."""
+    """Whether the request was certainly never sent. In doubt: it was."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(reason, ProxyError):
-        # urllib3 says this of a connection that broke behind the proxy, too.
+        # urllib3 raises this for a connection that broke behind the proxy, too.
         reason = reason.original_error
         if isinstance(reason, OSError) and str(reason).startswith("Tunnel connection failed"):
             return True

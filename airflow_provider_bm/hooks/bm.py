@@ -188,7 +188,8 @@ class BMHook(BaseHook):
             if isinstance(error, BMTransportError):
                 return False, f"Not reachable ({step.lower()}): {error}"
             if isinstance(error, (BMForbiddenError, BMNotFoundError)):
-                return False, f"{step} not found or not allowed: {error}"
+                which = f" (service {client.settings.service_uuid})" if step == "Service" else ""
+                return False, f"{step} not found or not allowed: {error}{which}"
             return False, f"{step} failed: {error}"
         never = " It is draft_only: nothing can be sent." if client.settings.draft_only else ""
         return True, f"Token and service {client.settings.service_uuid} work.{never}"

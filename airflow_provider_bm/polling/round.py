@@ -195,7 +195,7 @@ class PollRound:
         followed: dict[str, Any] = {}
         failure = None
         try:
-            for some in self._reader.find(listing):
+            for some in self._reader.list(listing):
                 listed.update(some)
         except (BMAPIError, BMResponseError) as error:
             if not _is_about_query(error):

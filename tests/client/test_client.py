@@ -71,7 +71,7 @@ def test_a_started_campaign_is_sent_once_at_the_most(sandbox, hasty, payload, fa
     uuid = sandbox.create(**payload, status=before, schedule_type="now")["uuid"]
     method = "PUT" if before == "draft" else "PATCH"
     sandbox.fault(method, uuid, **APPLIED[fault])
-    with pytest.raises(BMOutcomeUnknownError, match=f"campaign {uuid} may be active"):
+    with pytest.raises(BMOutcomeUnknownError, match=f"campaign {uuid} 'Storm' may be active"):
         hasty.set_campaign_status(uuid, "active")
     assert len(sandbox.requests(method)) == 1
     assert sent(sandbox) <= STAFF
@@ -120,7 +120,7 @@ def test_nobody_there(sandbox, client, waits, payload):
     waits.clear()
     with pytest.raises(BMConnectError):
         list(client.list_campaigns())
-    assert len(waits) == 4
+    assert 30 < sum(waits) < 60
 
 
 READS = {
@@ -146,8 +146,8 @@ def test_reads_go_on_for_a_while(sandbox, hasty, waits, payload, fault, times):
         with pytest.raises(error) as caught:
             hasty.get_campaign(uuid)
         assert type(caught.value) is error
-    assert len(sandbox.requests("GET", uuid)) == (3 if times else 5)
-    assert len(waits) == (2 if times else 4)
+    assert len(sandbox.requests("GET", uuid)) == len(waits) + 1
+    assert len(waits) == 2 if times else 30 < sum(waits) < 60
 
 
 @pytest.mark.parametrize("fault", sorted({**APPLIED, **NOT_APPLIED}.keys() - {"redirect", "wrong shape"}))
@@ -207,7 +207,7 @@ def test_a_list_over_many_pages_of_a_server_that_gives_fewer(sandbox, client, pa
 
 def test_a_rate_limit_is_waited_for(sandbox, client, waits):
     sandbox.rate_limit(0, retry_after="Fri, 01 Jan 2100 00:00:00 GMT")
-    with pytest.raises(BMRateLimitError, match="asks to wait") as caught:
+    with pytest.raises(BMRateLimitError, match="retry after") as caught:
         list(client.list_campaigns())
     assert caught.value.retry_after > 10**9
     assert (len(sandbox.requests("GET")), waits) == (1, [])

@@ -23,6 +23,7 @@ from airflow_provider_bm.exceptions import (
     BMNotFoundError,
     BMOutcomeUnknownError,
     BMPayloadError,
+    BMPolicyError,
     BMRateLimitError,
     BMResponseError,
     BMServerError,
@@ -36,7 +37,7 @@ API = {
     "items": [{"name": "n", "message": "why"}], "retry_after": 1.5,
 }  # fmt: skip
 SAMPLES = [
-    BMError("e"), BMConfigError("e"), BMDraftOnlyError("e"), BMHeldError("e"), BMTransportError("e"),
+    BMError("e"), BMConfigError("e"), BMDraftOnlyError("e"), BMPolicyError("e"), BMHeldError("e"), BMTransportError("e"),
     BMTimeoutError("e"),
     BMPayloadError([Problem("name", "", "must not be empty"), Problem("x", [1], "y")], "clone"),
     BMCampaignStateError("e", {"uuid": "u"}), BMCampaignStateError("e"),

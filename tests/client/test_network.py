@@ -136,7 +136,7 @@ def test_a_request_that_cannot_be_made_was_not_sent(new_client, payload, waits, 
         with pytest.raises(BMConnectError, match=r"could not be made.*proxies and verify") as caught:
             call()
         assert caught.value.permanent
-        assert caught.value.__suppress_context__
+        assert caught.value.__cause__ is caught.value.__context__ is None
     assert waits == []
 
 

@@ -142,6 +142,6 @@ def test_the_token_endpoint_echoes_the_form(client, mock, secrets):
         {"text": echo},
     ):
         mock.post(TOKEN_URL, **reply)
-        with pytest.raises(BMError, match="access-token") as caught:
+        with pytest.raises(BMError, match="token endpoint") as caught:
             list(client.list_campaigns())
         assert quote_plus(SECRET) not in str(caught.value)

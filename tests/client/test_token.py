@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.assumptions import TOKEN_LIFETIME
 from airflow_provider_bm.client.auth import Token, TokenCache, forget_tokens
-from airflow_provider_bm.client.responses import Reply, token_of
+from airflow_provider_bm.client.responses import Response, token_of
 from airflow_provider_bm.exceptions import (
     BMAuthError,
     BMForbiddenError,
@@ -81,8 +81,10 @@ def test_a_failure_is_not_kept():
     assert endpoint.cache.get(fetch) == "token-1"
 
 
-def reply(content: str, status: int = 200) -> Reply:
-    return Reply("POST https://accounts.example.com/token", status, {}, content.encode())
+def reply(content: str, status: int = 200) -> Response:
+    return Response(
+        "POST https://accounts.example.com/token", "accounts.example.com", status, {}, content.encode()
+    )
 
 
 @pytest.mark.parametrize(

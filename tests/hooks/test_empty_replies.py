@@ -58,7 +58,7 @@ def test_a_stop_that_had_no_effect_is_repeated(hook, edge, waits):
     prepare(edge, "stop", NONE["204"])
     with pytest.raises(BMResponseError, match="is active instead of stopped"):
         CALLS["stop"].do(hook)
-    assert len(edge.sent("PATCH")) == 5
+    assert len(edge.sent("PATCH")) > 4
 
 
 @pytest.mark.parametrize("status", [404, 429, 503])

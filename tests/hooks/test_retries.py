@@ -54,9 +54,10 @@ def in_future(**delta: float) -> str:
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("value", "at_least", "at_most"),
-    [("7", 7, 7.2), ("0", 0, 0.2), ("0.5", 0.5, 0.7), ("-3", 0, 0.2),
+    [("7", 7, 7.2), ("0", 0.25, 0.5), ("0.5", 0.5, 0.7), ("-3", 0.25, 0.5),
      (lambda: in_future(seconds=20), 18, 20.2),
-     (lambda: in_future(seconds=-20), 0, 0.2), ("soon", 0.25, 0.5), ("nan", 0.25, 0.5), ("inf", 0.25, 0.5)],
+     (lambda: in_future(seconds=-20), 0.25, 0.5),
+     ("soon", 0.25, 0.5), ("nan", 0.25, 0.5), ("inf", 0.25, 0.5)],
 )  # fmt: skip
 def test_retry_after_is_honoured(hook, edge, waits, status, value, at_least, at_most):
     edge.answer("GET", ONE, limited(value() if callable(value) else value, status), {"json": campaign()})
@@ -70,7 +71,7 @@ def test_retry_after_is_honoured(hook, edge, waits, status, value, at_least, at_
 def test_a_longer_wait_than_there_is_time_gives_up_at_once(hook, edge, waits, name, value):
     call = CALLS[name]
     call.prepare(edge, limited(value() if callable(value) else value))
-    with pytest.raises(BMRateLimitError, match="the server asks to wait") as caught:
+    with pytest.raises(BMRateLimitError, match="retry after") as caught:
         call.do(hook)
     assert caught.value.retry_after > 60
     assert not caught.value.permanent
@@ -167,7 +168,7 @@ def test_a_slow_server_gets_fewer_tries(hook, edge, clock):
         raise NO_REPLY["time-out"]["exc"]
 
     edge.mock.register_uri("GET", ONE, json=slow)
-    with pytest.raises(BMTimeoutError, match="no reply within 30 s"):
+    with pytest.raises(BMTimeoutError, match="no response of api.example.com within 30 s"):
         hook.get_campaign(UUID)
     assert len(edge.requests) == 2
 
@@ -188,7 +189,7 @@ def test_waits_have_jitter(hook, edge, waits):
     for _ in range(5):
         with pytest.raises(BMServerError):
             hook.get_campaign(UUID)
-    assert len(set(waits)) == 20
+    assert len(set(waits)) == len(waits) > 20
 
 
 @pytest.mark.parametrize(
@@ -196,13 +197,15 @@ def test_waits_have_jitter(hook, edge, waits):
 )
 @pytest.mark.parametrize("name", ["get", "create", "resume"])
 def test_a_token_that_cannot_be_had_is_not_asked_for_in_two_loops(hook, edge, waits, name, fault):
-    """Tries of the call times tries of the token would be 25."""
+    """The tries of the token are not multiplied by those of the call."""
     edge.answer("POST", TOKEN_URL, fault)
-    with pytest.raises(Exception, match="access-token") as caught:
+    with pytest.raises(Exception, match="token endpoint") as caught:
         CALLS[name].do(hook)
     assert caught.value.of_token
     assert not caught.value.permanent
-    assert (len(edge.token_requests), len(waits), edge.requests) == (5, 4, [])
+    assert len(edge.token_requests) == len(waits) + 1
+    assert sum(waits) < 60
+    assert edge.requests == []
 
 
 @pytest.mark.parametrize("name", CALLS)
