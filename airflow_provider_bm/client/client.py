@@ -486,7 +486,8 @@ class BMClient:
             except BMError as error:
                 failure = error
         raise BMOutcomeUnknownError(
-            f"It is not known whether {method} {path[path.index('/campaigns') :]} was carried out: {what} ({failure})",
+            f"It is not known whether {method} {path[path.index('/campaigns') :]} was carried out: {what} "
+            f"({failure})",
             name=name,
             status=getattr(failure, "status", None),
         ) from failure

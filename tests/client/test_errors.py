@@ -37,8 +37,8 @@ API = {
     "items": [{"name": "n", "message": "why"}], "retry_after": 1.5,
 }  # fmt: skip
 SAMPLES = [
-    BMError("e"), BMConfigError("e"), BMDraftOnlyError("e"), BMPolicyError("e"), BMHeldError("e"), BMTransportError("e"),
-    BMTimeoutError("e"),
+    BMError("e"), BMConfigError("e"), BMDraftOnlyError("e"), BMPolicyError("e"), BMHeldError("e"),
+    BMTransportError("e"), BMTimeoutError("e"),
     BMPayloadError([Problem("name", "", "must not be empty"), Problem("x", [1], "y")], "clone"),
     BMCampaignStateError("e", {"uuid": "u"}), BMCampaignStateError("e"),
     BMOutcomeUnknownError("e", name="Storm", status=504), BMOutcomeUnknownError("e"),

@@ -168,7 +168,7 @@ def test_a_slow_server_gets_fewer_tries(hook, edge, clock):
         raise NO_REPLY["time-out"]["exc"]
 
     edge.mock.register_uri("GET", ONE, json=slow)
-    with pytest.raises(BMTimeoutError, match="no response of api.example.com within 30 s"):
+    with pytest.raises(BMTimeoutError, match=r"no response of api\.example\.com within 30 s"):
         hook.get_campaign(UUID)
     assert len(edge.requests) == 2
 
