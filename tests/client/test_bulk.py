@@ -9,6 +9,7 @@ import requests_mock
 
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.client.bulk import BulkReader
+from airflow_provider_bm.client.outbound_guard import allow_everything
 from airflow_provider_bm.exceptions import BMError, BMResponseError
 
 LISTS = r"/campaigns$"
@@ -181,7 +182,7 @@ def test_url_is_not_too_long_wherever_the_api_is(fields, length):
         service_uuid=str(uuid.uuid4()),
     )
     client = BMClient(settings, sleep=lambda _: None)
-    with requests_mock.Mocker() as mock:
+    with allow_everything(), requests_mock.Mocker() as mock:
         mock.post(settings.token_url, json={"access_token": "not-a-real-token"})
         mock.get(requests_mock.ANY, status_code=503)
         with pytest.raises(BMError, match="503"):

@@ -160,7 +160,7 @@ def test_equal_filters_are_one_key():
 def find(**arguments):
     client = BMHook().client
     try:
-        return [uuid for some in BulkReader(client).find(CampaignFilter.of(**arguments)) for uuid in some]
+        return [uuid for some in BulkReader(client).list(CampaignFilter.of(**arguments)) for uuid in some]
     finally:
         client.close()
 

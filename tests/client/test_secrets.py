@@ -10,6 +10,7 @@ import requests_mock
 
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.client.auth import forget_tokens
+from airflow_provider_bm.client.outbound_guard import allow_everything
 from airflow_provider_bm.exceptions import BMError
 
 SECRET = 'pa ss/word+with&odd"=chars'
@@ -40,7 +41,7 @@ def secrets(leak_guard):
 @pytest.fixture
 def mock():
     forget_tokens()
-    with requests_mock.Mocker() as mocker:
+    with allow_everything(), requests_mock.Mocker() as mocker:
         mocker.post(TOKEN_URL, [{"json": {"access_token": token}} for token in TOKENS])
         yield mocker
 

@@ -79,7 +79,7 @@ def test_invalid_row_of_a_list_is_left_out(process, frozen, alter, caplog, wrong
             await finished_by(watcher, good)
 
     run(main())
-    assert "A row of a list is left out" in caplog.text
+    assert "A row of a list is ignored" in caplog.text
 
 
 def test_errors_are_logged_once(process, frozen, caplog):

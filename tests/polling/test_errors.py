@@ -53,7 +53,7 @@ def warnings(caplog):
 @pytest.mark.parametrize(
     ("effect", "says"),
     [
-        ({"drop": True}, "the connection broke"),
+        ({"drop": True}, "broke before the response"),
         ({"status": 503}, "HTTP 503"),
         ({"status": 429, "headers": {"Retry-After": "0"}}, "HTTP 429"),
         ({"status": 500}, "HTTP 500"),

@@ -229,7 +229,7 @@ def test_final_poll_does_not_wait_for_the_end_of_a_long_pause(process, frozen, r
     """It waits for a minute at most, so that a server that is down is spared a little."""
     process.timing = replace(process.timing, max_pause_before_final_poll=longest)
     (uuid,) = active(frozen, 1)
-    frozen.fault(method="GET", path=uuid, times=10, status=503)
+    frozen.fault(method="GET", path=uuid, times=None, status=503)
 
     async def main():
         tasks = process.start(uuid, interval=100, timeout=250, max_wait=270)
