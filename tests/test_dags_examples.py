@@ -267,7 +267,7 @@ def test_mapped_regions(sandbox, run_dag_file, looks, monkeypatch):
     names = {campaign["uuid"]: campaign["name"] for campaign in sandbox.campaigns(status="finished")}
     for index, (region, text) in enumerate(texts.items()):
         uuid = run.xcom("send", map_index=index)
-        assert names.pop(uuid).startswith(f"Storm {region} [")
+        assert names.pop(uuid).endswith(f"] Storm {region}")
         assert sent(sandbox, uuid) == expected(sandbox, f"region-{region}", text)
         assert uuid in looks
     assert not names
