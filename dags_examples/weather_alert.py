@@ -11,8 +11,9 @@ which sends it, and waits in the triggerer until all messages are out. Otherwise
 Set up: the connection `bm_default`, and the draft's UUID in the Airflow variable `weather_alert_draft`.
 
 The weather is NOAA's, Seattle 2012 to 2015 (see data/README.md), and the DAG replays ten days of it: switch
-it on, and Airflow catches up. With a forecast of your own in `look_out`, drop `end_date` and set
-`catchup=False`: nobody wants to be warned of last week's storms.
+it on, and Airflow catches up. That is what `max_age=None` allows: without it, tasks of runs that are more
+than a day old refuse to send. With a forecast of your own in `look_out`, drop `max_age` and `end_date`, and
+set `catchup=False`: nobody wants to be warned of last week's storms.
 """
 
 from __future__ import annotations
@@ -81,5 +82,6 @@ with DAG(
         wait_for_completion=True,
         deferrable=True,
         poke_interval=15,
+        max_age=None,  # only for this replay: it sends for days long gone
     )
     report(send.output)
