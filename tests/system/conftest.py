@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bm.sandbox import Sandbox
 from tests.support import leaks
 from tests.system.running import RunningAirflow
-from tests.system.scenarios import EVENTS, SCENARIOS, WATCHED, connection_id, dag_ids
+from tests.system.scenarios import CATCH_UP, EVENTS, SCENARIOS, WATCHED, connection_id, dag_ids
 from tests.system.task import Task
 
 #: Tasks that may be waiting; Airflow has four workers.
@@ -22,7 +22,7 @@ def sandboxes() -> Iterator[dict[str, Sandbox]]:
     """By DAG. Their clocks stand still: a campaign goes on until the test says otherwise."""
     with contextlib.ExitStack() as stack:
         found = {}
-        for dag_id in (*SCENARIOS, EVENTS):
+        for dag_id in (*SCENARIOS, *CATCH_UP, EVENTS):
             found[dag_id] = stack.enter_context(Sandbox(port=0, execution_seconds=60))
             found[dag_id].clock.freeze()
         # Carried out, and no reply as long as the test lasts.

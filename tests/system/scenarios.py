@@ -28,6 +28,9 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "triggerer_SIGKILL": DEFERRED,
 }
 
+#: Scheduled DAGs whose runs are for last month, and their operator's arguments.
+CATCH_UP: dict[str, dict[str, Any]] = {"catch_up": {}, "catch_up_any_age": {"max_age": None}}
+
 #: The DAG that runs after each execution of a campaign, and the campaigns that have a watcher of their own.
 EVENTS = "events"
 SERVICE = DEFAULT_SERVICE
@@ -36,7 +39,7 @@ WATCHED = [str(uuid5(NAMESPACE_URL, f"watched {number}")) for number in range(20
 
 def dag_ids() -> set[str]:
     """All DAGs that a running Airflow should have."""
-    return {*SCENARIOS, *([] if is_airflow_2() else [EVENTS, f"{EVENTS}_of_each"])}
+    return {*SCENARIOS, *CATCH_UP, *([] if is_airflow_2() else [EVENTS, f"{EVENTS}_of_each"])}
 
 
 def connection_id(dag_id: str) -> str:
