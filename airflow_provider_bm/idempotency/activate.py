@@ -67,25 +67,13 @@ class Activation:
         :raises BMOutcomeUnknownError: a request was sent, and the campaign was not seen active for as long
             as it could be in flight. The next try polls it again before it sends.
         """
-        campaign = self.client.get_campaign(self.campaign_uuid)
-        record = self._record.read()
-        if record.get("activates") != self.campaign_uuid:
-            record = {}
-        window = self._window(record)
-        if window is not None:
-            campaign = self._poll(campaign, window, record, is_written)
-            if self._is_done(campaign, record, is_written):
-                self.adopted = True
-                log.warning(
-                    "Campaign %s was activated by an earlier request of this task instance. Nothing is sent "
-                    "again.",
-                    campaign_label(self.campaign_uuid, campaign),
-                )
-                return self._keep(campaign)
-        elif campaign["status"] == "active" and is_written(campaign):
+        campaign, activated = self.find_earlier(is_written)
+        if activated:
+            return campaign
+        if campaign["status"] == "active" and is_written(campaign):
             log.info("Campaign %s is active already", campaign_label(self.campaign_uuid, campaign))
             return campaign
-        self._refuse_second_execution(campaign)
+        self.refuse_second_execution(campaign)
         before_write(campaign)
         record = {
             "activates": self.campaign_uuid,
@@ -102,6 +90,30 @@ class Activation:
             if not self._is_done(campaign, record, is_written):
                 raise
             return self._keep(campaign)
+
+    def find_earlier(
+        self, is_written: Callable[[Campaign], bool] = lambda campaign: True
+    ) -> tuple[Campaign, bool]:
+        """Return the campaign, and whether an earlier request of this task instance has activated it.
+
+        Polls the campaign for as long as such a request may be in flight.
+        """
+        campaign = self.client.get_campaign(self.campaign_uuid)
+        record = self._record.read()
+        if record.get("activates") != self.campaign_uuid:
+            record = {}
+        window = self._window(record)
+        if window is None:
+            return campaign, False
+        campaign = self._poll(campaign, window, record, is_written)
+        if not self._is_done(campaign, record, is_written):
+            return campaign, False
+        self.adopted = True
+        log.warning(
+            "Campaign %s was activated by an earlier request of this task instance. Nothing is sent again.",
+            campaign_label(self.campaign_uuid, campaign),
+        )
+        return self._keep(campaign), True
 
     def _window(self, record: dict[str, Any]) -> timedelta | None:
         """Return how long an earlier request may be in flight; None if there was none."""
@@ -151,7 +163,11 @@ class Activation:
         executed = last_execution(campaign)
         return executed is not None and self.since is not None and executed >= self.since
 
-    def _refuse_second_execution(self, campaign: Campaign) -> None:
+    def refuse_second_execution(self, campaign: Campaign) -> None:
+        """Refuse a campaign that has been executed, unless ``allow_second_execution``.
+
+        :raises BMCampaignStateError: activating it would send it a second time
+        """
         status, kind, last_dt = (campaign.get(name) for name in ("status", "schedule_type", "last_dt"))
         executed_draft = status == "draft" and bool(last_dt) and kind != "scheduled"
         if self.allow_second_execution or not (status == "finished" or executed_draft):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_bm._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from airflow_provider_bm.operators.approve import BMApproveCampaignOperator
     from airflow_provider_bm.operators.clone import BMCloneCampaignOperator
     from airflow_provider_bm.operators.create import BMCreateCampaignOperator
     from airflow_provider_bm.operators.delete import BMDeleteCampaignOperator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_bm.operators.update import BMUpdateCampaignOperator
 
 __all__ = [
+    "BMApproveCampaignOperator",
     "BMCampaignStatusOperator",
     "BMCloneCampaignOperator",
     "BMCreateCampaignOperator",
@@ -29,6 +31,7 @@ if not TYPE_CHECKING:  # For a type checker, the names above are all that there 
     __getattr__, __dir__ = lazy_names(
         globals(),
         {
+            "approve": "BMApproveCampaignOperator",
             "clone": "BMCloneCampaignOperator",
             "create": "BMCreateCampaignOperator",
             "delete": "BMDeleteCampaignOperator",

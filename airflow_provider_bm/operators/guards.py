@@ -37,6 +37,7 @@ _CHOICES: Final = {
     "on_stale": ("fail", "skip"),
     "on_unknown_variable": ("fail", "warn"),
     "on_draft_only": ("succeed", "fail", "skip"),
+    "on_reject": ("keep", "delete"),
 }
 
 
@@ -97,6 +98,8 @@ class SendGuards:
     :param allow_immediate: accept a recurring rule that fires as soon as it is saved
     :param allowed_variables: variables that the server fills, besides contact fields
     :param on_unknown_variable: ``fail`` or ``warn``
+    :param reviewed_at: when a person approved the campaign: ``max_age`` counts from then; None: from the
+        time that the run is for
     :ivar scheduled_for: the opening of the window to which the campaign was scheduled
     """
 
@@ -108,6 +111,7 @@ class SendGuards:
     allow_immediate: bool = False
     allowed_variables: str | Iterable[str] = ()
     on_unknown_variable: str = "fail"
+    reviewed_at: datetime | None = None
     scheduled_for: datetime | None = field(default=None, init=False)
 
     def check(self, campaign: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
@@ -139,9 +143,7 @@ class SendGuards:
         from airflow_provider_bm.campaigns.variables import unfilled_variables, unused_variables, variables_in
         from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
-        given = self.allowed_variables
-        own = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
-        allowed = (*own, *self.settings.allowed_variables)
+        allowed = self.server_variables
         problems = [
             Problem(
                 f"template_vars.{name}",
@@ -168,6 +170,13 @@ class SendGuards:
                 log.warning("%s", problem)
         elif problems:
             raise BMPayloadError(problems)
+
+    @property
+    def server_variables(self) -> tuple[str, ...]:
+        """Names of the variables that the server fills, besides contact fields."""
+        given = self.allowed_variables
+        own = [part.strip() for part in given.split(",")] if isinstance(given, str) else given
+        return (*own, *self.settings.allowed_variables)
 
     def check_lists(self, campaign: Mapping[str, Any]) -> None:
         """Check that a campaign only goes to ``allowed_recipient_lists``.
@@ -253,7 +262,9 @@ class SendGuards:
         max_age = self.settings.max_age if configured else parse_max_age(self.max_age)
         if max_age is None:
             return
-        what, since = _time_of_run(self.context)
+        what, since = (
+            ("review", self.reviewed_at) if self.reviewed_at is not None else _time_of_run(self.context)
+        )
         if since is None or moment - since <= max_age:
             return
         message = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_bm.campaigns import SendWindow
     from airflow_provider_bm.exceptions import BMOutcomeUnknownError
+    from airflow_provider_bm.idempotency.activate import Activation
     from airflow_provider_bm.idempotency.draft_first import DraftThenActivate
     from airflow_provider_bm.idempotency.find_or_create import FindOrCreate
 
@@ -79,6 +80,21 @@ class ActivatingOperator(BMOperator):
             on_unknown_variable=self.on_unknown_variable,
         )
 
+    def activation(
+        self, context: Context, campaign_uuid: str, allow_second_execution: bool = False
+    ) -> Activation:
+        """Return what activates a campaign once for all tries of the task instance."""
+        from airflow_provider_bm.idempotency.activate import Activation
+
+        return Activation(
+            client=self.hook.client,
+            campaign_uuid=campaign_uuid,
+            tried_before=context["ti"].try_number > 1,
+            since=start_of_run(context),
+            store=context.get("task_state_store"),
+            allow_second_execution=allow_second_execution,
+        )
+
     def activate(
         self,
         context: Context,
@@ -87,16 +103,17 @@ class ActivatingOperator(BMOperator):
         *,
         replace: bool = False,
         allow_second_execution: bool = False,
+        check_current: Callable[[dict[str, Any]], object] = lambda current: None,
     ) -> str:
         """Write an existing campaign as active, once for all tries of the task instance.
 
         :param changes: the fields to change, validated; with ``status``
         :param replace: ``changes`` is the whole campaign
         :param allow_second_execution: also activate a campaign that was executed already
+        :param check_current: called with the campaign as it was just read, before it is written; may raise
         :return: the campaign's UUID
         """
         from airflow_provider_bm.exceptions import BMOutcomeUnknownError
-        from airflow_provider_bm.idempotency.activate import Activation
         from airflow_provider_bm.idempotency.compare import differences
 
         client, guards = self.hook.client, self.guards(context)
@@ -115,6 +132,7 @@ class ActivatingOperator(BMOperator):
             return current["status"] == "stopped" and not fields
 
         def check(current: dict[str, Any]) -> None:
+            check_current(current)
             content = current if resumes(current) else merged(current)
             guards.check_variables(content, None, sends=True)
             scheduled.update(guards.check(content))
@@ -129,14 +147,7 @@ class ActivatingOperator(BMOperator):
                 return client.activate(current)
             return client.put_campaign(campaign_uuid, merged(current))
 
-        activation = Activation(
-            client=client,
-            campaign_uuid=campaign_uuid,
-            tried_before=context["ti"].try_number > 1,
-            since=start_of_run(context),
-            store=context.get("task_state_store"),
-            allow_second_execution=allow_second_execution,
-        )
+        activation = self.activation(context, campaign_uuid, allow_second_execution)
         try:
             campaign = activation.submit(
                 write,
