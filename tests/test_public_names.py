@@ -58,6 +58,7 @@ PUBLIC = {
     "airflow_provider_bm.hooks": ["BMHook"],
     "airflow_provider_bm.links": ["XCOM_KEY", "BMCampaignLink"],
     "airflow_provider_bm.operators": [
+        "BMApproveCampaignOperator",
         "BMCampaignStatusOperator",
         "BMCloneCampaignOperator",
         "BMCreateCampaignOperator",

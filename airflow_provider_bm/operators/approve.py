@@ -14,19 +14,20 @@ from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowOptionalProviderFeatureException,
     AirflowSkipException,
+    BaseOperator,
 )
 
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
 from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE, SendGuards, check_choices, start_of_run
 from airflow_provider_bm.operators.send import SENT_KEY, ActivatingOperator
 
+HAS_HITL = True
 try:
     from airflow.providers.standard.operators.hitl import HITLOperator
-except (ImportError, AirflowOptionalProviderFeatureException) as error:
-    raise AirflowOptionalProviderFeatureException(
-        "BMApproveCampaignOperator needs Airflow 3.1 or newer, with the human-in-the-loop operators of "
-        "apache-airflow-providers-standard."
-    ) from error
+except (ImportError, AirflowOptionalProviderFeatureException):
+    HAS_HITL = False
+    if not TYPE_CHECKING:
+        HITLOperator = BaseOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -90,7 +91,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         refused it; or nobody responded in time
     :raises AirflowSkipException: it was rejected; or ``on_stale``, ``on_draft_only`` or a send window says so
     :raises AirflowException: it is not known whether it was activated; the next try polls it first
-    :raises AirflowOptionalProviderFeatureException: when imported on Airflow before 3.1
+    :raises AirflowOptionalProviderFeatureException: when constructed on Airflow before 3.1
     """
 
     template_fields: Sequence[str] = (
@@ -124,6 +125,11 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if not HAS_HITL:
+            raise AirflowOptionalProviderFeatureException(
+                "BMApproveCampaignOperator needs Airflow 3.1 or newer, with the human-in-the-loop operators "
+                "of apache-airflow-providers-standard."
+            )
         self.campaign_uuid = campaign_uuid
         self.tz = tz
         self.on_reject = on_reject

@@ -5,18 +5,23 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, AirflowOptionalProviderFeatureException
 
 from airflow_provider_bm import operators
 from airflow_provider_bm.operators import (
+    BMApproveCampaignOperator,
     BMCreateCampaignOperator,
     BMGetCampaignOperator,
 )
+from airflow_provider_bm.operators.approve import HAS_HITL
 from airflow_provider_bm.sensors import BMCampaignSensor
+from tools.airflow_env import airflow_version
 
 UUID = "1592695e-c1b1-11ee-b153-774c9d3a7957"
 SMS = {"name": "Storm", "sending_type": "sms", "template": "Hello", "sender": "BM", "recipient_lists": [UUID]}
-OPERATORS = [getattr(operators, name) for name in operators.__all__]
+OPERATORS = [
+    getattr(operators, name) for name in operators.__all__ if HAS_HITL or name != "BMApproveCampaignOperator"
+]
 
 
 @pytest.mark.parametrize("cls", [*OPERATORS, BMCampaignSensor], ids=lambda cls: cls.__name__)
@@ -54,3 +59,10 @@ def test_an_xcom_makes_a_dependency_wherever_it_is():
 
     assert send.upstream_task_ids == {"read", "lists"}
     assert wait.upstream_task_ids == {"send"}
+
+
+def test_approval_needs_airflow_3_1():
+    assert (tuple(map(int, airflow_version().split(".")[:2])) >= (3, 1)) == HAS_HITL
+    if not HAS_HITL:
+        with pytest.raises(AirflowOptionalProviderFeatureException, match=r"needs Airflow 3\.1 or newer"):
+            BMApproveCampaignOperator(task_id="approve", campaign_uuid=UUID)
