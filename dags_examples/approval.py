@@ -1,8 +1,8 @@
 """Approval: prepare a campaign as a draft, and send it once a person has approved it (Airflow 3.1+).
 
-The run waits under *Required Actions*, where the reviewer sees the message, the schedule and the lists. If the
-draft is rejected, the task is skipped and the draft deleted; if nobody responds within four hours, the task
-fails. Nothing is sent in both cases.
+The run waits under *Required Actions*, where the reviewer sees the message, the schedule and the lists. If
+the draft is rejected, the task is skipped and the draft deleted; if nobody responds within four hours, the
+task fails. Nothing is sent in both cases.
 
 Set up: the connection `bm_default`, and a recipient list's UUID in the Airflow variable `approval_list`.
 """
