@@ -59,6 +59,7 @@ PUBLIC = {
     "airflow_provider_bm.links": ["XCOM_KEY", "BMCampaignLink"],
     "airflow_provider_bm.operators": [
         "BMApproveCampaignOperator",
+        "BMCampaignReportOperator",
         "BMCampaignStatusOperator",
         "BMCloneCampaignOperator",
         "BMCreateCampaignOperator",

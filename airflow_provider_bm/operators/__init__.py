@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from airflow_provider_bm.operators.delete import BMDeleteCampaignOperator
     from airflow_provider_bm.operators.get import BMGetCampaignOperator
     from airflow_provider_bm.operators.list import BMListCampaignsOperator
+    from airflow_provider_bm.operators.report import BMCampaignReportOperator
     from airflow_provider_bm.operators.status import BMCampaignStatusOperator
     from airflow_provider_bm.operators.update import BMUpdateCampaignOperator
 
 __all__ = [
     "BMApproveCampaignOperator",
+    "BMCampaignReportOperator",
     "BMCampaignStatusOperator",
     "BMCloneCampaignOperator",
     "BMCreateCampaignOperator",
@@ -37,6 +39,7 @@ if not TYPE_CHECKING:  # For a type checker, the names above are all that there 
             "delete": "BMDeleteCampaignOperator",
             "get": "BMGetCampaignOperator",
             "list": "BMListCampaignsOperator",
+            "report": "BMCampaignReportOperator",
             "status": "BMCampaignStatusOperator",
             "update": "BMUpdateCampaignOperator",
         },

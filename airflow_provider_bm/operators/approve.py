@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
 from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE, SendGuards, check_choices, start_of_run
-from airflow_provider_bm.operators.send import SENT_KEY, ActivatingOperator
+from airflow_provider_bm.operators.send import ActivatingOperator
 
 HAS_HITL = True
 try:
@@ -302,6 +302,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
     def _end_rejected(self, context: Context, campaign: dict[str, Any], who: str | None) -> None:
         """End a task whose campaign was rejected (by whom), or not reviewed in time (None)."""
         from airflow_provider_bm.campaigns.labels import campaign_label
+        from airflow_provider_bm.waiting.result import SENT_KEY
 
         label = campaign_label(campaign["uuid"], campaign)
         context["ti"].xcom_push(key=SENT_KEY, value=False)

@@ -38,6 +38,7 @@ _CHOICES: Final = {
     "on_unknown_variable": ("fail", "warn"),
     "on_draft_only": ("succeed", "fail", "skip"),
     "on_reject": ("keep", "delete"),
+    "on_empty": ("warn", "fail", "skip"),
 }
 
 

@@ -29,6 +29,7 @@ NOT_DATA = {
     *("float_format", "on_stale", "send_window", "allow_immediate", "allow_second_execution"),
     *("on_unknown_variable", "on_draft_only", "end_from_trigger", "start_from_trigger", "on_empty"),
     *("tz", "response_timeout", "on_reject", "assigned_users", "notifiers"),
+    "hash_phone_numbers",
 }
 
 
