@@ -24,7 +24,8 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     "separator": {
         "label": "Host separator",
         "description": (
-            "How your platform's host names are written. Your BM account manager knows; most use the dot."
+            "How your platform's host names are written: . (dot) as in api.example.com, or - (hyphen) as in "
+            "api-example.com. Your BM account manager knows; most use the dot."
         ),
         "schema": {
             "type": ["string", "null"],
@@ -32,6 +33,37 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
             "enum": [".", "-"],
             "values_display": {".": "dot: api.example.com", "-": "hyphen: api-example.com"},
         },
+    },
+    "allowed_recipient_lists": {
+        "label": "Allowed recipient lists",
+        "description": (
+            "UUIDs of the only contact lists that may be messaged, separated by commas. Empty: any; []: none."
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
+    "allowed_variables": {
+        "label": "Allowed variables",
+        "description": (
+            "Variables that BM fills by itself, separated by commas. A clone whose content has other "
+            "variables without a value is refused."
+        ),
+        "schema": {"type": ["string", "null"]},
+    },
+    "max_campaigns_per_hour": {
+        "label": "Campaigns per hour",
+        "description": (
+            "Nothing more is sent once so many campaigns were created on the service within an hour. "
+            "Empty: no limit."
+        ),
+        "schema": {"type": ["integer", "null"], "minimum": 0},
+    },
+    "send_window": {
+        "label": "Send window",
+        "description": (
+            "When messages may go out; empty: at any time. A JSON object such as "
+            '{"start": "09:00", "end": "20:00", "days": "mon-fri", "tz": "Europe/Zurich"}'
+        ),
+        "schema": {"type": ["string", "null"]},
     },
     "timeout": {
         "label": "Timeout (seconds)",
@@ -58,7 +90,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "label": "API URL",
         "description": (
             "Full base URL of the Campaign API, instead of the one made from the platform domain: for the "
-            "sandbox, a gateway, or a private deployment. Example: http://127.0.0.1:8081/news/v1"
+            "sandbox, a gateway, or a private deployment. Example: http://127.0.0.1:8765/news/v1"
         ),
         "schema": {"type": ["string", "null"], "format": "url"},
     },
@@ -66,7 +98,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "label": "Token URL",
         "description": (
             "Full URL of the OAuth2 token endpoint, instead of the one made from the platform domain. "
-            "Example: http://127.0.0.1:8081/oauth2/access-token"
+            "Example: http://127.0.0.1:8765/oauth2/access-token"
         ),
         "schema": {"type": ["string", "null"], "format": "url"},
     },
@@ -90,11 +122,73 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
         "schema": "Service UUID",
     },
     "placeholders": {
-        "host": "example.com, without api. or https://",
-        "login": "OAuth2 client id of the BM account",
-        "password": "OAuth2 client secret",
-        "schema": "00000000-0000-0000-0000-000000000000; a task may name another one",
+        "host": "required, unless both URLs are given: example.com, without api. or https://",
+        "login": "required: OAuth2 client id of the BM account",
+        "password": "required: OAuth2 client secret",
+        "schema": "UUID of the BM account, such as 00000000-0000-0000-0000-000000000000; or in each task",
     },
+}
+
+#: Section ``[bm]`` of Airflow's configuration. Always read with ``fallback=``: see ``hooks/settings.py``.
+CONFIG: dict[str, Any] = {
+    "bm": {
+        "description": "Restrictions and defaults for everything that this Airflow sends through BM.",
+        "options": {
+            "draft_only": {
+                "description": "Nothing that this Airflow does may send, whatever a connection says.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "True",
+                "default": "False",
+            },
+            "allowed_recipient_lists": {
+                "description": (
+                    "UUIDs of the only contact lists that may be messaged, separated by commas. Empty: any; "
+                    "``[]``: none. If a connection restricts them, too, both restrictions apply."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618",
+                "default": "",
+            },
+            "key_namespace": {
+                "description": (
+                    "Part of the key that marks the campaign of a task instance. Different values let two "
+                    "Airflows with equal DAGs share a BM account."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "production",
+                "default": "",
+            },
+            "max_age": {
+                "description": (
+                    "Seconds after which a scheduled run is too old to send. Default of the operators' "
+                    "``max_age``. Empty: no limit."
+                ),
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "3600",
+                "default": "86400",
+            },
+            "start_from_trigger": {
+                "description": "Default of the sensor's ``start_from_trigger`` (Airflow 3.3+).",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "True",
+                "default": "False",
+            },
+            "end_from_trigger": {
+                "description": (
+                    "Default of ``end_from_trigger`` of the sensor and of operators that wait (Airflow 3.3+)."
+                ),
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": "True",
+                "default": "False",
+            },
+        },
+    }
 }
 
 _INTEGRATION = "Business Messenger"
@@ -128,6 +222,7 @@ def get_provider_info() -> dict[str, Any]:
                 "factory": "airflow_provider_bm.assets.campaign_asset",
             }
         ],
+        "config": CONFIG,
         "extra-links": ["airflow_provider_bm.links.BMCampaignLink"],
         "connection-types": [
             {

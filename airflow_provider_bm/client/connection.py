@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import re
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from airflow_provider_bm._loopback import is_loopback
-from airflow_provider_bm.campaigns import parse_uuid
+from airflow_provider_bm.campaigns import SendWindow, parse_uuid
+from airflow_provider_bm.campaigns.json_text import parse_json
 from airflow_provider_bm.client.settings import DEFAULT_TIMEOUT, BMSettings
 from airflow_provider_bm.exceptions import BMConfigError, BMPayloadError, truncated_repr
 
-EXTRAS = ("separator", "api_url", "token_url", "draft_only", "timeout", "verify", "proxies", "console_url")
+EXTRAS = (
+    "separator",
+    "api_url",
+    "token_url",
+    "draft_only",
+    "timeout",
+    "verify",
+    "proxies",
+    "console_url",
+    "allowed_recipient_lists",
+    "allowed_variables",
+    "max_campaigns_per_hour",
+    "send_window",
+)
+#: Airflow 2.11's form posts each extra under this prefix, too.
+_PREFIX = "extra__bm__"
+#: What separates the parts of a host in front of the platform domain.
+_HOST_PREFIX = re.compile(r"(api|accounts)([.-])(.+)", re.IGNORECASE)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+P = ParamSpec("P")
+T = TypeVar("T")
 _SEPARATORS = (".", "-")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -20,11 +42,11 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PROXY_KEY = re.compile(r"no_proxy|(?:all|https?)(?:://[^/\s]+)?")
 _PROXY = re.compile(rf"(?:(?:https?|socks(?:4a?|5h?))://)?(?:[^/?#@\s]*@)?{_AUTHORITY.pattern}/?")
-_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+_TRUE, _FALSE = ("true", "1", "yes", "y", "on"), ("false", "0", "no", "n", "off")
 
 
 class AirflowConnection(Protocol):
-    """What is read of an Airflow ``Connection``."""
+    """The parts of an Airflow ``Connection`` that are read."""
 
     conn_id: str
     host: str | None
@@ -35,14 +57,65 @@ class AirflowConnection(Protocol):
     extra: str | None
 
 
+def hide_connection(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep a function's arguments out of the frames of its errors: a connection's repr shows its password."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except (BMConfigError, BMPayloadError) as error:
+            failure = error
+        del args, kwargs
+        raise failure.with_traceback(None)
+
+    return call
+
+
+@hide_connection
 def settings_of(connection: AirflowConnection, service_uuid: str | None = None) -> BMSettings:
-    """Read a connection.
+    """Read a connection. Section ``[bm]`` of Airflow's configuration is not read here.
 
     :param service_uuid: the BM account to use instead of the connection's (field Schema)
     :raises BMConfigError: naming the field that is missing or wrong; never its value if that is a secret
     :raises BMPayloadError: ``service_uuid`` is not a UUID
     """
     return _Reader(connection).settings(service_uuid)
+
+
+def read_boolean(value: Any) -> bool:
+    """Read a boolean as forms, JSON and configuration files write it.
+
+    :raises ValueError: it is not one; what would be right
+    """
+    text = str(value).strip().lower()
+    if isinstance(value, (bool, str, int)) and text in (*_TRUE, *_FALSE):
+        return text in _TRUE
+    raise ValueError(f"must be true or false, not {truncated_repr(value)}")
+
+
+def read_names(value: Any) -> list[str]:
+    """Read names from a list, a JSON list as text, or comma separated text.
+
+    :raises ValueError: it is none of them; what would be right
+    """
+    if isinstance(value, str) and value.strip().startswith("["):
+        value = _json(value)
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("must be a JSON list of texts, or comma separated text")
+    return [name.strip() for name in names if name.strip()]
+
+
+def read_recipient_lists(value: Any) -> tuple[str, ...]:
+    """Read UUIDs of recipient lists; an empty list allows none.
+
+    :raises ValueError: one is not a UUID; what would be right
+    """
+    try:
+        return tuple(dict.fromkeys(parse_uuid(name, "list") for name in read_names(value)))
+    except BMPayloadError as error:
+        raise ValueError(f"must contain UUIDs only, not {truncated_repr(error.problems[0].value)}") from None
 
 
 class _Reader:
@@ -57,11 +130,16 @@ class _Reader:
             token_url=token_url,
             client_id=self._required("login", "Client ID"),
             client_secret=self._required("password", "Client secret"),
+            allowed_recipient_lists=self._parsed("allowed_recipient_lists", read_recipient_lists, None),
+            allowed_variables=self._parsed("allowed_variables", _read_variables, ()),
+            max_campaigns_per_hour=self._parsed("max_campaigns_per_hour", _read_limit, None),
+            send_window=self._send_window(),
             service_uuid=self._service(service_uuid),
             timeout=self._timeout(),
             verify=self._verify(),
             proxies=self._proxies(),
-            draft_only=self._draft_only(),
+            # An invalid one is an error: a guess could send messages.
+            draft_only=self._parsed("draft_only", read_boolean, False),
             console_url=self._console_url(),
             conn_id=self.connection.conn_id,
         )
@@ -75,7 +153,11 @@ class _Reader:
             return {}
         extra = _json(text)
         if not isinstance(extra, dict):
-            raise self.wrong("Extra", "is not a JSON object")
+            raise self.wrong("Extra", "is not a JSON object, or repeats a key")
+        for key in [key for key in extra if key.startswith(_PREFIX)]:
+            name, value = key.removeprefix(_PREFIX), extra.pop(key)
+            if extra.setdefault(name, value) != value:
+                raise self.wrong("Extra", f"has different values for {name} and {key}")
         unknown = sorted(set(extra) - set(EXTRAS))
         if unknown:
             names, known = ", ".join(map(repr, unknown)), ", ".join(EXTRAS)
@@ -89,13 +171,33 @@ class _Reader:
         }
 
     def _required(self, field: str, label: str) -> str:
-        value = getattr(self.connection, field)
+        value = str(getattr(self.connection, field) or "").strip()
         if not value:
             raise self.wrong(f"{label} ({field})", "is missing")
-        return str(value)
+        if re.search(r"[\x00-\x1f\x7f]", value):
+            raise self.wrong(f"{label} ({field})", "contains a line break or another control character")
+        return value
+
+    def _parsed(self, key: str, read: Callable[[Any], T], default: T) -> T:
+        if key not in self.extra:
+            return default
+        try:
+            return read(self.extra[key])
+        except ValueError as error:
+            failure = self.wrong(key, str(error))
+        raise failure
+
+    def _send_window(self) -> SendWindow | None:
+        if "send_window" not in self.extra:
+            return None
+        try:
+            return SendWindow.parse(self.extra["send_window"])
+        except BMPayloadError as error:
+            failure = self.wrong("send_window", "; ".join(map(str, error.problems)))
+        raise failure
 
     def _service(self, service_uuid: str | None) -> str | None:
-        # Not even "", which a template may render to: it would mean another account's contacts.
+        # Reject "" too: falling back to the connection's service would message another account's contacts.
         if service_uuid is not None:
             return parse_uuid(service_uuid, "service_uuid")
         if not self.connection.schema:
@@ -119,7 +221,12 @@ class _Reader:
             raise self.wrong(field, "is missing (or give both api_url and token_url in Extra)")
         if not _DOMAIN.fullmatch(host):
             raise self.wrong(field, f"must be a domain such as example.com, not {truncated_repr(host)}")
-        if self.connection.port:
+        if prefix := _HOST_PREFIX.fullmatch(host):
+            separator_hint = "" if prefix[2] == separator else f", and separator {prefix[2]!r}"
+            raise self.wrong(
+                field, f"must be {prefix[3]!r}{separator_hint}, without the {prefix[1]!r} of {host!r}"
+            )
+        if self.connection.port:  # 0 is none: the form of Airflow 3.3 needs one to test a connection
             raise self.wrong("Port", "is not used; for one of your own give api_url and token_url in Extra")
         return (
             (api_url or f"https://api{separator}{host}/news/v1").rstrip("/"),
@@ -157,14 +264,6 @@ class _Reader:
             raise self.wrong("timeout", f"must be a number of seconds above 0, not {truncated_repr(value)}")
         return timeout
 
-    def _draft_only(self) -> bool:
-        value = self.extra.get("draft_only", False)
-        text = str(value).strip().lower()
-        if isinstance(value, (bool, str, int)) and text in (*_TRUE, *_FALSE):
-            return text in _TRUE
-        # A guess could send messages.
-        raise self.wrong("draft_only", f"must be true or false, not {truncated_repr(value)}")
-
     def _verify(self) -> bool | str:
         value = self.extra.get("verify", True)
         text = str(value).strip()
@@ -201,11 +300,29 @@ class _Reader:
 
 
 def _json(text: str) -> Any:
-    """What a text holds; None if that is not JSON. The error, which has the text in it, ends here."""
+    """What a JSON text contains; None if it is not JSON. The error, which contains the text, ends here."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         return None
+
+
+def _read_variables(value: Any) -> tuple[str, ...]:
+    names = [name.removeprefix("{").removesuffix("}") for name in read_names(value)]
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"must contain names of variables only, not {truncated_repr(name)}")
+    return tuple(dict.fromkeys(names))
+
+
+def _read_limit(value: Any) -> int:
+    try:
+        limit = int(value) if not isinstance(value, (bool, float)) or value == int(value) else -1
+    except (TypeError, ValueError, OverflowError):
+        limit = -1
+    if limit < 0 or isinstance(value, bool):
+        raise ValueError(f"must be a whole number from 0, not {truncated_repr(value)}")
+    return limit
 
 
 def _is_port(text: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from airflow_provider_bm.campaigns.executions import first_execution_outside
 from airflow_provider_bm.campaigns.json_text import parse_json
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMDraftOnlyError, BMPolicyError, truncated_repr
@@ -16,6 +17,8 @@ from airflow_provider_bm.exceptions import BMDraftOnlyError, BMPolicyError, trun
 _HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 #: The only status with which another method cannot send.
 _HARMLESS_STATUS = {"POST": "draft", "PUT": "draft", "PATCH": "stopped"}
+#: With these, no request sends.
+_INACTIVE = ("draft", "stopped", "finished")
 
 
 class Restrictions:
@@ -64,7 +67,7 @@ class Restrictions:
                 "recipient_lists cannot be compared with the connection's allowed_recipient_lists."
             )
         check_recipient_lists(settings, body.get("recipient_lists"), f"{call} was not sent")
-        if can_send:
+        if body.get("status") not in _INACTIVE:
             self._check_window(body, call)
             self._check_rate(call)
 
@@ -75,11 +78,17 @@ class Restrictions:
 
     def _check_window(self, body: Mapping[str, Any], call: str) -> None:
         window, now = self._settings.send_window, self._now()
-        if window is None or body.get("schedule_type") in ("once", "scheduled") or window.is_open(now):
+        if window is None:
+            return
+        # Without a schedule in the request, it is unknown: the campaign may send at once.
+        schedule = {key: body[key] for key in ("schedule_type", "schedule_rrule") if body.get(key)}
+        outside = first_execution_outside(schedule, window, now=now, until=now + timedelta(days=366))
+        if outside is None:
             return
         raise BMPolicyError(
-            f"{call} was not sent: the connection allows sending only in its send_window, {window}, which "
-            f"opens at {window.next_opening(now):%Y-%m-%d %H:%M} UTC."
+            f"{call} was not sent: it would send at {outside:%Y-%m-%d %H:%M} UTC, which is outside the "
+            f"connection's send_window, {window}. It next opens at "
+            f"{window.next_opening(max(now, outside)):%Y-%m-%d %H:%M} UTC."
         )
 
     def _check_rate(self, call: str) -> None:

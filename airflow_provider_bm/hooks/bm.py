@@ -11,8 +11,9 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.assumptions import PAGE_SIZE
-from airflow_provider_bm.client.connection import settings_of
+from airflow_provider_bm.client.connection import hide_connection
 from airflow_provider_bm.exceptions import BMError, BMForbiddenError, BMNotFoundError, BMTransportError
+from airflow_provider_bm.hooks.settings import configured_settings
 from airflow_provider_bm.provider_info import CONN_FIELDS, UI_FIELD_BEHAVIOUR
 
 if TYPE_CHECKING:
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from airflow_provider_bm.client.settings import BMSettings
 
 
+@hide_connection
 def client_of(connection: Connection, service_uuid: str | None = None) -> BMClient:
     """A client for an Airflow connection; the same for hook and trigger.
 
     :param service_uuid: the BM account to use instead of the connection's
     """
-    return client_with(settings_of(connection, service_uuid))
+    return client_with(configured_settings(connection, service_uuid))
 
 
 def client_with(settings: BMSettings, **hooks: Callable[..., None]) -> BMClient:

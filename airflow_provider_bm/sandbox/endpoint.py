@@ -51,6 +51,7 @@ class SandboxEndpoint:
         """
         return {
             "conn_type": "bm",
+            "port": 0,  # the form of Airflow 3.3 cannot test a connection without one
             "login": self.client_id,
             "password": self.client_secret,
             "schema": self.service_uuid,

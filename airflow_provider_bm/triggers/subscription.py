@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from airflow.providers.common.compat.connection import get_async_connection
 
 from airflow_provider_bm.campaigns.ids import parse_uuid
-from airflow_provider_bm.client.connection import settings_of
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.hooks.bm import client_with
+from airflow_provider_bm.hooks.settings import configured_settings
 from airflow_provider_bm.polling.poller import Subscription
 from airflow_provider_bm.polling.registry import subscribe as subscribe_to_poller
 from airflow_provider_bm.polling.watcher import Watcher
@@ -27,6 +27,6 @@ def subscribe(
     service = None if service_uuid is None else parse_uuid(service_uuid, "service_uuid")
 
     async def settings() -> BMSettings:
-        return settings_of(await get_async_connection(bm_conn_id), service)
+        return configured_settings(await get_async_connection(bm_conn_id), service)
 
     return subscribe_to_poller(watcher, key=(bm_conn_id, service), settings=settings, connect=client_with)

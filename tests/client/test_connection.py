@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from airflow.models import Connection
 
+from airflow_provider_bm.campaigns import SendWindow
 from airflow_provider_bm.client import BMSettings
 from airflow_provider_bm.client.connection import settings_of
 from airflow_provider_bm.exceptions import BMConfigError, BMPayloadError
@@ -76,6 +77,7 @@ def changed(**changes: Any) -> BMSettings:
 
 
 PROXIES = {"https": "http://proxy.example.com:3128"}
+WINDOW = {"start": "09:00", "end": "20:00", "tz": "Europe/Zurich"}
 CONSOLE = "https://console.example.com/{campaign_uuid}"
 
 
@@ -92,6 +94,18 @@ CONSOLE = "https://console.example.com/{campaign_uuid}"
         ({"token_url": "https://gw.example.com/token/"}, {"token_url": "https://gw.example.com/token/"},
          changed(token_url="https://gw.example.com/token/")),
         ({"draft_only": "true"}, {"draft_only": True}, changed(draft_only=True)),
+        ({"draft_only": "y"}, {"draft_only": "Y"}, changed(draft_only=True)),
+        ({"draft_only": "n"}, {"draft_only": "n"}, EXPECTED),
+        ({"allowed_recipient_lists": OTHER}, {"allowed_recipient_lists": [OTHER.upper(), OTHER]},
+         changed(allowed_recipient_lists=(OTHER,))),
+        ({"allowed_recipient_lists": "[]"}, {"allowed_recipient_lists": []},
+         changed(allowed_recipient_lists=())),
+        ({"allowed_variables": "a, {b}"}, {"allowed_variables": ["a", "b"]},
+         changed(allowed_variables=("a", "b"))),
+        ({"max_campaigns_per_hour": "20"}, {"max_campaigns_per_hour": 20.0},
+         changed(max_campaigns_per_hour=20)),
+        ({"send_window": json.dumps(WINDOW)}, {"send_window": WINDOW},
+         changed(send_window=SendWindow("09:00", "20:00", tz="Europe/Zurich"))),
         ({"draft_only": "1"}, {"draft_only": "YES"}, changed(draft_only=True)),
         ({"draft_only": "false"}, {"draft_only": False}, EXPECTED),
         ({"draft_only": "off"}, {"draft_only": "No"}, EXPECTED),
@@ -186,6 +200,21 @@ def test_bad_urls(name, url):
         ({"extra": {"console_url": "https://console.example.com"}}, "console_url"),
         ({"extra": {"console_url": "javascript:{campaign_uuid}"}}, "console_url"),
         ({"extra": {"console_url": 7}}, "console_url"),
+        ({"extra": {"allowed_recipient_lists": "staff"}}, "allowed_recipient_lists"),
+        ({"extra": {"allowed_recipient_lists": {}}}, "allowed_recipient_lists"),
+        ({"extra": {"allowed_recipient_lists": "[1]"}}, "allowed_recipient_lists"),
+        ({"extra": {"allowed_variables": "a b"}}, "allowed_variables"),
+        ({"extra": {"max_campaigns_per_hour": -1}}, "max_campaigns_per_hour"),
+        ({"extra": {"max_campaigns_per_hour": True}}, "max_campaigns_per_hour"),
+        ({"extra": {"max_campaigns_per_hour": 1.5}}, "max_campaigns_per_hour"),
+        ({"extra": {"send_window": "9 to 5"}}, "send_window"),
+        ({"extra": {"send_window": {}}}, "send_window"),
+        ({"extra": '{"draft_only": true, "draft_only": false}'}, "repeats a key"),
+        ({"extra": {"draft_only": True, "extra__bm__draft_only": "n"}}, "different values for draft_only"),
+        ({"host": "api.example.com"}, "must be 'example.com', without the 'api' of 'api.example.com'"),
+        ({"host": "accounts-example.com"}, "'example.com', and separator '-', without the 'accounts'"),
+        ({"login": "two\nlines"}, r"Client ID \(login\): contains a line break"),
+        ({"password": "two\r\nlines"}, r"Client secret \(password\): contains a line break"),
         ({"extra": {"draftonly": True}}, "draftonly"), ({"extra": {"Authorization": "x"}}, "Authorization"),
     ],
 )  # fmt: skip
@@ -199,3 +228,29 @@ def test_a_wrong_field_is_named(changes, field):
 @pytest.mark.parametrize("port", [None, 0, 443])
 def test_ports_do_not_matter_beside_full_urls(port):
     assert settings_of(held(URLS, port=port, host=None)).api_url == URLS["api_url"]
+
+
+@pytest.mark.parametrize("blank", ["\n", " ", "\t", "\r\n", "\u00a0"])
+def test_white_space_around_credentials_is_ignored(blank):
+    settings = settings_of(held(login=f"{blank}client{blank}", password=f"{SECRET}{blank}"))
+    assert (settings.client_id, settings.client_secret) == ("client", SECRET)
+
+
+def test_the_form_of_airflow_2_posts_extras_twice():
+    extra = {"draft_only": "y", "separator": "-", "timeout": ""}
+    posted = extra | {f"extra__bm__{name}": value for name, value in extra.items()}
+    settings = settings_of(held(posted))
+    assert (settings.draft_only, settings.api_url) == (True, "https://api-example.com/news/v1")
+    assert settings_of(held({"extra__bm__draft_only": "y"})).draft_only
+
+
+def test_the_password_is_in_no_frame_of_an_error():
+    with pytest.raises(BMConfigError) as caught:
+        settings_of(Connection(conn_id="x", conn_type="bm", host="x y", login="client", password=SECRET))
+    frames, locals_ = caught.value.__traceback__, []
+    while frames:
+        if "tests" not in frames.tb_frame.f_code.co_filename:
+            locals_.append(repr(frames.tb_frame.f_locals))
+        frames = frames.tb_next
+    assert locals_
+    assert SECRET not in "".join(locals_)
