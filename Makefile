@@ -82,6 +82,7 @@ format: $(READY)  ## format the code
 
 types: $(READY)  ## check static types: the package, the tools and programs that use the package
 	$(RUN) -m mypy
+	$(VENV)/bin/basedpyright --pythonpath $(RUN)
 
 layers: $(READY)  ## check which package may import which
 	$(VENV)/bin/lint-imports --no-cache

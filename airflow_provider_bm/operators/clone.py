@@ -12,6 +12,8 @@ from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
 from airflow_provider_bm.operators.send import DEFAULT_DEFERRABLE, SEVEN_DAYS, SendOperator
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import XComArg
+
     from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow
 
 
@@ -107,8 +109,8 @@ class BMCloneCampaignOperator(SendOperator):
     def __init__(
         self,
         *,
-        clone_uuid: str,
-        template_vars: dict[str, Any] | None = None,
+        clone_uuid: str | XComArg,
+        template_vars: dict[str, Any] | XComArg | None = None,
         name: str | None = None,
         sending_type: str | None = None,
         template: str | dict[str, Any] | None = None,
@@ -144,8 +146,8 @@ class BMCloneCampaignOperator(SendOperator):
         service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.clone_uuid = clone_uuid
-        self.template_vars = template_vars
+        self.clone_uuid: Any = clone_uuid
+        self.template_vars: Any = template_vars
         self.name = name
         self.sending_type = sending_type
         self.template = template

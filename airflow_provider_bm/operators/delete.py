@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
 
 class BMDeleteCampaignOperator(BMOperator):
@@ -28,13 +28,13 @@ class BMDeleteCampaignOperator(BMOperator):
     def __init__(
         self,
         *,
-        campaign_uuid: str,
+        campaign_uuid: str | XComArg,
         missing_ok: bool = False,
         bm_conn_id: str = "bm_default",
         service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.campaign_uuid = campaign_uuid
+        self.campaign_uuid: Any = campaign_uuid
         self.missing_ok = missing_ok
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid

@@ -11,7 +11,7 @@ from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 from airflow_provider_bm.operators.guards import check_choices
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +40,14 @@ class BMGetCampaignOperator(BMOperator):
     def __init__(
         self,
         *,
-        campaign_uuid: str,
+        campaign_uuid: str | XComArg,
         fields: str | Sequence[str] = (),
         on_empty: str = "warn",
         bm_conn_id: str = "bm_default",
         service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.campaign_uuid = campaign_uuid
+        self.campaign_uuid: Any = campaign_uuid
         self.fields = fields
         self.on_empty = on_empty
         self.bm_conn_id = bm_conn_id

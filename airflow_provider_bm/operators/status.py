@@ -11,7 +11,7 @@ from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
 from airflow_provider_bm.operators.send import ActivatingOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_bm.campaigns import SendWindow
 
@@ -55,7 +55,7 @@ class BMCampaignStatusOperator(ActivatingOperator):
     def __init__(
         self,
         *,
-        campaign_uuid: str,
+        campaign_uuid: str | XComArg,
         status: str,
         max_age: timedelta | float | str | None = DEFAULT_MAX_AGE,
         on_stale: str = "fail",
@@ -69,7 +69,7 @@ class BMCampaignStatusOperator(ActivatingOperator):
         service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.campaign_uuid = campaign_uuid
+        self.campaign_uuid: Any = campaign_uuid
         self.status = status
         self.max_age = max_age
         self.on_stale = on_stale

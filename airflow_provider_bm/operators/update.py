@@ -12,7 +12,7 @@ from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
 from airflow_provider_bm.operators.send import ActivatingOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow
 
@@ -77,7 +77,7 @@ class BMUpdateCampaignOperator(ActivatingOperator):
     def __init__(
         self,
         *,
-        campaign_uuid: str,
+        campaign_uuid: str | XComArg,
         name: str | None = None,
         sending_type: str | None = None,
         template: str | dict[str, Any] | None = None,
@@ -107,7 +107,7 @@ class BMUpdateCampaignOperator(ActivatingOperator):
         service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self.campaign_uuid = campaign_uuid
+        self.campaign_uuid: Any = campaign_uuid
         self.name = name
         self.sending_type = sending_type
         self.template = template

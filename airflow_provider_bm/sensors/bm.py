@@ -21,7 +21,7 @@ from airflow_provider_bm.links.bm import BMCampaignLink
 from airflow_provider_bm.operators.base import DEFAULT_END_FROM_TRIGGER, BMTaskMixin
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_bm.waiting.result import OnEmpty
     from airflow_provider_bm.waiting.wait import CampaignWait
@@ -92,7 +92,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
     def __init__(
         self,
         *,
-        campaign_uuid: str,
+        campaign_uuid: str | XComArg,
         target_status: str = "finished",
         executed_after: datetime | str | None = None,
         failed_status: str | Sequence[str] = ("stopped",),
@@ -110,7 +110,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
             raise ValueError(f"on_empty={on_empty!r}: must be 'warn', 'fail' or 'skip'")
         if deferrable is None:
             deferrable = _DEFAULT_DEFERRABLE or start_from_trigger is True
-        self.campaign_uuid = campaign_uuid
+        self.campaign_uuid: Any = campaign_uuid
         self.target_status = target_status
         self.executed_after = executed_after
         self.failed_status = failed_status
