@@ -128,7 +128,7 @@ def test_activating_in_a_stale_run(sandbox, execute, sms, operator):
 # Send windows
 
 
-@pytest.mark.parametrize("by", ["argument"])
+@pytest.mark.parametrize("by", ["argument", "connection"])
 def test_a_closed_window_fails(sandbox, execute, sms, monkeypatch, by):
     arguments = {"send_window": SendWindow(**CLOSED)} if by == "argument" else {}
     connect(monkeypatch, sandbox, **({"send_window": CLOSED} if by == "connection" else {}))
@@ -220,6 +220,11 @@ def test_lists_that_are_not_allowed(sandbox, execute, sms, monkeypatch, allowed)
     assert_nothing_sent(sandbox)
 
 
+def test_lists_that_are_allowed(sandbox, execute, sms, monkeypatch):
+    connect(monkeypatch, sandbox, allowed_recipient_lists=[sms["recipient_lists"]])
+    assert execute(BMCreateCampaignOperator, **sms).error is None
+
+
 # Variables
 
 
@@ -241,6 +246,9 @@ def test_allowed_variables(sandbox, execute, draft, monkeypatch):
     clone = {"clone_uuid": draft["uuid"]}
     assert execute(BMCloneCampaignOperator, allowed_variables=["temp"], **clone).error is None
     assert execute(BMCloneCampaignOperator, on_unknown_variable="warn", run_id="warn", **clone).error is None
+
+    connect(monkeypatch, sandbox, allowed_variables="temp,wind")
+    assert execute(BMCloneCampaignOperator, run_id="connection", **clone).error is None
 
 
 def test_a_misspelled_contact_field(sandbox, execute, sms):
