@@ -13,8 +13,6 @@ import pytest
 from tests.polling.helpers import active, end, finished, results, rows
 from tests.support.virtual_time import run
 
-pytestmark = pytest.mark.off_contract("the server refuses lists and drips")
-
 
 @pytest.fixture
 def dripping(frozen) -> Iterator[ThreadingHTTPServer]:

@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 
 from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS
 from airflow_provider_bm.client import BMClient, BMSettings
+from airflow_provider_bm.hooks import bm as hook
 from airflow_provider_bm.operators import BMGetCampaignOperator
 from airflow_provider_bm.sensors import BMCampaignSensor
 from airflow_provider_bm.triggers import BMCampaignTrigger, subscription
@@ -34,7 +35,7 @@ def sandbox(sandbox, monkeypatch):
         return connect(settings, sleep=lambda _: check(), check=check)
 
     monkeypatch.setattr(subscription, "client_with", quick)
-    monkeypatch.setattr("airflow_provider_bm.client.client.time.sleep", lambda _: None)
+    monkeypatch.setattr(hook, "client_with", lambda settings: connect(settings, sleep=lambda _: None))
     monkeypatch.setattr("time.sleep", lambda _: None)
     return sandbox
 
