@@ -223,7 +223,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "config": CONFIG,
-        "extra-links": ["airflow_provider_bm.links.BMCampaignLink"],
+        "extra-links": ["airflow_provider_bm.links.bm.BMCampaignLink"],
         "connection-types": [
             {
                 "connection-type": CONNECTION_TYPE,

@@ -122,7 +122,7 @@ def test_airflow_takes_the_provider(caplog):
     assert hook.hook_class_name == "airflow_provider_bm.hooks.BMHook"
     assert hook.hook_name == "Business Messenger"
     assert hook.connection_id_attribute_name == "bm_conn_id"
-    assert "airflow_provider_bm.links.BMCampaignLink" in manager.extra_links_class_names
+    assert "airflow_provider_bm.links.bm.BMCampaignLink" in manager.extra_links_class_names
     complaints = [r.getMessage() for r in caplog.records if r.levelname in ("WARNING", "ERROR")]
     assert not [text for text in complaints if "bm" in text.lower()]
 

@@ -32,6 +32,12 @@ def name_with_key(name: str, key: str) -> str:
     return f"[{key}] {name_without_key(' '.join(name.split()))}".rstrip()
 
 
+def with_key_of(name: str, other: object) -> str:
+    """Return a name with the key that another name starts with, if it does: a rename keeps the key."""
+    match = _KEY.match(other.strip()) if isinstance(other, str) else None
+    return name if match is None else f"{match[0].strip()} {name_without_key(name)}"
+
+
 def has_key(name: object, key: str) -> bool:
     """Return whether a name starts with the key, in either case."""
     return isinstance(name, str) and name.strip().casefold().startswith(f"[{key}]")

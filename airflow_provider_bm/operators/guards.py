@@ -119,7 +119,7 @@ class SendGuards:
         """Check a campaign that is about to be activated.
 
         :param campaign: its content as it will be: the source's or draft's with the changes
-        :param now: current time; None: read the clock
+        :param now: current time, by the server's clock if it is known; None: by this machine's
         :return: the fields to change so that it goes out when the window opens; usually none
         :raises AirflowFailException: it must not be activated now
         :raises AirflowSkipException: the same, with ``on_stale="skip"`` or a window that skips

@@ -135,7 +135,7 @@ class ActivatingOperator(BMOperator):
             check_current(current)
             content = current if resumes(current) else merged(current)
             guards.check_variables(content, None, sends=True)
-            scheduled.update(guards.check(content))
+            scheduled.update(guards.check(content, client.server_now()))
             if scheduled and resumes(current):
                 raise AirflowFailException(
                     "The send window is closed, and a stopped campaign can only be resumed at once. Nothing "
@@ -254,7 +254,7 @@ class SendOperator(ActivatingOperator):
         def check() -> None:
             guards.check_variables(content(), template_vars, sends=sends)
             if sends:
-                payload.update(guards.check(content()))
+                payload.update(guards.check(content(), client.server_now()))
 
         one = self._once(context, key, staged=self.staged and sends) if key else None
         if one is None:

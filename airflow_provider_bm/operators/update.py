@@ -140,14 +140,19 @@ class BMUpdateCampaignOperator(ActivatingOperator):
     def call_api(self, context: Context) -> str:
         """Update the campaign; if that activates it, once for all tries of the task instance."""
         from airflow_provider_bm.campaigns import CampaignUpdate, parse_uuid
+        from airflow_provider_bm.idempotency.key import with_key_of
 
         uuid = parse_uuid(self.campaign_uuid)
         changes = CampaignUpdate.from_mapping(self.provided(CAMPAIGN_FIELDS)).to_payload()
         client = self.hook.client
         status = changes.get("status")
-        if changes and status is None and not client.settings.draft_only:
+        if "name" in changes or (changes and status is None):
+            current = client.get_campaign(uuid)
             # An active campaign may fire again when it is written.
-            status = client.get_campaign(uuid)["status"]
+            status = status or current["status"]
+            if "name" in changes:
+                # The task that created the campaign finds it by the key in its name.
+                changes["name"] = with_key_of(changes["name"], current.get("name"))
         if changes and status == "active" and not client.settings.draft_only:
             return self.activate(
                 context,
@@ -158,6 +163,6 @@ class BMUpdateCampaignOperator(ActivatingOperator):
             )
         campaign = client.update_campaign(uuid, changes, replace=self.replace)
         self.push_result(context, campaign)
-        if status == "active":
+        if changes.get("status") == "active":
             self.end_draft_only(campaign)
         return uuid

@@ -132,3 +132,16 @@ def test_an_update_of_an_active_campaign_is_written_once(sandbox, activate, draf
     activate("update", number=2, template="Go home.")
     assert len(writes(sandbox)) == before + 1
     assert BMHook().get_campaign(draft["uuid"])["template"] == "Go home."
+
+
+@pytest.mark.parametrize("status", ["draft", "active"])
+def test_a_rename_keeps_the_key(sandbox, activate, draft, task, assert_sent_once, status):
+    """The task that created the campaign finds it by the key in its name, also when it is cleared."""
+    ti = TaskInstance("run", 1, lambda _: None)
+    uuid = run(
+        "create", {**task["create"], "status": status, "schedule_rrule": "2040-01-01 00:00:00"}, ti, None
+    )
+    activate("update", campaign_uuid=uuid, status=None, name="Calm")
+    name = BMHook().get_campaign(uuid)["name"]
+    assert name.endswith("] Calm")
+    assert name.startswith("[")
