@@ -66,11 +66,14 @@ airflow: $(READY)  ## start a local Airflow with UI, examples and sandbox; Ctrl-
 	@$(RUN) -m tools.run_airflow --port $(PORT) --sandbox-port $(SANDBOX_PORT)
 
 docs: $(DOCS_READY)  ## build the documentation into docs/_build/html; a warning is an error
-	@$(DOCS_VENV)/bin/python -m sphinx --builder html --fail-on-warning --keep-going --quiet --jobs auto docs docs/_build/html
+	@$(DOCS_VENV)/bin/python -m sphinx --builder html --fail-on-warning --keep-going --quiet --jobs auto --doctree-dir docs/_build/doctrees docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 docs-serve: docs  ## build the documentation and serve it; Ctrl-C stops it; DOCS_PORT=8000
 	@$(DOCS_VENV)/bin/python -m http.server $(DOCS_PORT) --bind 127.0.0.1 --directory docs/_build/html
+
+screenshots: $(READY)  ## make the screenshots of the documentation; needs Chromium; PICTURES="sandbox demo airflow"
+	@$(RUN) -m tools.screenshots $(PICTURES)
 
 lint: $(READY)  ## check style and common mistakes
 	$(RUN) -m ruff check .
