@@ -155,7 +155,9 @@ def demo_output() -> None:
             if "sent to" in line
             else ""
         )
-        texts.append(f'<text x="20" y="{34 + 19 * number}"{color}>{html.escape(line).replace(" ", NO_BREAK)}</text>')
+        texts.append(
+            f'<text x="20" y="{34 + 19 * number}"{color}>{html.escape(line).replace(" ", NO_BREAK)}</text>'
+        )
     size = {"width": 40 + 8 * max(map(len, shown)), "height": 34 + 19 * len(shown)}
     (IMAGES / "demo.svg").write_text(TERMINAL.format(lines="\n".join(texts), **size))
 
