@@ -144,6 +144,10 @@ def test_links_lead_somewhere(page):
 def test_every_page_is_in_the_index():
     linked = {target.partition("#")[0] for target in LINK.findall(text_of("docs/index.md"))}
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
+    in_menu = {f"{name}.md" for name in re.findall(r"^([a-z-]+)$", text_of("docs/index.md"), re.MULTILINE)}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= in_menu, (
+        "add it to a toctree"
+    )
     decisions = {page.name for page in (ROOT / "docs" / "adr").glob("0*.md")}
     assert decisions == set(LINK.findall(text_of("docs/adr/index.md")))
 

@@ -131,7 +131,7 @@ TERMINAL = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {heig
  aria-labelledby="t" font-family="ui-monospace, Consolas, 'DejaVu Sans Mono', monospace" font-size="13">
 <title id="t">Output of make demo</title>
 <rect width="{width}" height="{height}" rx="10" fill="#14191f"/>
-<g fill="#d7dde4">
+<g>
 {lines}
 </g>
 </svg>
@@ -148,16 +148,9 @@ def demo_output() -> None:
     shown = ["$ make demo", "", "  Day  " + lines[0], *lines[1:]]
     texts = []
     for number, line in enumerate(shown):
-        color = (
-            ' fill="#7ee2a0"'
-            if line.startswith(("OK", "$"))
-            else ' fill="#ffc66d"'
-            if "sent to" in line
-            else ""
-        )
-        texts.append(
-            f'<text x="20" y="{34 + 19 * number}"{color}>{html.escape(line).replace(" ", NO_BREAK)}</text>'
-        )
+        color = "#7ee2a0" if line.startswith(("OK", "$")) else "#ffc66d" if "sent to" in line else "#d7dde4"
+        text = html.escape(line).replace(" ", NO_BREAK)
+        texts.append(f'<text x="20" y="{34 + 19 * number}" fill="{color}">{text}</text>')
     size = {"width": 40 + 8 * max(map(len, shown)), "height": 34 + 19 * len(shown)}
     (IMAGES / "demo.svg").write_text(TERMINAL.format(lines="\n".join(texts), **size))
 
