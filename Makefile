@@ -32,7 +32,7 @@ DOCS_PINS  := $(addprefix constraints/,airflow-3.3.2.txt docs.txt build.txt uv.t
 DOCS_PORT  ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-contract test-matrix bench airflow lint format types layers venv constraints package clean
+.PHONY: help demo test test-slow test-contract test-matrix bench airflow docs docs-serve screenshots lint format types layers venv constraints package clean
 
 help:  ## list the targets
 	@echo "make TARGET [AIRFLOW=$(AIRFLOW)] [PYTHON=$(PYTHON)]"
