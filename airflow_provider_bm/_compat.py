@@ -7,10 +7,16 @@ needs, so that callers refuse instead of guessing.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Protocol
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow import __version__ as airflow_version
 
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+_NO_CONNECTIONS = "connections cannot be read"
 IS_AIRFLOW_2 = airflow_version.startswith("2.")
 #: Whether a task can start in the triggerer with rendered arguments, and end there with XComs.
 HAS_TRIGGERER_TASKS = tuple(int(part) for part in airflow_version.split(".")[:2]) >= (3, 3)
@@ -36,6 +42,46 @@ def task_instance_state(ti: TaskInstance) -> str | None:
     :raises AirflowChangedError: Airflow cannot be asked any more in the way known here
     """
     return _state_from_database(ti) if IS_AIRFLOW_2 else _state_from_supervisor(ti)
+
+
+def connection_from_secrets(conn_id: str) -> Connection:
+    """Return a connection outside of tasks, from the database, too: ``BaseHook`` does not look there.
+
+    :raises AirflowNotFoundException: there is no such connection
+    :raises AirflowChangedError: Airflow cannot be asked any more in the way known here
+    """
+    try:
+        from airflow.models.connection import Connection as Model
+
+        get = Model.get_connection_from_secrets
+    except (ImportError, AttributeError) as error:
+        raise _changed(
+            "Connection.get_connection_from_secrets", error, "connections cannot be read"
+        ) from error
+    connection: Connection = get(conn_id)
+    return connection
+
+
+def parse_dags(path: str | None = None) -> tuple[dict[str, Any], dict[str, str]]:
+    """Parse DAG files in this process.
+
+    :param path: a file or folder; None: the DAGs folder
+    :return: the DAGs by id, and the errors by file
+    :raises AirflowChangedError: Airflow cannot be asked any more in the way known here
+    """
+    try:
+        from airflow.configuration import conf
+
+        # Before 3.2, DagBag is in airflow.models.
+        module = "airflow.dag_processing.dagbag"
+        found = find_spec(module) is not None
+        DagBag: Any = import_module(module if found else "airflow.models.dagbag").DagBag  # noqa: N806
+        folder = path or conf.get("core", "dags_folder")
+        options: dict[str, Any] = {"include_examples": False} if IS_AIRFLOW_2 else {}
+        bag = DagBag(folder, **options)
+        return dict(bag.dags), dict(bag.import_errors)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise _changed("DagBag", error, "DAGs cannot be parsed") from error
 
 
 def trigger_timeout(trigger: Any) -> datetime | None:
@@ -78,8 +124,9 @@ def _state_from_database(ti: TaskInstance) -> str | None:
     return None if row is None or row.state is None else str(row.state)
 
 
-def _changed(what: str, error: Exception) -> AirflowChangedError:
+def _changed(
+    what: str, error: Exception, so: str = "the state of a task instance cannot be read"
+) -> AirflowChangedError:
     return AirflowChangedError(
-        f"Airflow {airflow_version} has no {what} ({error}), so the state of a task instance cannot be read. "
-        "Update airflow-provider-bm."
+        f"Airflow {airflow_version} has no {what} ({error}), so {so}. Update airflow-provider-bm."
     )
