@@ -223,6 +223,8 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "config": CONFIG,
+        # From Airflow 3.2 on: airflow bm.
+        "cli": ["airflow_provider_bm.cli.get_commands"],
         "extra-links": ["airflow_provider_bm.links.bm.BMCampaignLink"],
         "connection-types": [
             {

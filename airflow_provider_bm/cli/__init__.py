@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 if TYPE_CHECKING:
     from airflow.cli.cli_config import CLICommand
 
+    from airflow_provider_bm.cli.output import Result
+
 #: Exit codes.
 OK, ERROR, WOULD_SEND = 0, 1, 2
 
@@ -40,7 +42,8 @@ def _argument(*flags: str, **options: Any) -> Argument:
 class Command:
     """A command.
 
-    :ivar run: ``module:function`` in this package; it takes the parsed arguments, and returns an exit code
+    :ivar run: ``module:function`` in this package; it takes the parsed arguments, and returns
+        exit code and output
     """
 
     name: str
@@ -49,12 +52,12 @@ class Command:
     arguments: tuple[Argument, ...]
 
     def __call__(self, arguments: argparse.Namespace) -> int:
-        """Run the command; errors become a line on standard error."""
+        """Run the command, and return its exit code."""
         module, _, function = self.run.partition(":")
-        run: Callable[[argparse.Namespace], int] = getattr(import_module(f"{__name__}.{module}"), function)
-        from airflow_provider_bm.cli.output import readable_errors
+        run: Callable[[argparse.Namespace], Result] = getattr(import_module(f"{__name__}.{module}"), function)
+        from airflow_provider_bm.cli.output import execute
 
-        return readable_errors(partial(run, arguments))
+        return execute(partial(run, arguments))
 
 
 _CONNECTION: Final = (

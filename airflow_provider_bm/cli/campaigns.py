@@ -11,12 +11,12 @@ from airflow_provider_bm.campaigns.ids import parse_uuid
 from airflow_provider_bm.campaigns.labels import campaign_label, name_without_key
 from airflow_provider_bm.cli import ERROR, OK
 from airflow_provider_bm.cli.connection import connected
-from airflow_provider_bm.cli.output import CommandError, show
+from airflow_provider_bm.cli.output import CommandError, Result, as_text
 from airflow_provider_bm.exceptions import BMError
 
 
-def list_campaigns(arguments: Namespace) -> int:
-    """Print the campaigns of a service, newest first."""
+def list_campaigns(arguments: Namespace) -> Result:
+    """List the campaigns of a service, newest first."""
     if arguments.limit < 1:
         raise CommandError("--limit must be at least 1")
     with connected(arguments.conn_id, arguments.service_uuid) as client:
@@ -24,10 +24,9 @@ def list_campaigns(arguments: Namespace) -> int:
         campaigns = list(islice(found, arguments.limit))
         more = next(found, None) is not None
     rows = campaigns if arguments.output == "json" else [_row(each) for each in campaigns]
-    show(rows, arguments.output, empty="No campaigns.")
     if more:
         print(f"There are more than {arguments.limit}; see --limit.", file=sys.stderr)
-    return OK
+    return OK, as_text(rows, arguments.output, empty="No campaigns.")
 
 
 def _row(campaign: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def _row(campaign: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def stop(arguments: Namespace) -> int:
+def stop(arguments: Namespace) -> Result:
     """Stop the named campaigns, or all active ones. Continues after a failure."""
     if arguments.all == bool(arguments.uuids):
         raise CommandError("give the UUIDs of campaigns, or --all")
@@ -57,7 +56,7 @@ def stop(arguments: Namespace) -> int:
                     print(campaign_label(uuid, names[uuid]), file=sys.stderr)
                 if not _confirmed(f"Stop these {len(uuids)} campaigns?"):
                     print("Nothing was stopped.", file=sys.stderr)
-                    return ERROR
+                    return ERROR, ""
         rows, failed = [], False
         for uuid in dict.fromkeys(uuids):
             try:
@@ -67,8 +66,7 @@ def stop(arguments: Namespace) -> int:
                 campaign, result, failed = names.get(uuid, {}), f"NOT STOPPED: {error}", True
             name = name_without_key(str(campaign.get("name") or ""))
             rows.append({"uuid": uuid, "name": name, "status": result})
-    show(rows, arguments.output, empty="No campaign is active.")
-    return ERROR if failed else OK
+    return ERROR if failed else OK, as_text(rows, arguments.output, empty="No campaign is active.")
 
 
 def _confirmed(question: str) -> bool:

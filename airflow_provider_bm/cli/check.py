@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from airflow_provider_bm.cli import ERROR, OK
-from airflow_provider_bm.cli.output import show
+from airflow_provider_bm.cli.output import Result, as_text
 from airflow_provider_bm.exceptions import (
     BMAuthError,
     BMConfigError,
@@ -58,8 +58,8 @@ class _StepError(Exception):
         self.result = result
 
 
-def run(arguments: Namespace) -> int:
-    """Print the diagnosis of a connection; end with an error if a step failed."""
+def run(arguments: Namespace) -> Result:
+    """Return the diagnosis of a connection, and an error if a step failed."""
     from airflow_provider_bm.cli.connection import connected
 
     with contextlib.ExitStack() as stack:
@@ -74,8 +74,8 @@ def run(arguments: Namespace) -> int:
                 from airflow_provider_bm.cli.contract import compare
 
                 steps += [Step(*finding) for finding in compare(client)]
-    show([vars(step) for step in steps], arguments.output, empty="")
-    return ERROR if any(step.result == "FAILED" for step in steps) else OK
+    code = ERROR if any(step.result == "FAILED" for step in steps) else OK
+    return code, as_text([vars(step) for step in steps], arguments.output)
 
 
 def diagnose(client: BMClient) -> list[Step]:

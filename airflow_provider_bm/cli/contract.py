@@ -35,7 +35,6 @@ NOT_TESTED: Final = {
     "TOKEN_LIFETIME": "it counts only if the token's reply does not tell its lifetime",
     "UNKNOWN_OUTCOME_STATUSES": "the server would have to fail",
     "NOT_CARRIED_OUT_STATUSES": "the server would have to be overloaded",
-    "PASSING_STATUSES": "the server would have to fail",
 }
 _PAGINATION: Final = ("total", "count", "perPage", "currentPage", "totalPages")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from airflow_provider_bm.campaigns.payload_preview import Preview, preview
 from airflow_provider_bm.campaigns.times import parse_time
 from airflow_provider_bm.cli import ERROR, OK, WOULD_SEND
-from airflow_provider_bm.cli.output import CommandError, show
+from airflow_provider_bm.cli.output import CommandError, Result, as_text
 from airflow_provider_bm.exceptions import BMError, BMPayloadError
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class Planned:
     campaign: Preview | None = None
 
 
-def run(arguments: Namespace) -> int:
-    """Print what a DAG would send.
+def run(arguments: Namespace) -> Result:
+    """Return what a DAG would send.
 
-    :return: 0 if nothing would be sent, 2 if something would, 1 after an error
+    The exit code is 0 if nothing would be sent, 2 if something would, and 1 after an error.
     """
     dag = _dag(arguments.dag_id, arguments.subdir)
     now = datetime.now(UTC)
@@ -53,12 +53,11 @@ def run(arguments: Namespace) -> int:
     plans = [
         plan for task in dag.tasks for plan in _Planner(dag, task, logical_date, arguments.conn_id).plans()
     ]
-    if arguments.output == "json":
-        show([asdict(plan) for plan in plans], "json", empty="")
-    else:
-        print(_text(plans, dag.dag_id))
     codes = {_EXIT_CODES[plan.result] for plan in plans}
-    return ERROR if ERROR in codes else max(codes, default=OK)
+    code = ERROR if ERROR in codes else max(codes, default=OK)
+    if arguments.output == "json":
+        return code, as_text([asdict(plan) for plan in plans], "json")
+    return code, _text(plans, dag.dag_id)
 
 
 def _text(plans: list[Planned], dag_id: str) -> str:

@@ -22,6 +22,7 @@ from airflow_provider_bm.campaigns import (
 from airflow_provider_bm.campaigns.labels import campaign_label
 from airflow_provider_bm.client.assumptions import PAGE_SIZE
 from airflow_provider_bm.client.filters import CampaignFilter
+from airflow_provider_bm.client.observer import Observer, ignore
 from airflow_provider_bm.client.pagination import all_pages
 from airflow_provider_bm.client.query import Filters, fields_param, sort_param
 from airflow_provider_bm.client.responses import Campaign, Page, Response, campaign_of, data_of, page_of
@@ -58,6 +59,7 @@ class BMClient:
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
     :param sleep: waits between tries
     :param check: called before each request is sent; may raise, and nothing else is sent then
+    :param observe: called after each request with its method, path, status and time; must not raise
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class BMClient:
         products: Sequence[str] = (),
         sleep: Callable[[float], None] = time.sleep,
         check: Callable[[], None] = lambda: None,
+        observe: Observer = ignore,
     ) -> None:
         self.settings = settings
         self._transport = Transport(
@@ -75,6 +78,7 @@ class BMClient:
             sleep=sleep,
             check=check,
             campaigns_in_past_hour=self._campaigns_in_past_hour,
+            observe=observe,
         )
 
     @property

@@ -11,9 +11,9 @@ class Exchange:
     """A request that was sent, and how it was answered.
 
     :ivar method: HTTP method
-    :ivar path: path of the URL, without its query
+    :ivar path: ``/campaigns``, or the URL if it is not of the API; without its query
     :ivar status: HTTP status; None if there was no complete reply
-    :ivar seconds: time from sending the request to the headers of the reply, or to the error
+    :ivar seconds: time from sending the request to the end of the reply, or to the error
     """
 
     method: str

@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from airflow_provider_bm import __version__
 from airflow_provider_bm._loopback import is_loopback
 from airflow_provider_bm.client.limits import ACCEPT_ENCODING, DeadlineAdapter, exchange_deadline, read_body
+from airflow_provider_bm.client.observer import Exchange, Observer, ignore
 from airflow_provider_bm.client.outbound_guard import check_outbound, origin
 from airflow_provider_bm.client.restrictions import Restrictions
 from airflow_provider_bm.client.settings import BMSettings
@@ -36,6 +37,7 @@ class BMSession(requests.Session):
     :param token: returns a token; called with the refused one after a 401
     :param check: called before each request is sent; may raise
     :param restrictions: refuses what the connection does not allow
+    :param observe: called after each request
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class BMSession(requests.Session):
         token: Callable[[str | None], str],
         check: Callable[[], None],
         restrictions: Restrictions,
+        observe: Observer = ignore,
     ) -> None:
         super().__init__()
         self._settings = settings
         self._token = token
         self._check = check
         self._restrictions = restrictions
+        self._observe = observe
         self._origin = origin(settings.api_url)
         self.auth = _no_auth
         self.headers.update(
@@ -146,18 +150,29 @@ class BMSession(requests.Session):
         if authorize is not None:
             authorize(authorized)
         self._check()
-        with exchange_deadline(_deadline_for(kwargs["timeout"], self._settings)):
-            response = super().send(authorized, **{**kwargs, "stream": True})
-            response.request = request
-            try:
-                read_body(response, self.call_name(request))
-            except ReadTimeoutError as error:
-                raise requests.ReadTimeout(error) from error
-            except HTTPError as error:
-                raise requests.exceptions.ChunkedEncodingError(error) from error
+        started, status = time.monotonic(), None
+        try:
+            with exchange_deadline(_deadline_for(kwargs["timeout"], self._settings)):
+                response = super().send(authorized, **{**kwargs, "stream": True})
+                response.request = request
+                try:
+                    read_body(response, self.call_name(request))
+                except ReadTimeoutError as error:
+                    raise requests.ReadTimeout(error) from error
+                except HTTPError as error:
+                    raise requests.exceptions.ChunkedEncodingError(error) from error
+            status = response.status_code
+        finally:
+            self._report(request, status, time.monotonic() - started)
         if not kwargs.get("stream"):
             response.content  # noqa: B018 - reads it
         return response
+
+    def _report(self, request: requests.PreparedRequest, status: int | None, seconds: float) -> None:
+        method, _, path = self.call_name(request).partition(" ")
+        exchange = Exchange(method=method, path=path, status=status, seconds=seconds)
+        log.debug("%s", exchange)
+        self._observe(exchange)
 
 
 class _Bearer:

@@ -21,6 +21,7 @@ from urllib3.exceptions import (
 
 from airflow_provider_bm.client.auth import Token, TokenCache, token_cache
 from airflow_provider_bm.client.limits import ExchangeTimeoutError
+from airflow_provider_bm.client.observer import Observer, ignore
 from airflow_provider_bm.client.responses import Response, server_time, token_of
 from airflow_provider_bm.client.restrictions import Restrictions
 from airflow_provider_bm.client.retry import may_repeat, repeat
@@ -53,6 +54,7 @@ class Transport:
     :param sleep: waits between tries
     :param check: called before each request is sent; may raise, and nothing else is sent then
     :param campaigns_in_past_hour: see :class:`.Restrictions`
+    :param observe: called after each request
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
         check: Callable[[], None] = lambda: None,
         campaigns_in_past_hour: Callable[[], int] = lambda: 0,
+        observe: Observer = ignore,
     ) -> None:
         self.settings = settings
         self._sleep = sleep
@@ -74,7 +77,12 @@ class Transport:
             now=lambda: self.server_now() or datetime.now(UTC),
         )
         self.session = BMSession(
-            settings, user_agent(*products), token=self.token, check=check, restrictions=restrictions
+            settings,
+            user_agent(*products),
+            token=self.token,
+            check=check,
+            restrictions=restrictions,
+            observe=observe,
         )
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_bm import metrics
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.assumptions import PAGE_SIZE
 from airflow_provider_bm.client.connection import hide_connection
@@ -36,11 +37,12 @@ def client_of(connection: Connection, service_uuid: str | None = None) -> BMClie
 
 
 def client_with(settings: BMSettings, **hooks: Callable[..., None]) -> BMClient:
-    """A client that says that it is Airflow's.
+    """A client that says that it is Airflow's, and whose requests are counted in Airflow's metrics.
 
     :param hooks: ``sleep`` and ``check`` of :class:`.BMClient`
     """
-    return BMClient(settings, products=[f"apache-airflow/{airflow_version}"], **hooks)
+    products = [f"apache-airflow/{airflow_version}"]
+    return BMClient(settings, products=products, observe=metrics.observe_request, **hooks)
 
 
 class BMHook(BaseHook):

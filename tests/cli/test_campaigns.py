@@ -10,7 +10,11 @@ import pytest
 
 @pytest.fixture
 def campaigns(sandbox):
-    daily = {"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY;BYHOUR=8;BYMINUTE=0;BYSECOND=0"}
+    daily = {
+        "status": "active",
+        "schedule_type": "scheduled",
+        "schedule_rrule": "FREQ=DAILY;BYHOUR=8;BYMINUTE=0;BYSECOND=0",
+    }
     return [
         sandbox.create(name="[1234567890123456] Storm\nwarning", **daily),
         sandbox.create(name="Frost", **daily),
