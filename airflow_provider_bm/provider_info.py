@@ -225,6 +225,10 @@ def get_provider_info() -> dict[str, Any]:
         "config": CONFIG,
         # From Airflow 3.2 on: airflow bm.
         "cli": ["airflow_provider_bm.cli.get_commands"],
+        "notifications": ["airflow_provider_bm.notifications.BMCampaignNotifier"],
+        "task-decorators": [
+            {"name": "bm_campaign", "class-name": "airflow_provider_bm.decorators.bm_campaign_task"}
+        ],
         "extra-links": ["airflow_provider_bm.links.bm.BMCampaignLink"],
         "connection-types": [
             {

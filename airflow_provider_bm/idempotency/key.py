@@ -23,6 +23,15 @@ def task_key(dag_id: str, run_id: str, task_id: str, map_index: int | None, name
     return f"{int(hashlib.sha256(identity.encode()).hexdigest(), 16) % 10**16:016}"
 
 
+def event_key(*identity: str, namespace: str = "") -> str:
+    """Return the key of an event, such as a task's failure: 16 hexadecimal digits, as of a task instance.
+
+    :param identity: what distinguishes the event from all others
+    :param namespace: ``key_namespace`` of the configuration: another one gives other keys
+    """
+    return hashlib.sha256("\0".join(("event", namespace, *identity)).encode()).hexdigest()[:16]
+
+
 def name_with_key(name: str, key: str) -> str:
     """Return the name of a task instance's campaign: ``[7c41e09ab2f3d815] Storm warning``.
 

@@ -85,7 +85,7 @@ class BMTemplating:
         if not isinstance(content, str):
             result = super().render_template(content, context, jinja_env, seen_oids)  # type: ignore[misc]
             if hasattr(content, "resolve") and result is not content and not _is_literal(content):
-                _check_object(result, f"The value of {content}")
+                check_object(result, f"The value of {content}")
             return result
         if not _EXPRESSION.search(content):
             return content
@@ -166,7 +166,7 @@ def _refuse_jinja(text: str, what: str) -> None:
         )
 
 
-def _check_object(value: Any, subject: str) -> None:
+def check_object(value: Any, subject: str) -> None:
     """Check a value that is used as it is, and not inserted into a text."""
     from airflow_provider_bm.campaigns.values import is_missing
     from airflow_provider_bm.exceptions import truncated_repr
@@ -196,7 +196,7 @@ def _finalizer(
     subject = f"An expression in {truncated_repr(template)}"
 
     def finalize(value: Any) -> Any:
-        _check_object(value, subject)
+        check_object(value, subject)
         if is_whole and not takes_numbers and is_number(value):
             raise AirflowFailException(
                 f"sender={template!r} is the number {value}: give it as text, such as '+41587000000'"
