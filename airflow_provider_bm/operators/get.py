@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.links.bm import BMCampaignLink
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
-from airflow_provider_bm.operators.guards import check_choices
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, XComArg
@@ -58,6 +57,7 @@ class BMGetCampaignOperator(BMOperator):
         """Read it, and report the number of its messages if they were asked for."""
         from airflow_provider_bm.campaigns.labels import campaign_label
         from airflow_provider_bm.client.query import optional_fields
+        from airflow_provider_bm.operators.guards import check_choices
         from airflow_provider_bm.triggers.deferral import apply_result
         from airflow_provider_bm.waiting.result import MESSAGES_KEY, wait_result
 
