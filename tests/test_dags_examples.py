@@ -145,7 +145,7 @@ def test_weather_alert_on_an_alert_day(staged, run_dag_file, looks, when, text):
     assert run.xcom("report") == sent(staged).total() == 1500
     (clone,) = staged.campaigns(status="finished")
     assert run.xcom("send") == clone["uuid"]
-    assert clone["name"].startswith(f"Weather alert {when:%Y-%m-%d} [")
+    assert clone["name"].endswith(f"] Weather alert {when:%Y-%m-%d}")
     assert set(looks) == {clone["uuid"]}, "the wait was not deferred"
     assert writes(staged) == ["POST"]
     assert "1500 messages" in run.logs("report")
