@@ -1,7 +1,6 @@
-"""What the vendor has not published and this package assumes, in one place.
+"""What this package assumes about the API although the vendor has not published it.
 
-Each line is one fact that may prove wrong, and the only place to change then. What is *known* of the
-API stands where it is used.
+Each constant is one fact that may prove wrong, and the one place to change then.
 """
 
 from __future__ import annotations
@@ -10,15 +9,15 @@ from typing import Final
 
 #: A filter with several values: ``in(status)=active,draft``.
 FILTER_VALUE_SEPARATOR: Final = ","
-#: What stands after ``=`` where an operator takes no value: ``isnull(last_dt)=true``.
+#: The value of a filter whose operator takes none: ``isnull(last_dt)=true``.
 FILTER_WITHOUT_VALUE: Final = "true"
 #: ``sort=-created_dt,name``.
 SORT_SEPARATOR: Final = ","
 #: ``fields=tasks,messages``.
 FIELDS_SEPARATOR: Final = ","
-#: Rows to ask for in a page. The largest ``page_size`` is unknown: the server's ``perPage`` is believed.
+#: Rows to ask for in a page. The maximum ``page_size`` is unknown, so the server's ``perPage`` decides.
 PAGE_SIZE: Final = 100
-#: Seconds that a token is used for if the reply does not say (a renewal on 401 covers the rest).
+#: Lifetime of a token, in seconds, if the response does not contain it. A 401 renews it sooner.
 TOKEN_LIFETIME: Final = 3600.0
 #: Responses after which it is unknown whether a request was carried out: a gateway may send one while the
 #: server behind it continues. A call that is safe to repeat is repeated.

@@ -26,7 +26,7 @@ class Token(NamedTuple):
 
 
 class TokenCache:
-    """Holds one token, fetches it when there is none or when it is about to expire.
+    """Caches one token; fetches it when there is none, or when it is about to expire.
 
     The lock is held while a token is fetched: threads that need one wait for the same request, and share
     its error if it fails.
@@ -46,12 +46,12 @@ class TokenCache:
 
         :param fetch: gets a new token
         :param rejected: a token that the server has just refused; it is renewed unless another thread
-            already has done so
+            has already done so
         """
         came_at = self._clock()
         with self._lock:
             if self._value is None or self._value == rejected or self._clock() >= self._renew_at:
-                # Who waited for a request that failed has its answer; asking again would be a queue.
+                # Threads that waited share the failure instead of retrying one after another.
                 if self._failure is not None and self._failed_at > came_at:
                     raise copy.copy(self._failure)
                 # The clock is read first: a slow reply must not make the token look younger.
@@ -72,7 +72,7 @@ class TokenCache:
         return self._value
 
     def known(self) -> list[str]:
-        """The last two tokens: for taking them out of texts."""
+        """The last two tokens, to remove them from texts."""
         return [value for value in (self._value, self._former) if value]
 
 
@@ -95,5 +95,5 @@ def forget_tokens() -> None:
     _caches.clear()
 
 
-# A task process forked while another thread was fetching a token would wait for that thread for ever.
+# A task process forked while another thread was fetching a token would wait for that thread indefinitely.
 os.register_at_fork(after_in_child=forget_tokens)

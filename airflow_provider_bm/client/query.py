@@ -16,8 +16,8 @@ from airflow_provider_bm.client.assumptions import (
 )
 from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
-#: What ``filters`` can be: ``{"startswith(name)": "Storm", "status": ["active", "draft"]}``, or pairs where
-#: one field has the same operator twice.
+#: Filters: ``{"startswith(name)": "Storm", "status": ["active", "draft"]}``, or pairs if a field needs the
+#: same operator twice.
 Filters = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 _NO_VALUE = ("isnull", "isnotnull", "isempty", "isnotempty")
@@ -134,7 +134,7 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
         )
         return str(key), ""
     if key in _NO_FILTERS:
-        problems.append(Problem(name, value, "is no filter; give it as an argument of its own"))
+        problems.append(Problem(name, value, "is not a filter; it is an argument of its own"))
     if many and operator not in _MANY_VALUES:
         problems.append(
             Problem(name, value, f"{operator} takes one value; use in, notin or between for several")
@@ -143,17 +143,21 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
     texts = [_value(each) for each in _in_order(value)] if many else [_value(value)]
     if operator in _NO_VALUE:
         if value not in (None, "", True, FILTER_WITHOUT_VALUE):
-            problems.append(Problem(name, value, f"{operator} takes no value: give None, True or ''"))
+            problems.append(Problem(name, value, f"{operator} takes no value: it must be None, True or ''"))
         return key, FILTER_WITHOUT_VALUE
     if value is None or not texts or any(text is None for text in texts):
         problems.append(
-            Problem(name, value, "must be text, a number or a time; use isnull(field) for nothing")
+            Problem(
+                name,
+                value,
+                "must be text, a number or an aware datetime; to find empty fields, use isnull(field)",
+            )
         )
         return key, ""
     if operator in _PARTS and texts == [""]:
-        problems.append(Problem(name, value, "must not be empty: that is in every text"))
+        problems.append(Problem(name, value, "must not be empty: every text contains it"))
     if many and any(FILTER_VALUE_SEPARATOR in (text or "") for text in texts):
-        problems.append(Problem(name, value, "a value of several must not hold a comma"))
+        problems.append(Problem(name, value, "one of several values must not contain a comma"))
     if operator in ("between", "notbetween") and many and len(texts) != 2:
         problems.append(Problem(name, value, f"{operator} takes two values"))
     if many and not match["operator"]:
@@ -179,5 +183,5 @@ def _texts(value: str | Sequence[str] | None) -> list[str]:
 
 
 def _in_order(values: Any) -> Any:
-    """A set comes in another order in each process, and the same question would look like another one."""
+    """Sort sets, whose order differs between processes, so that equal queries are equal."""
     return sorted(values, key=str) if isinstance(values, (set, frozenset)) else values

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow_provider_bm.campaigns import SendWindow
 
-#: Seconds to wait for a connection, and then between two pieces of a reply.
+#: Seconds to wait for a connection, and then between two pieces of a response.
 DEFAULT_TIMEOUT = 30.0
-#: A connection that takes longer than this is not going to be made.
+#: Seconds to wait for a connection at most.
 LONGEST_CONNECT_TIMEOUT = 10.0
 
-#: A call that writes is not replayed with a new token (401), nor sent again (429, no connection), later than
-#: this after the first time: others may count on its being over.
+#: Seconds after its first request within which a call that writes may be replayed with a new token (401) or
+#: repeated (429, no connection). The in-flight window depends on it.
 LATEST_REPLAY = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class BMSettings:
-    """Where the API is, who calls it, and how. Checked by whoever makes it.
+    """Where the API is, who calls it, and how. Not validated here: see :func:`.settings_of`.
 
     :param api_url: base of the Campaign API, without a slash at the end
     :param token_url: the OAuth2 token endpoint
     :param client_id: OAuth2 client id
     :param client_secret: OAuth2 client secret; not in the ``repr``
-    :param service_uuid: the BM account (service); None: every call fails that needs one
-    :param timeout: seconds to wait for each piece of a reply; the connection has 10 s at most
+    :param service_uuid: the BM account (service); None: every call that needs one fails
+    :param timeout: seconds to wait for each piece of a response; for the connection, 10 at most
     :param verify: True, or the path of a CA bundle. True still honours ``REQUESTS_CA_BUNDLE``.
-    :param proxies: as in requests, on top of the environment's; not in the ``repr``, they may hold a
-        password
+    :param proxies: as in requests, in addition to the environment's; not in the ``repr``, since they may
+        contain a password
     :param draft_only: nothing may be sent: campaigns stay drafts
     :param allowed_recipient_lists: UUIDs of the only contact lists that may be messaged; None: any;
         ``()``: none
@@ -44,7 +44,7 @@ class BMSettings:
     :param key_namespace: distinguishes the idempotency keys of Airflow installations that share a service
     :param max_age: default of the operators' ``max_age``, a day; None: no limit
     :param console_url: template of a link to a campaign, with ``{campaign_uuid}``
-    :param conn_id: the Airflow connection that all this comes from, to name it in messages
+    :param conn_id: the Airflow connection that the settings come from, for messages
     """
 
     api_url: str

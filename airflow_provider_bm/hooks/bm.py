@@ -37,7 +37,7 @@ def client_of(connection: Connection, service_uuid: str | None = None) -> BMClie
 
 
 def client_with(settings: BMSettings, **hooks: Callable[..., None]) -> BMClient:
-    """A client that says that it is Airflow's, and whose requests are counted in Airflow's metrics.
+    """A client whose ``User-Agent`` names Airflow, and whose requests are counted in Airflow's metrics.
 
     :param hooks: ``sleep`` and ``check`` of :class:`.BMClient`
     """
@@ -46,10 +46,10 @@ def client_with(settings: BMSettings, **hooks: Callable[..., None]) -> BMClient:
 
 
 class BMHook(BaseHook):
-    """Talks to the Business Messenger Campaign API.
+    """Client of the Business Messenger Campaign API for an Airflow connection.
 
-    Everything is checked before the first request. Errors are typed, see
-    :mod:`airflow_provider_bm.exceptions`; none of them holds a token or a secret.
+    Arguments are checked before the first request. Exceptions are those of
+    :mod:`airflow_provider_bm.exceptions`; none of them contains a token or a secret.
 
     :param bm_conn_id: Airflow connection of type ``bm``
     :param service_uuid: BM account (service) to use; None: the connection's (field Service UUID)
@@ -76,8 +76,8 @@ class BMHook(BaseHook):
     def get_conn(self) -> requests.Session:
         """Return the authorized session, for calls that the hook does not have.
 
-        It sends the token to the API only, renews it, has time-outs, and follows no redirect. The base
-        URL is ``hook.client.settings.api_url``.
+        It sends the token to the API only, renews it, and follows no redirect. The connection's restrictions
+        and time-outs apply. The base URL is ``hook.client.settings.api_url``.
         """
         return self.client.session
 
@@ -100,8 +100,9 @@ class BMHook(BaseHook):
             URL Filtering Guidelines; a list of values means ``in``
         :param fields: optional parts of each campaign: ``tasks``, ``messages``
         :param sort: columns, ``-created_dt`` for descending
-        :param page_size: rows to ask for in one request; the server may give fewer
-        :raises BMPayloadError: a filter that no server would understand
+        :param page_size: rows to ask for in one request; the server may return fewer
+        :raises BMPayloadError: a filter is invalid, or by a column that no campaign has
+        :raises BMResponseError: the server returned a campaign that does not match
         """
         return self.client.list_campaigns(
             sending_type=sending_type,
@@ -116,16 +117,15 @@ class BMHook(BaseHook):
         """Return one campaign (API 3.3).
 
         :param fields: optional parts: ``tasks``, ``messages``
-        :raises BMNotFoundError: there is none
+        :raises BMNotFoundError: it does not exist
         """
         return self.client.get_campaign(uuid, fields=fields)
 
     def create_campaign(self, mapping: CampaignCreate | Mapping[str, Any]) -> Campaign:
         """Create a campaign (API 3.1, 4.2): once, or not at all.
 
-        :param mapping: the campaign's fields, with the conveniences of
-            :class:`~airflow_provider_bm.campaigns.CampaignCreate`
-        :raises BMPayloadError: it is not valid; nothing was sent
+        :param mapping: the campaign's fields, as of :class:`~airflow_provider_bm.campaigns.CampaignCreate`
+        :raises BMPayloadError: it is invalid; nothing was sent
         :raises BMOutcomeUnknownError: it was sent, and may exist
         """
         return self.client.create_campaign(mapping)
@@ -137,47 +137,58 @@ class BMHook(BaseHook):
         template_vars: Mapping[str, Any] | None = None,
         **overrides: Any,
     ) -> Campaign:
-        """Clone a campaign, and activate the clone unless told otherwise (API 1.4, 3.1, 4.2).
+        """Clone a campaign, and activate the clone unless ``status="draft"`` (API 1.4, 3.1, 4.2).
 
-        :param clone_uuid: the campaign to clone; or, with no other argument, a
+        :param clone_uuid: the campaign to clone; or, without any other argument, a
             :class:`~airflow_provider_bm.campaigns.CampaignClone`
         :param template_vars: values of the variables in its content, by raw name: ``{"temp": "-22C"}``
         :param overrides: campaign fields that differ from the source, ``status="draft"`` among them
-        :raises BMPayloadError: it is not valid; nothing was sent
+        :raises BMPayloadError: it is invalid; nothing was sent
         :raises BMOutcomeUnknownError: it was sent, and may exist
         """
         return self.client.clone_campaign(clone_uuid, template_vars=template_vars, **overrides)
 
     def update_campaign(
-        self, uuid: str, changes: CampaignUpdate | Mapping[str, Any], *, replace: bool = False
+        self,
+        uuid: str,
+        changes: CampaignUpdate | Mapping[str, Any],
+        *,
+        replace: bool = False,
+        allow_second_execution: bool = False,
     ) -> Campaign:
         """Change a campaign: read, merge, write the whole (API 3.4, 4.3).
 
         :param changes: the fields to change
         :param replace: skip the read; ``changes`` is the whole campaign
+        :param allow_second_execution: write it as active although that may send it again. Default: False
         :raises BMCampaignStateError: the change could send the campaign a second time
-        :raises BMOutcomeUnknownError: it was activated, or not
+        :raises BMOutcomeUnknownError: it may have been activated
         """
-        return self.client.update_campaign(uuid, changes, replace=replace)
+        return self.client.update_campaign(
+            uuid, changes, replace=replace, allow_second_execution=allow_second_execution
+        )
 
-    def set_campaign_status(self, uuid: str, status: str) -> Campaign:
-        """Start, resume or stop a campaign; no call if it is so already (API 3.5, 4.5).
+    def set_campaign_status(
+        self, uuid: str, status: str, *, allow_second_execution: bool = False
+    ) -> Campaign:
+        """Start, resume or stop a campaign; no request if it has that status already (API 3.5, 4.5).
 
         :param status: ``active`` or ``stopped``
-        :raises BMCampaignStateError: it has finished
-        :raises BMOutcomeUnknownError: it was started, or not
+        :param allow_second_execution: activate a draft that has executed before. Default: False
+        :raises BMCampaignStateError: it has finished, or is a draft that has executed before
+        :raises BMOutcomeUnknownError: it may have been activated
         """
-        return self.client.set_campaign_status(uuid, status)
+        return self.client.set_campaign_status(uuid, status, allow_second_execution=allow_second_execution)
 
     def delete_campaign(self, uuid: str, *, missing_ok: bool = False) -> None:
         """Delete a campaign (API 3.6).
 
-        :param missing_ok: it is no error if there is none
+        :param missing_ok: do not fail if it does not exist. Default: False
         """
         self.client.delete_campaign(uuid, missing_ok=missing_ok)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try token, reachability and service in turn, and say which one failed."""
+        """Test token and service; the message names the step that failed."""
         step = "Connection"
         try:
             client = self.client

@@ -9,6 +9,7 @@ import requests_mock
 
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.client.bulk import BulkReader
+from airflow_provider_bm.client.filters import CampaignFilter
 from airflow_provider_bm.client.outbound_guard import allow_everything
 from airflow_provider_bm.exceptions import BMError, BMResponseError
 
@@ -190,3 +191,15 @@ def test_url_is_not_too_long_wherever_the_api_is(fields, length):
     client.close()
     # A page number of three digits would fit, too.
     assert 1900 < len(mock.last_request.url) + 2 <= 2000
+
+
+def test_campaign_that_contradicts_itself_in_a_list_is_read_by_itself(reader, sandbox, uuids):
+    rows = sandbox.campaigns()
+    body = page([*rows, rows[3] | {"status": "finished"}, rows[4]])
+    sandbox.fault(method="GET", path=LISTS, times=None, status=200, body=body)
+    found = read(reader, uuids)
+    assert {one["status"] for one in found.values()} == {"active"}
+    assert singles(sandbox) == [rows[3]["uuid"]]
+    listed = {key: one for some in reader.list(CampaignFilter.of()) for key, one in some.items()}
+    assert listed == found
+    assert singles(sandbox) == [rows[3]["uuid"]] * 2

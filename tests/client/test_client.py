@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.settings import LATEST_REPLAY
 from airflow_provider_bm.exceptions import (
     BMBadRequestError,
+    BMCampaignStateError,
     BMConflictError,
     BMConnectError,
     BMForbiddenError,
@@ -228,3 +231,35 @@ def test_close_ends_the_connections(sandbox):
     list(client.list_campaigns())
     assert [one["connection"] for one in sandbox.requests("GET")] == [1, 2]
     client.close()
+
+
+@pytest.mark.parametrize("schedule", [{}, {"schedule_rrule": "2026-01-05T08:00:00Z"}], ids=["now", "once"])
+def test_a_draft_that_was_executed_before_is_not_activated_again(sandbox, client, payload, schedule):
+    sandbox.clock.set(datetime(2026, 1, 1, tzinfo=UTC))
+    uuid = client.create_campaign(payload | schedule)["uuid"]
+    sandbox.clock.set(datetime(2026, 1, 6, tzinfo=UTC))
+    assert sent(sandbox) == STAFF
+    client.update_campaign(uuid, {"status": "draft"})
+    for call in (
+        lambda: client.set_campaign_status(uuid, "active"),
+        lambda: client.update_campaign(uuid, {"status": "active"}),
+        lambda: client.activate_draft(client.get_campaign(uuid)),
+    ):
+        with pytest.raises(
+            BMCampaignStateError, match=rf"{uuid} 'Storm' is a draft that was executed before"
+        ):
+            call()
+    assert client.get_campaign(uuid)["status"] == "draft"
+    client.update_campaign(uuid, {"status": "active", "schedule_type": "now"}, allow_second_execution=True)
+    sandbox.clock.advance(60)
+    assert sent(sandbox) == 2 * STAFF
+
+
+def test_untouched_fields_go_back_as_they_came(sandbox, client, payload):
+    fields = payload | {"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY;BYHOUR=8;"}
+    uuid = sandbox.create(**fields, status="draft")["uuid"]
+    client.update_campaign(uuid, {"name": "Gale"})
+    client.set_campaign_status(uuid, "active")
+    first, second = sandbox.requests("PUT")
+    assert first["body"]["schedule_rrule"] == second["body"]["schedule_rrule"] == "FREQ=DAILY;BYHOUR=8;"
+    assert (first["body"]["name"], first["body"]["template"]) == ("Gale", payload["template"])

@@ -30,6 +30,7 @@ from tests.hooks.http_stub import (
     NO_REPLY,
     OTHER,
     REFUSED,
+    TOKEN_URL,
     UUID,
     campaign,
     error_body,
@@ -238,3 +239,42 @@ def test_an_error_body_can_be_anything(hook, edge, reply, text):
     with pytest.raises(BMServerError) as caught:
         hook.delete_campaign(UUID)
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            {"type": "about:blank", "title": "Bad Request", "detail": "the list is empty"},
+            ": the list is empty",
+        ),
+        ({"title": "Bad Request", "status": 400}, ": Bad Request"),
+        (
+            {"errors": {"sender": ["is not registered", "is too long"]}},
+            "sender: is not registered; is too long",
+        ),
+        ({"errors": ["the list is empty"]}, "error: the list is empty"),
+        ({"errors": [{"title": "Bad", "detail": "the list is empty"}]}, "error: the list is empty"),
+        ({"message": "Invalid", "errors": {"name": "is too long"}}, ": Invalid\n  name: is too long"),
+        ({"Message": "User is not authorized"}, ": User is not authorized"),
+        (
+            {"error": {"code": 7, "message": "the list is empty"}},
+            "HTTP 400 7 on POST /campaigns ('Storm'): the",
+        ),
+        ({"reason": "the list is empty"}, "the list is empty"),
+        ("the list is empty", "the list is empty"),
+        ({"detail": [{"loc": ["body", "name"], "msg": "too long"}]}, "too long"),
+    ],
+)
+def test_a_reason_in_another_form_is_in_the_message(hook, edge, body, text):
+    edge.answer("POST", LIST, {"status_code": 400, "json": body})
+    with pytest.raises(BMBadRequestError) as caught:
+        hook.create_campaign(GIVEN)
+    assert text in str(caught.value)
+
+
+def test_a_token_error_says_so_without_the_url(hook, edge):
+    """Airflow masks the value of an extra named token_url wherever it is logged."""
+    edge.answer("POST", TOKEN_URL, {"status_code": 503})
+    with pytest.raises(BMServerError, match=r"HTTP 503 on POST to the token endpoint \(accounts\.example"):
+        hook.get_campaign(UUID)

@@ -182,3 +182,37 @@ def test_a_filter_that_came_out_empty_does_not_match_everything(hook, edge, oper
     with pytest.raises(BMPayloadError, match="must not be empty"):
         hook.list_campaigns(filters={f"{operator}(name)": ""})
     assert edge.requests == []
+
+
+@pytest.mark.parametrize(
+    "filters", [{"startswith(nmae)": "Storm"}, {"name__startswith": "Storm"}, [("eq(x)", 1)]]
+)
+def test_a_filter_by_no_column_is_refused(hook, edge, filters):
+    """A server that ignores it would list everything, perhaps to be stopped or deleted."""
+    with pytest.raises(BMPayloadError, match="column"):
+        hook.list_campaigns(filters=filters)
+    assert edge.requests == []
+
+
+@pytest.mark.parametrize("value", ["false", "False", "no", 0, False])
+@pytest.mark.parametrize("operator", ["isnull", "isnotnull", "isempty", "isnotempty"])
+def test_a_filter_that_takes_no_value_refuses_one(hook, edge, operator, value):
+    with pytest.raises(BMPayloadError, match=f"{operator} takes no value"):
+        hook.list_campaigns(filters={f"{operator}(last_dt)": value})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"status": "draft"},
+        {"status": ["draft", "stopped"]},
+        {"sending_type": "email"},
+        {"sending_type": ["email", "viber"]},
+        {"filters": {"startswith(name)": "Gale"}},
+        {"filters": [("gte(created_dt)", "2027-01-01T00:00:00+00:00")]},
+    ],
+)
+def test_a_campaign_that_does_not_match_is_an_error(hook, edge, arguments):
+    edge.answer("GET", LIST, {"json": page(campaign())})
+    with pytest.raises(BMResponseError, match=r"'Storm', whose .*it does not know the filter"):
+        list(hook.list_campaigns(**arguments))
