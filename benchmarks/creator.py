@@ -8,6 +8,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow_provider_bm.client.auth import forget_tokens
@@ -73,7 +74,7 @@ def hook() -> None:
 def operator() -> None:
     from airflow_provider_bm.operators import BMCreateCampaignOperator
 
-    context: Any = {"ti": TaskInstance(), "task_state_store": Store()}
+    context: Any = {"ti": TaskInstance(), "task_state_store": Store(), "run_after": datetime.now(UTC)}
     BMCreateCampaignOperator(task_id="send", **CAMPAIGN).execute(context)
 
 

@@ -1,6 +1,6 @@
-"""For the whole suite: an Airflow of its own, no network but loopback, and no secret shown anywhere.
+"""For the whole suite: an isolated Airflow, no network except loopback, and guards for secrets and the contract.
 
-This file is read before any test is, and nothing here imports Airflow before the environment is set.
+Nothing here imports Airflow before the environment is set.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-bm-tests-"))
 atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
 _settings = environment(AIRFLOW_HOME) | {
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
-    # Warnings are for pytest to judge: see filterwarnings in pyproject.toml.
+    # pytest handles warnings: see filterwarnings in pyproject.toml.
     "PYTHONWARNINGS": "",
 }
 (AIRFLOW_HOME / "dags").mkdir()
@@ -38,8 +38,8 @@ leaks.install()
 contract_watch.install()
 leaks.GUARD.register("sandbox-secret")
 
-# Airflow puts warning filters of its own before everybody else's, for modules whose name begins with
-# "airflow": ours does. Importing it here lets pytest's come first again, in each test.
+# Airflow inserts warning filters for modules whose name begins with "airflow", as ours does. Import it here, so
+# that pytest's filters come first again in each test.
 import airflow  # noqa: E402
 import airflow.configuration  # noqa: E402
 import airflow.settings  # noqa: E402
@@ -51,7 +51,7 @@ for _name in ("airflow_provider_bm", "urllib3", "requests"):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # What Airflow has logged while it was imported: pytest-xdist's main process would show it at the end.
+    # Discard what Airflow logged during its import. pytest-xdist's main process would show it at the end.
     config.pluginmanager.getplugin("capturemanager").read_global_capture()
 
 
@@ -77,13 +77,13 @@ def airflow_home() -> Path:
 
 @pytest.fixture
 def leak_guard() -> leaks.LeakGuard:
-    """The guard itself: `leak_guard.register(secret)` adds what must not be shown."""
+    """The guard itself: `leak_guard.register(secret)` adds a secret."""
     return leaks.GUARD
 
 
 @pytest.fixture(autouse=True)
 def _nothing_leaks() -> Iterator[None]:
-    """Fail a test after which a secret stands in a log, an exception, or a serialized trigger."""
+    """Fail a test that put a secret into a log, an exception or a serialized trigger."""
     leaks.GUARD.take()
     yield
     if found := leaks.GUARD.take():
@@ -92,7 +92,7 @@ def _nothing_leaks() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_leaves() -> Iterator[None]:
-    """Fail a test that tried to reach another machine, even if the code under test shrugged it off."""
+    """Fail a test that tried to reach another machine, even if the code under test handled the error."""
     network.take_attempts()
     yield
     if attempts := network.take_attempts():
@@ -101,13 +101,13 @@ def _nothing_leaves() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _contract_is_kept(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test whose requests or answers are not as docs/campaign-api.openapi.yaml says."""
+    """Fail a test whose requests or responses do not match docs/campaign-api.openapi.yaml."""
     contract_watch.take()
     yield
     sent, answered = contract_watch.take()
     if request.node.get_closest_marker("off_contract"):
         if not sent and not answered:
-            pytest.fail("marked off_contract, but everything was as the contract says", pytrace=False)
+            pytest.fail("marked off_contract, but everything matched the contract", pytrace=False)
     elif sent or answered:
         pytest.fail("off the contract:\n" + "\n".join([*sent, *answered]), pytrace=False)
 
@@ -126,7 +126,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A BM of the test's own, which the connection `bm_default` leads to."""
+    """A sandbox for this test, which the connection `bm_default` points to."""
     forget_tokens()
     with Sandbox(port=0, execution_seconds=1.0) as sandbox:
         monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json())

@@ -1,4 +1,4 @@
-"""The guards of the suite can fail: what is planted is found."""
+"""The suite's guards work: each probe is caught."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.leaks import LeakGuard
 
 @pytest.fixture(scope="module")
 def outcome() -> dict[str, str]:
-    """What became of each planted test, in a session of its own."""
+    """The outcome of each probe, in a pytest session of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rfEp", "--tb=no", guard_probes.__file__],
         capture_output=True,
@@ -36,7 +36,7 @@ def outcome() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", [name for name in vars(guard_probes) if name.startswith("test_")])
-def test_planted(outcome, name):
+def test_probe_is_caught(outcome, name):
     if name == "test_deprecated_by_us":
         assert outcome[name] == "FAILED DeprecationWarning: old;"
     elif name.startswith("test_network"):
@@ -45,7 +45,7 @@ def test_planted(outcome, name):
         assert "ERROR Failed: secrets were shown" in outcome[name]
 
 
-def test_deprecations_of_others_pass():
+def test_deprecation_warnings_of_other_packages_are_ignored():
     with warnings.catch_warnings(record=True):
         warnings.warn_explicit("old", DeprecationWarning, "x.py", 1, module="airflow.models.dag")
         warnings.warn_explicit("old", DeprecationWarning, "x.py", 1, module="airflow_providers_other")
@@ -63,7 +63,7 @@ def test_secret_in_a_file(tmp_path: Path):
     assert "a-planted-secret" not in str(leak)
 
 
-def test_short_words_are_no_secrets():
+def test_short_words_are_not_secrets():
     guard = LeakGuard()
     guard.register("token")
     assert not guard.search("a log", "a token was asked for")

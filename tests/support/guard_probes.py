@@ -1,4 +1,4 @@
-"""Tests that do what no test may. `tests/test_guards.py` runs them and expects each to be caught."""
+"""Tests that do what no test may do. `tests/test_guards.py` runs them and expects each to be caught."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_secret_logged():
     logging.getLogger("airflow_provider_bm.some").debug("login with %s", {"client_secret": SECRET})
 
 
-def test_secret_logged_by_a_logger_that_nobody_sees():
+def test_secret_logged_by_a_logger_without_propagation():
     logger = logging.getLogger("quiet")
     logger.propagate = False
     logger.setLevel(logging.INFO)
@@ -77,14 +77,14 @@ def test_token_of_a_request():
     with requests_mock.Mocker() as mocker:
         mocker.get("http://127.0.0.1/x", text="no")
         requests.get("http://127.0.0.1/x", headers={"Authorization": "Bearer planted-token-1"}, timeout=1)
-    logging.getLogger("airflow_provider_bm.some").info("was told: planted-token-1")
+    logging.getLogger("airflow_provider_bm.some").info("reply: planted-token-1")
 
 
 def test_secret_of_a_token_request_written_in_base64():
     with requests_mock.Mocker() as mocker:
         mocker.post("http://127.0.0.1/x", text="no")
         requests.post("http://127.0.0.1/x", data={"client_secret": "s&cr=t planted"}, timeout=1)
-    logging.getLogger("airflow_provider_bm.some").info("was told: cyZjcj10IHBsYW50ZWQ=")
+    logging.getLogger("airflow_provider_bm.some").info("reply: cyZjcj10IHBsYW50ZWQ=")
 
 
 def test_network_by_socket():

@@ -1,14 +1,14 @@
-"""Secrets never show: not in a log line, an exception, a serialized trigger, an XCom, or a file.
+"""Secrets never appear in a log line, an exception, a serialized trigger, an XCom or a file.
 
-While the suite runs, with logging at DEBUG, this collects
+While the suite runs, with logging at DEBUG, this module collects
 
 * every record of every logger, whatever its handlers and masks, and of structlog,
-* every :class:`BMError` made, as it prints, with its traceback, its causes and its attributes,
-* every trigger made, as it is serialized,
+* every :class:`BMError` created, as it prints, with its traceback, its causes and its attributes,
+* every trigger created, as it is serialized,
 
-and learns the secrets: those registered, and any client secret or token seen in a request on its way out.
-After each test what was collected is searched; the files of Airflow (logs, database with XComs and rendered
-fields) are searched after each DAG run and at the end.
+and learns the secrets: those registered, and any client secret or token in an outgoing request. After each
+test it searches what it collected. Airflow's files (logs, and the database with XComs and rendered fields) are
+searched after each DAG run and at the end.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SHORTEST = 8  # anything shorter is not told apart from ordinary words
+SHORTEST = 8  # anything shorter cannot be distinguished from ordinary words
 _FORMATTER = logging.Formatter("%(name)s %(levelname)s %(message)s")
 _SECRET_IN_BODY = re.compile(r"(?:^|&)client_secret=([^&]+)")
-# Loggers that print what travels between Airflow's own processes, the connection included, at DEBUG.
+# Loggers that print the traffic between Airflow's own processes, the connection included, at DEBUG.
 _AIRFLOW_INTERNAL = ("supervisor", "airflow.sdk.execution_time", "sqlalchemy", "httpcore", "aiosqlite")
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A secret found where it must not be."""
+    """A secret where it must not be."""
 
     secret: str
     where: str
@@ -44,7 +44,7 @@ class Leak:
 
 @dataclass
 class LeakGuard:
-    """What was collected since the last look, and what to look for."""
+    """The secrets, and the texts collected since the last search."""
 
     secrets: set[str] = field(default_factory=set)
     allowed: set[str] = field(default_factory=set)
@@ -54,11 +54,11 @@ class LeakGuard:
     listeners: list[Callable[[str], None]] = field(default_factory=list)
 
     def register(self, *secrets: str) -> None:
-        """These must not show up from now on."""
+        """Add secrets, which must not appear from now on."""
         self.secrets.update(secret for secret in secrets if len(secret) >= SHORTEST)
 
     def forms(self) -> Iterable[tuple[str, str]]:
-        """Each secret, as it is and as it may be written."""
+        """Each secret with its encodings: plain, URL-quoted and base64."""
         for secret in self.secrets - self.allowed:
             yield secret, secret
             quoted = urllib.parse.quote(secret, safe="")
@@ -67,11 +67,11 @@ class LeakGuard:
             yield secret, base64.b64encode(secret.encode()).decode().rstrip("=")
 
     def add(self, where: str, text: str) -> None:
-        """Have a text searched at the next look."""
+        """Add a text to the next search."""
         self.texts.append((where, text))
 
     def search(self, where: str, text: str) -> list[Leak]:
-        """Secrets in one text."""
+        """Search one text."""
         found = []
         for secret, form in self.forms():
             if (at := text.find(form)) >= 0:
@@ -80,7 +80,7 @@ class LeakGuard:
         return found
 
     def search_files(self, *roots: Path) -> list[Leak]:
-        """Secrets in files, byte by byte."""
+        """Search files, byte by byte."""
         found = []
         forms = [(secret, form.encode()) for secret, form in self.forms()]
         for root in roots:
@@ -95,18 +95,18 @@ class LeakGuard:
         return found
 
     def take(self) -> list[Leak]:
-        """Search everything collected since the last call, and forget it."""
+        """Search everything collected since the last call, and discard it."""
         for error in self.exceptions:
             self.add(f"exception {type(error).__name__}", describe(error))
         for trigger in self.triggers:
             try:
                 self.add(f"trigger {type(trigger).__name__}", repr(trigger.serialize()))
-            except Exception as error:  # half made: its constructor raised
+            except Exception as error:  # incomplete, since its constructor raised
                 self.add(f"trigger {type(trigger).__name__}", repr(error))
         texts, self.texts, self.exceptions, self.triggers = self.texts, [], [], []
         return [leak for where, text in texts for leak in self.search(where, text)]
 
-    # What feeds it
+    # Sources
 
     def saw_record(self, record: logging.LogRecord) -> None:
         if record.name.startswith(_AIRFLOW_INTERNAL):
@@ -119,7 +119,7 @@ class LeakGuard:
 
     def saw_event(self, logger: Any, method: str, event: Mapping[str, Any]) -> None:
         name = str(event.get("logger", ""))
-        # "Sending request": what a task tells its supervisor, secrets to mask among it; without a name.
+        # "Sending request": from a task to its supervisor, with the secrets to mask. It has no logger name.
         if name.startswith(_AIRFLOW_INTERNAL) or event.get("event") == "Sending request":
             return
         shown = dict(event)
@@ -152,7 +152,7 @@ class LeakGuard:
 
 
 def describe(error: BaseException) -> str:
-    """All of an exception that may be shown to somebody."""
+    """Everything of an exception that a log or error tracker may show."""
     parts = ["".join(traceback.format_exception(error)), repr(error)]
     seen: set[int] = set()
     link: BaseException | None = error
@@ -168,7 +168,7 @@ GUARD = LeakGuard()
 
 
 def install() -> None:
-    """Feed :data:`GUARD` from everything in this process, for good."""
+    """Collect from all loggers, exceptions and requests of this process."""
     import requests.adapters
     import requests_mock
 
@@ -203,7 +203,7 @@ def _watch_requests(adapter: Any) -> None:
 
 
 def install_in_airflow() -> None:
-    """The rest, once Airflow is there: its triggers, and structlog as Airflow 3 uses it."""
+    """Collect from triggers, and from structlog as Airflow 3 uses it. Imports Airflow."""
     from airflow.triggers.base import BaseTrigger
 
     real_init = BaseTrigger.__init__

@@ -1,7 +1,7 @@
-"""No test talks to anything but this machine.
+"""Tests may only connect to this machine.
 
-Every connection to another address is refused on the spot, and the test that tried fails, even where the
-code under test takes the refusal for a network error.
+Every other connection is refused, and the test that tried fails, even if the code under test handles the
+refusal as a network error.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class NetworkRefusedError(OSError):
 
 
 def is_local(host: object) -> bool:
-    """Whether a host is this machine, without asking anybody."""
+    """Whether a host is this machine, without a name lookup."""
     if host is None:
         return True
     name = host.decode() if isinstance(host, bytes) else str(host)
@@ -42,7 +42,7 @@ def _check(what: str, host: object) -> None:
     if not is_local(host):
         attempt = f"{what} {host!r}"
         _attempts.append(attempt)
-        raise NetworkRefusedError(f"tests may talk to loopback only, but tried to {attempt}")
+        raise NetworkRefusedError(f"tests may only use loopback, but one tried to {attempt}")
 
 
 def _check_address(sock: socket.socket, address: Any) -> None:
@@ -76,7 +76,7 @@ def _gethostbyname(host: str) -> str:
 
 
 def install() -> None:
-    """Guard every socket of this process, for good."""
+    """Guard every socket of this process."""
     socket.socket.connect = _connect  # type: ignore[method-assign]
     socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign]
     socket.socket.sendto = _sendto  # type: ignore[method-assign, assignment]
@@ -85,7 +85,7 @@ def install() -> None:
 
 
 def take_attempts() -> list[str]:
-    """What was refused since the last call."""
+    """Return what was refused since the last call."""
     attempts = _attempts[:]
     _attempts.clear()
     return attempts
@@ -93,7 +93,7 @@ def take_attempts() -> list[str]:
 
 @contextlib.contextmanager
 def expected_refusal() -> Iterator[None]:
-    """For a test that tries on purpose."""
+    """Allow a test to try on purpose."""
     before = len(_attempts)
     yield
     if len(_attempts) == before:
