@@ -1,4 +1,4 @@
-"""For the whole suite: an isolated Airflow, no network except loopback, and guards for secrets and the contract.
+"""For the whole suite: an isolated Airflow, no network except loopback, guards for secrets and the contract.
 
 Nothing here imports Airflow before the environment is set.
 """
@@ -38,8 +38,8 @@ leaks.install()
 contract_watch.install()
 leaks.GUARD.register("sandbox-secret")
 
-# Airflow inserts warning filters for modules whose name begins with "airflow", as ours does. Import it here, so
-# that pytest's filters come first again in each test.
+# Airflow inserts warning filters for modules whose name begins with "airflow", as ours does. Import it here,
+# so that pytest's filters come first again in each test.
 import airflow  # noqa: E402
 import airflow.configuration  # noqa: E402
 import airflow.settings  # noqa: E402

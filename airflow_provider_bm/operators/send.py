@@ -341,13 +341,13 @@ class SendOperator(ActivatingOperator):
         return uuid
 
     def _wait(self, context: Context, campaign: dict[str, Any]) -> None:
+        from airflow_provider_bm.triggers.campaign import timeout_message
         from airflow_provider_bm.triggers.deferral import (
             defer_arguments,
             end_arguments,
             fail_wait,
             failing_fast,
             seconds,
-            timeout_message,
         )
         from airflow_provider_bm.waiting.wait import CampaignWait
 

@@ -287,8 +287,6 @@ class BMCampaignTrigger(BaseTrigger):
             return _event(state, reason, wait, **more)
         from airflow.triggers.base import TaskSkippedEvent
 
-        from airflow_provider_bm.triggers.deferral import timeout_message
-
         if state == "timeout":
             timeout_message(reason)
         else:
@@ -350,3 +348,10 @@ def _as_list(value: str | Sequence[str]) -> str | list[str]:
 
 def _event(state: str, reason: str, wait: CampaignWait | None, **more: Any) -> TriggerEvent:
     return TriggerEvent({"state": state, "reason": reason, "campaign": wait and wait.campaign, **more})
+
+
+def timeout_message(last_seen: Any) -> str:
+    """Log and return the message of a wait that timed out."""
+    message = f"The wait timed out; the campaign continues. {last_seen}"
+    log.error("%s", message)
+    return message

@@ -134,6 +134,8 @@ def campaign_from_event(event: Any) -> dict[str, Any]:
     if state == "failed":
         fail_wait(event.get("reason"))
     if state == "timeout":
+        from airflow_provider_bm.triggers.campaign import timeout_message
+
         raise AirflowSensorTimeout(timeout_message(event.get("reason")))
     if state == "error":
         log.error("%s", event.get("reason"))
@@ -171,10 +173,3 @@ def fail_wait(reason: Any) -> NoReturn:
     # With soft_fail, Airflow replaces the reason by its own message.
     log.error("%s", reason)
     raise AirflowFailException(str(reason))
-
-
-def timeout_message(last_seen: Any) -> str:
-    """Log and return the message of a wait that timed out."""
-    message = f"The wait timed out; the campaign continues. {last_seen}"
-    log.error("%s", message)
-    return message

@@ -7,8 +7,8 @@ While the suite runs, with logging at DEBUG, this module collects
 * every trigger created, as it is serialized,
 
 and learns the secrets: those registered, and any client secret or token in an outgoing request. After each
-test it searches what it collected. Airflow's files (logs, and the database with XComs and rendered fields) are
-searched after each DAG run and at the end.
+test it searches what it collected. Airflow's files (logs, and the database with XComs and rendered fields)
+are searched after each DAG run and at the end.
 """
 
 from __future__ import annotations
