@@ -18,7 +18,6 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.operators.base import BMOperator
 from airflow_provider_bm.operators.guards import SendGuards, check_choices, start_of_run
-from airflow_provider_bm.waiting.result import SENT_KEY
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -168,6 +167,8 @@ class ActivatingOperator(BMOperator):
         scheduled_for: datetime | None = None,
     ) -> None:
         """Push the campaign, the link, and whether it was sent."""
+        from airflow_provider_bm.waiting.result import SENT_KEY
+
         if self.do_xcom_push:
             ti = context["ti"]
             ti.xcom_push(key=SENT_KEY, value=campaign["status"] in ("active", "finished"))

@@ -11,7 +11,6 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_bm.client import retry
-from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.operators import BMCloneCampaignOperator, BMCreateCampaignOperator
 from airflow_provider_bm.sensors import BMCampaignSensor
 from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
@@ -145,10 +144,12 @@ def test_operators_fail_if_the_campaign_is_stopped(sandbox, run_dag, deferrable)
         )
 
     def stop():
+        while not sandbox.campaigns(status="active"):
+            time.sleep(0.05)
         (clone,) = sandbox.campaigns(status="active")
-        BMHook().set_campaign_status(clone["uuid"], "stopped")
+        sandbox.stop_campaign(clone["uuid"])
 
-    after_polls(sandbox, 1, stop)
+    threading.Thread(target=stop, daemon=True).start()
     run = run_dag(dag, expect="failed")
     assert run.task_states["send"] == "failed"
     assert "is stopped" in run.logs("send")
