@@ -5,6 +5,7 @@ Each constant is one fact that may prove wrong, and the one place to change then
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 #: A filter with several values: ``in(status)=active,draft``.
@@ -24,3 +25,11 @@ TOKEN_LIFETIME: Final = 3600.0
 UNKNOWN_OUTCOME_STATUSES: Final = frozenset({408, *range(500, 600)})
 #: Responses after which a request was certainly not carried out, and may succeed later: any call is repeated.
 NOT_CARRIED_OUT_STATUSES: Final = frozenset({429})
+#: After this status a call was not carried out, and can be replayed with a new token.
+TOKEN_REJECTED_STATUS: Final = 401
+#: ``created_dt`` in the response to a POST is at most this far from the server's time.
+CREATED_DT_TOLERANCE: Final = timedelta(minutes=10)
+#: Seconds after which a later campaign has a later ``created_dt``, which may have no fractions of a second.
+CREATED_DT_RESOLUTION: Final = 1.5
+#: Two executions of a campaign are at least this far apart: closer times are one, with different precision.
+MIN_EXECUTION_INTERVAL: Final = timedelta(seconds=1)

@@ -13,6 +13,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from airflow_provider_bm import __version__
 from airflow_provider_bm._loopback import is_loopback
+from airflow_provider_bm.client.assumptions import TOKEN_REJECTED_STATUS
 from airflow_provider_bm.client.limits import ACCEPT_ENCODING, DeadlineAdapter, exchange_deadline, read_body
 from airflow_provider_bm.client.observer import Exchange, Observer, ignore
 from airflow_provider_bm.client.outbound_guard import check_outbound, origin
@@ -106,11 +107,11 @@ class BMSession(requests.Session):
             self._token(None)  # so that what follows is only the request itself
         replay_until = replay_until or time.monotonic() + self._settings.latest_replay
         response = self._attempt(request, authorize, kwargs)
-        if response.status_code != 401 or authorize is not bearer:
+        if response.status_code != TOKEN_REJECTED_STATUS or authorize is not bearer:
             return response
         if not isinstance(request.body, (bytes, str, type(None))):
             return response  # A stream that has been read cannot be sent again.
-        # After a 401 the call was not carried out, so any method can be replayed, once.
+        # The call was not carried out, so any method can be replayed, once.
         log.info("The BM token was refused; getting a new one and repeating the call once")
         bearer.renew()
         if time.monotonic() > replay_until and request.method not in ("GET", "DELETE"):

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.labels import campaign_label
+from airflow_provider_bm.client.assumptions import CREATED_DT_TOLERANCE
 from airflow_provider_bm.exceptions import BMCampaignStateError, BMOutcomeUnknownError
 from airflow_provider_bm.idempotency.adopt import adopt, recorded_campaign
 from airflow_provider_bm.idempotency.compare import IDENTITY_FIELDS, differences
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
 
 log = logging.getLogger(__name__)
-
-#: How far ``created_dt`` may be from the time of the request.
-CREATED_DT_TOLERANCE = timedelta(minutes=10)
 
 Campaign = dict[str, Any]
 

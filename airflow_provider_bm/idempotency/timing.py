@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from airflow_provider_bm.client.assumptions import CREATED_DT_RESOLUTION
+
 if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
 
@@ -34,7 +36,7 @@ class Timing:
     window: Callable[[BMClient], timedelta] | None = None
     first_pause: float = 0.5
     longest_pause: float = 5.0
-    created_dt_resolution: float = 1.5
+    created_dt_resolution: float = CREATED_DT_RESOLUTION
     draft_pause: float = 1.0
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic

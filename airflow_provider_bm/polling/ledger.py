@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Protocol, cast
 
 from airflow_provider_bm.campaigns.times import read_time
+from airflow_provider_bm.client.assumptions import MIN_EXECUTION_INTERVAL
 from airflow_provider_bm.polling.changes import CampaignSnapshot
 
 #: The baseline covers a finished campaign this long after its last execution, and its record is dropped.
@@ -17,8 +18,6 @@ _RETENTION: Final = timedelta(days=1)
 TIDY_INTERVAL: Final = timedelta(hours=1)
 #: The API reports its time in whole seconds, and some time before the response arrives.
 _CLOCK_RESOLUTION: Final = timedelta(seconds=2)
-#: Executions that are closer together are the same, reported with a different precision.
-_MIN_DISTANCE: Final = timedelta(seconds=1)
 #: States of a campaign that may still execute.
 _FOLLOWED: Final = ("open", "restarted")
 #: Records are stored in one piece for each first digit of the UUID.
@@ -208,7 +207,9 @@ class Ledger:
         """Return whether an execution is later than the recorded one or, without one, the baseline."""
         recorded = None if old is None else old.executed_at
         known = [self._baseline] if recorded is None else [self.since, recorded]
-        return moment is not None and all(one is None or moment - one >= _MIN_DISTANCE for one in known)
+        return moment is not None and all(
+            one is None or moment - one >= MIN_EXECUTION_INTERVAL for one in known
+        )
 
     def _if_needed(self, record: Record) -> Record | None:
         """Return the record, or None if the baseline says as much."""

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_bm.client import assumptions, client, query
+from airflow_provider_bm.client import assumptions, client, query, session
 from airflow_provider_bm.client.responses import Response, token_of
 from airflow_provider_bm.exceptions import BMAPIError, BMError, BMOutcomeUnknownError
+from airflow_provider_bm.idempotency import find_or_create
+from airflow_provider_bm.idempotency.timing import Timing
+from airflow_provider_bm.polling import ledger
 
 TESTED = set()
 
@@ -108,6 +111,7 @@ def test_after_408_429_and_5xx_reading_is_repeated(sandbox, client, status):
     assert (len(sandbox.requests("GET", "campaigns")) > 4) is repeated
 
 
+@assumes("TOKEN_REJECTED_STATUS")
 def test_a_401_is_renewed_because_tokens_are_assumed_to_end_so(sandbox, client):
     sandbox.revoke_tokens()
     list(client.list_campaigns())
@@ -116,7 +120,19 @@ def test_a_401_is_renewed_because_tokens_are_assumed_to_end_so(sandbox, client):
     assert [one["status"] for one in sandbox.requests("GET")] == [200, 401, 200]
 
 
+@assumes("CREATED_DT_RESOLUTION")
+def test_a_draft_is_compared_with_others_once_later_ones_have_a_later_created_dt():
+    assert Timing().created_dt_resolution == assumptions.CREATED_DT_RESOLUTION > 1
+
+
+# How they decide is tested in tests/idempotency/test_adoption.py and tests/polling/test_ledger.py.
+assumes("CREATED_DT_TOLERANCE")
+assumes("MIN_EXECUTION_INTERVAL")
+
+
 def test_they_are_used_from_the_one_place():
-    for module in (client, query):
+    assert "CREATED_DT_TOLERANCE" in vars(find_or_create)
+    assert "MIN_EXECUTION_INTERVAL" in vars(ledger)
+    for module in (client, query, session, find_or_create, ledger):
         for name in TESTED & vars(module).keys():
             assert getattr(module, name) is getattr(assumptions, name)
