@@ -146,7 +146,7 @@ def test_every_page_is_in_the_index():
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= linked
     in_menu = {f"{name}.md" for name in re.findall(r"^([a-z-]+)$", text_of("docs/index.md"), re.MULTILINE)}
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"} <= in_menu, (
-        "add it to a toctree"
+        "add it to a toctree at the end of docs/index.md"
     )
     decisions = {page.name for page in (ROOT / "docs" / "adr").glob("0*.md")}
     assert decisions == set(LINK.findall(text_of("docs/adr/index.md")))
