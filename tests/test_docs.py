@@ -36,7 +36,7 @@ from tools.airflow_env import is_airflow_2
 #: Only on Airflow 3.
 EVENT_TRIGGER = "BMCampaignEventTrigger"
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md"]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES += sorted(
     page
     for page in (ROOT / "docs").rglob("*.md")
