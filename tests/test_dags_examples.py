@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import Connection
+from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from airflow_provider_bm.campaigns import Verdict
 from airflow_provider_bm.client import BMClient, BMSettings
@@ -99,6 +104,9 @@ def writes(sandbox: Sandbox) -> list[str]:
         ("recurring", "recurring_set_up"),
         ("recurring", "recurring_daily"),
         ("mapped_regions", "mapped_regions"),
+        ("from_a_table", "from_a_table"),
+        ("whatsapp_from_draft", "whatsapp_from_draft"),
+        ("email_from_draft", "email_from_draft"),
         ("stop_everything", "stop_everything"),
         *([] if is_airflow_2() else [("after_each_execution", "after_each_execution")]),
     ],
@@ -274,6 +282,89 @@ def test_mapped_regions(sandbox, run_dag_file, looks, monkeypatch):
     counts = {region: expected(sandbox, f"region-{region}", "").total() for region in texts}
     assert run.xcom("gather") == counts
     assert len(sandbox.messages()) == sum(counts.values())
+
+
+# from_a_table
+
+
+@pytest.fixture
+def warehouse(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The connection `warehouse`, a SQLite database with the table of the example, and the draft."""
+    path = tmp_path / "warehouse.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE shop_news (day, shop, recipient_list, headline)")
+        for shop in ("north", "south"):
+            values = ("2026-06-01", shop, sandbox.recipient_lists[f"region-{shop}"], f"Sale in the {shop}.")
+            database.execute("INSERT INTO shop_news VALUES (?, ?, ?, ?)", values)
+        database.execute("INSERT INTO shop_news VALUES ('2026-05-31', 'north', 'x', 'Yesterday')")
+
+    class SqliteHook(DbApiHook):
+        def __init__(self) -> None:
+            """Nothing of the connection is needed."""
+
+        def get_conn(self) -> sqlite3.Connection:
+            return sqlite3.connect(path)
+
+    draft = sandbox.create(name="Shop news", template="Hello {first_name}. {headline}")
+    monkeypatch.setenv("AIRFLOW_VAR_SHOP_NEWS_DRAFT", draft["uuid"])
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "sqlite://")
+    monkeypatch.setattr(Connection, "get_hook", lambda self, **_: SqliteHook())
+    return path
+
+
+def test_from_a_table(sandbox, run_dag_file, warehouse):
+    sandbox.execution_seconds = 0.3
+    run = run_dag_file(EXAMPLES / "from_a_table.py", "from_a_table", expect="success")
+
+    for shop in ("north", "south"):
+        (campaign,) = [
+            each for each in sandbox.campaigns(status="finished") if f"News of {shop}" in each["name"]
+        ]
+        text = f"Hello {{first_name}}. Sale in the {shop}."
+        assert sent(sandbox, campaign["uuid"]) == expected(sandbox, f"region-{shop}", text)
+    assert run.xcom("send")["campaigns"] == {"finished": 2}
+    assert run.xcom("report") == {"sent": 2}
+
+
+def test_from_a_table_with_a_row_that_is_wrong(sandbox, run_dag_file, warehouse):
+    with closing(sqlite3.connect(warehouse)) as database, database:
+        database.execute("INSERT INTO shop_news VALUES ('2026-06-01', 'east', NULL, 'x')")
+    run = run_dag_file(EXAMPLES / "from_a_table.py", "from_a_table", expect="failed")
+
+    assert writes(sandbox) == []
+    assert run.task_states == {"send": "failed", "report": "failed"}
+    assert "Not everything was sent: {'not_sent': 2, 'invalid': 1}" in run.logs("report")
+    assert "east was not sent" in run.logs("report")
+
+
+# whatsapp_from_draft, email_from_draft
+
+
+def test_whatsapp_from_draft(sandbox, run_dag_file, monkeypatch):
+    sandbox.execution_seconds = 0.3
+    monkeypatch.setenv("AIRFLOW_VAR_WHATSAPP_SENDER", "106540352242922")
+    monkeypatch.setenv("AIRFLOW_VAR_WHATSAPP_LIST", sandbox.recipient_lists["staff"])
+    run_dag_file(EXAMPLES / "whatsapp_from_draft.py", "whatsapp_from_draft", expect="success")
+
+    (campaign,) = sandbox.campaigns(status="finished")
+    assert campaign["sending_type"] == "whatsapp"
+    written = json.loads((EXAMPLES / "whatsapp_from_draft.json").read_text())
+    assert json.loads(campaign["template"]) == written
+    assert len(sandbox.messages()) == len(recipient_lists()[sandbox.recipient_lists["staff"]])
+
+
+def test_email_from_draft(sandbox, run_dag_file, monkeypatch):
+    sandbox.execution_seconds = 0.3
+    template = json.dumps({"subject": "News {edition}", "body": "<p>Hello {first_name}: {story}</p>"})
+    draft = sandbox.create(status="draft", sending_type="email", sender="news@example.com", template=template)
+    monkeypatch.setenv("AIRFLOW_VAR_NEWSLETTER_DRAFT", draft["uuid"])
+    run_dag_file(EXAMPLES / "email_from_draft.py", "email_from_draft", expect="success")
+
+    (campaign,) = sandbox.campaigns(status="finished")
+    assert json.loads(campaign["template"]) == {
+        "subject": "News 23",
+        "body": "<p>Hello {first_name}: The new opening hours</p>",
+    }
 
 
 # stop_everything

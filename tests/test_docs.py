@@ -21,8 +21,8 @@ import pytest
 from airflow_provider_bm import campaigns, exceptions, operators, sandbox
 from airflow_provider_bm.campaigns.constants import CONDITIONS
 from airflow_provider_bm.client import BMClient, BMSettings, assumptions
+from airflow_provider_bm.client.assumptions import CREATED_DT_TOLERANCE
 from airflow_provider_bm.client.connection import EXTRAS
-from airflow_provider_bm.idempotency.find_or_create import CREATED_DT_TOLERANCE
 from airflow_provider_bm.idempotency.key import name_with_key
 from airflow_provider_bm.idempotency.record import STATE_KEY
 from airflow_provider_bm.idempotency.search import MAX_CAMPAIGNS

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-#: The key of a task instance in front of a campaign's name: ``[7c41e09ab2f3d815] Storm warning``.
-_KEY = re.compile(r"\s*\[[0-9a-f]{16}\]\s*", re.IGNORECASE)
+#: The key in front of a campaign's name: that of a task instance, ``[7c41e09ab2f3d815] Storm warning``, or
+#: that of a row of a batch, ``[7c41e09ab2f3d815.3f9a0c21d4e8] Storm Zurich``.
+_KEY = re.compile(r"\s*\[[0-9a-f]{16}(?:\.[0-9a-f]{12})?\]\s*", re.IGNORECASE)
 
 
 def name_without_key(name: str) -> str:

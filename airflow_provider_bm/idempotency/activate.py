@@ -75,7 +75,7 @@ class Activation:
             return campaign
         self.refuse_second_execution(campaign)
         before_write(campaign)
-        record = {
+        record: dict[str, Any] = {
             "activates": self.campaign_uuid,
             "last_dt": campaign.get("last_dt"),
             "name": campaign.get("name"),

@@ -63,7 +63,7 @@ def adopt(
             campaign,
         )
     if payload.get("status") == "active":
-        _refuse_unsent(campaign, which)
+        refuse_unsent(campaign)
     log.warning(
         "Campaign %s was created by an earlier request of this task instance. Nothing is sent again.", which
     )
@@ -71,7 +71,12 @@ def adopt(
         log.warning("It differs from what this try would have sent: %s", "; ".join(different))
 
 
-def _refuse_unsent(campaign: Mapping[str, Any], which: str) -> None:
+def refuse_unsent(campaign: Mapping[str, Any]) -> None:
+    """Refuse a campaign that exists already and does not send, where an active one is wanted.
+
+    :raises BMCampaignStateError: it is a draft, or was stopped
+    """
+    which = campaign_label(campaign["uuid"], campaign)
     if campaign["status"] == "draft":
         _refuse(
             f"Campaign {which} exists already, as a draft: somebody made it one, or it was created through a "

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any, Final
 
+from airflow_provider_bm.campaigns.constants import WEBPUSH_FIELDS
 from airflow_provider_bm.campaigns.times import read_time
+from airflow_provider_bm.campaigns.variables import fill_variables
 from airflow_provider_bm.exceptions import truncated_repr
 
 #: Fields that say who gets what, and by whom.
@@ -48,6 +50,22 @@ def differences(
         if (value := expected.get(name, _ABSENT)) is not _ABSENT
         and _normal(name, campaign.get(name)) not in [_normal(name, each) for each in _alternatives(value)]
     ]
+
+
+def expected_content(content: Mapping[str, Any], template_vars: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the content of the campaign that a payload creates, for :func:`differences`.
+
+    Of a text with variables there are two alternatives: with and without their values filled in.
+
+    :param content: the payload, and for a clone what it takes from its source
+    """
+    # A field that is absent is expected to be empty: a campaign with a segment is not one for the whole list.
+    expected = {**dict.fromkeys(CONTENT_FIELDS), **content}
+    for name in ("template", *WEBPUSH_FIELDS):
+        text = content.get(name)
+        if template_vars and isinstance(text, str):
+            expected[name] = (fill_variables(text, template_vars), text)
+    return expected
 
 
 def _alternatives(value: Any) -> tuple[Any, ...]:

@@ -14,14 +14,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.labels import campaign_label
-from airflow_provider_bm.client.assumptions import CREATED_DT_TOLERANCE
-from airflow_provider_bm.exceptions import BMCampaignStateError, BMOutcomeUnknownError
+from airflow_provider_bm.exceptions import BMOutcomeUnknownError
 from airflow_provider_bm.idempotency.adopt import adopt, recorded_campaign
-from airflow_provider_bm.idempotency.compare import IDENTITY_FIELDS, differences
-from airflow_provider_bm.idempotency.key import has_key, has_other_key
 from airflow_provider_bm.idempotency.record import Record, StateStore, intent_time
-from airflow_provider_bm.idempotency.search import campaigns_with_key, created_at
+from airflow_provider_bm.idempotency.search import campaigns_with_key
 from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
+from airflow_provider_bm.idempotency.verify import verify_reply
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
@@ -82,7 +80,15 @@ class FindOrCreate:
         watch = self._record.intend(name=payload["name"])
         try:
             campaign = post()
-            self._verify(campaign, payload, contents)
+            verify_reply(
+                campaign,
+                payload,
+                contents,
+                client=self.client,
+                key=self.key,
+                recorded=self.store is not None,
+                timing=self.timing,
+            )
         except BMOutcomeUnknownError as error:
             log.warning("%s", error.what)
             window = self.timing.in_flight_window(self.client)
@@ -155,51 +161,6 @@ class FindOrCreate:
                 )
             watch.sleep(min(pause, remaining))
             pause = min(self.timing.longest_pause, pause * 2)
-
-    def _verify(
-        self, campaign: Campaign, payload: Mapping[str, Any], expected: Callable[[], Mapping[str, Any]]
-    ) -> None:
-        """Check that the reply is the campaign that was asked for."""
-        if not has_key(campaign.get("name"), self.key):
-            self._verify_by_content(campaign, payload, expected())
-        if (
-            campaign["status"] == "draft"
-            and payload.get("status") == "active"
-            and not self.client.settings.draft_only
-        ):
-            raise BMCampaignStateError(
-                f"The server created campaign {campaign_label(campaign['uuid'], campaign)} as a draft, "
-                "though an active campaign was asked for. "
-                "Nothing was sent. Activate it in the BM console, or delete it and clear the task.",
-                campaign,
-            )
-
-    def _verify_by_content(
-        self, campaign: Campaign, payload: Mapping[str, Any], expected: Mapping[str, Any]
-    ) -> None:
-        name, uuid = campaign.get("name"), campaign["uuid"]
-        different = differences(expected, campaign, IDENTITY_FIELDS)
-        now = self.client.server_now() or self.timing.now()
-        recent = abs(created_at(campaign) - now) <= CREATED_DT_TOLERANCE
-        if different or not recent or has_other_key(name, self.key):
-            why = "; ".join(different) or f"name is {name!r}, created_dt is {campaign.get('created_dt')!r}"
-            raise BMOutcomeUnknownError(
-                f"The server answered with another campaign, {uuid}: {why}. It is not known whether campaign "
-                f"{payload.get('name')!r} was created",
-                name=str(payload.get("name")),
-            )
-        if self.store is None:
-            raise BMCampaignStateError(
-                f"The server created campaign {uuid} under another name, {name!r} instead of "
-                f"{payload.get('name')!r}, so "
-                "that a retry would not find it and would send it again. The campaign was created; check it "
-                "in the "
-                "BM console. Do not clear this task.",
-                campaign,
-            )
-        log.warning(
-            "The server created campaign %s under another name, %r. Its UUID is recorded.", uuid, name
-        )
 
     def _keep(self, campaign: Campaign) -> Campaign:
         self._record.write(name=campaign.get("name"), uuid=campaign["uuid"])

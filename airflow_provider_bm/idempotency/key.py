@@ -1,14 +1,21 @@
-"""The key of a task instance, which stands in front of its campaign's name."""
+"""The key in front of a campaign's name: of the task instance and, in a batch, of the row.
+
+::
+
+    [7c41e09ab2f3d815] Storm warning
+    [7c41e09ab2f3d815.3f9a0c21d4e8] Storm Zurich
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from airflow_provider_bm.campaigns.labels import name_without_key
 
-_KEY: Final = re.compile(r"\[[0-9a-f]{16}\]\s*", re.IGNORECASE)
+_KEY: Final = re.compile(r"\[([0-9a-f]{16})(?:\.([0-9a-f]{12}))?\]", re.IGNORECASE)
 
 
 def task_key(dag_id: str, run_id: str, task_id: str, map_index: int | None, namespace: str = "") -> str:
@@ -32,11 +39,31 @@ def event_key(*identity: str, namespace: str = "") -> str:
     return hashlib.sha256("\0".join(("event", namespace, *identity)).encode()).hexdigest()[:16]
 
 
+def row_key(values: Iterable[str]) -> str:
+    """Return the key of a row within its task: 12 digits.
+
+    :param values: the values that identify the row, as text
+    """
+    digest = hashlib.sha256("\0".join(values).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{int(digest, 16) % 10**12:012}"
+
+
+def row_key_of(name: object, key: str) -> str | None:
+    """Return the row's key in the name of a batch's campaign; None if the campaign is not of that task.
+
+    :param key: key of the task instance
+    """
+    match = _KEY.match(name.strip()) if isinstance(name, str) else None
+    return match[2].lower() if match and match[2] and match[1].lower() == key else None
+
+
 def name_with_key(name: str, key: str) -> str:
     """Return the name of a task instance's campaign: ``[7c41e09ab2f3d815] Storm warning``.
 
     The key comes first: a server may cut, trim or change the rest. White space is collapsed, and a key that
     the name has already is replaced.
+
+    :param key: key of the task instance, or of a row: ``7c41e09ab2f3d815.3f9a0c21d4e8``
     """
     return f"[{key}] {name_without_key(' '.join(name.split()))}".rstrip()
 

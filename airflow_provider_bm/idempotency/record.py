@@ -52,9 +52,10 @@ class Record:
         if self.store is not None:
             self.store.set(STATE_KEY, record)
 
-    def intend(self, **record: Any) -> Stopwatch:
-        """Record that a request is about to leave. It must leave at once.
+    def intend(self, *, lease: float = 0.0, **record: Any) -> Stopwatch:
+        """Record that a request is about to leave. It must leave at once, or within the lease.
 
+        :param lease: seconds within which requests may leave; the recorded time is their end
         :return: a stopwatch that runs since just before
         :raises BMTransportError: Airflow took too long to record it; nothing was sent
         """
@@ -62,7 +63,7 @@ class Record:
             self.client.ensure_token()
             server_now = self.client.server_now()
             watch = Stopwatch(self.timing)
-            moment = server_now or self.timing.now()
+            moment = (server_now or self.timing.now()) + timedelta(seconds=lease)
             self.write(
                 intent_dt=moment.isoformat(), intent_clock="server" if server_now else "local", **record
             )

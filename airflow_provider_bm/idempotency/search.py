@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_bm.client.query import list_params
 from airflow_provider_bm.exceptions import BMBadRequestError, BMResponseError
-from airflow_provider_bm.idempotency.key import has_key
+from airflow_provider_bm.idempotency.key import has_key, row_key_of
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
@@ -33,10 +33,34 @@ def campaigns_with_key(client: BMClient, key: str, since: datetime | None = None
     :param since: start of the DAG run: no campaign of it is older
     :raises BMResponseError: the server does not filter, and has too many campaigns to page through
     """
+    return _matching(client, key, since, lambda name: has_key(name, key), MAX_CAMPAIGNS)
+
+
+def campaigns_of_rows(
+    client: BMClient, key: str, since: datetime | None = None, *, rows: int = 0
+) -> dict[str, list[Campaign]]:
+    """Return the campaigns of a batch by the keys of their rows, in the order of :func:`campaigns_with_key`.
+
+    :param key: key of the task instance
+    :param since: start of the DAG run
+    :param rows: number of rows: so many more campaigns are paged through if the server does not filter
+    """
+    found: dict[str, list[Campaign]] = {}
+    matches = _matching(
+        client, key, since, lambda name: row_key_of(name, key) is not None, MAX_CAMPAIGNS + rows
+    )
+    for campaign in matches:
+        found.setdefault(str(row_key_of(campaign.get("name"), key)), []).append(campaign)
+    return found
+
+
+def _matching(
+    client: BMClient, key: str, since: datetime | None, is_match: Callable[[object], bool], limit: int
+) -> list[Campaign]:
     matches, filtered = [], True
     try:
         for campaign in _pages(client, filters=[("contains(name)", key)]):
-            if has_key(campaign.get("name"), key):
+            if is_match(campaign.get("name")):
                 matches.append(campaign)
             elif key not in str(campaign.get("name")).casefold():
                 filtered = False
@@ -47,18 +71,20 @@ def campaigns_with_key(client: BMClient, key: str, since: datetime | None = None
         log.warning("The server rejected the filter contains(name): %s", error)
         filtered = False
     if not filtered:
-        matches = list(_newest(client, key, since))
+        matches = list(_newest(client, key, since, is_match, limit))
     return sorted(matches, key=lambda each: (each["status"] == "draft", created_at(each), each["uuid"]))
 
 
-def _newest(client: BMClient, key: str, since: datetime | None) -> Iterator[Campaign]:
+def _newest(
+    client: BMClient, key: str, since: datetime | None, is_match: Callable[[object], bool], limit: int
+) -> Iterator[Campaign]:
     """Page through the newest campaigns, until the start of the DAG run less a day."""
     newest_first, last = True, None
     for number, campaign in enumerate(_pages(client, sort="-created_dt")):
-        if number >= MAX_CAMPAIGNS:
+        if number >= limit:
             raise BMResponseError(
                 f"The server does not filter by name (assumed: contains(name)), and has more than "
-                f"{MAX_CAMPAIGNS} "
+                f"{limit} "
                 f"campaigns since the DAG run started. Whether there is one whose name starts with [{key}] "
                 "is "
                 "not known; look for it in the BM console. Nothing was sent."
@@ -66,7 +92,7 @@ def _newest(client: BMClient, key: str, since: datetime | None) -> Iterator[Camp
         created = created_at(campaign)
         newest_first = newest_first and (last is None or created <= last)
         last = created
-        if has_key(campaign.get("name"), key):
+        if is_match(campaign.get("name")):
             yield campaign
         elif since is not None and number and newest_first and created < since - MARGIN:
             return

@@ -8,6 +8,7 @@ from airflow_provider_bm._lazy import lazy_names
 
 if TYPE_CHECKING:
     from airflow_provider_bm.operators.approve import BMApproveCampaignOperator
+    from airflow_provider_bm.operators.batch import BMCampaignBatchOperator
     from airflow_provider_bm.operators.clone import BMCloneCampaignOperator
     from airflow_provider_bm.operators.create import BMCreateCampaignOperator
     from airflow_provider_bm.operators.delete import BMDeleteCampaignOperator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BMApproveCampaignOperator",
+    "BMCampaignBatchOperator",
     "BMCampaignReportOperator",
     "BMCampaignStatusOperator",
     "BMCloneCampaignOperator",
@@ -34,6 +36,7 @@ if not TYPE_CHECKING:  # For a type checker, the names above are all that there 
         globals(),
         {
             "approve": "BMApproveCampaignOperator",
+            "batch": "BMCampaignBatchOperator",
             "clone": "BMCloneCampaignOperator",
             "create": "BMCreateCampaignOperator",
             "delete": "BMDeleteCampaignOperator",

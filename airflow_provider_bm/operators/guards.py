@@ -254,7 +254,6 @@ class SendGuards:
         if "skip" in policies:
             raise AirflowSkipException(message)
         self.scheduled_for = opening = _common_opening(windows, now)
-        log.info("The send window is closed: scheduling the campaign for %s", opening.isoformat())
         return {"schedule_type": "once", "schedule_rrule": to_utc_text(opening)}
 
     def _check_age(self, moment: datetime) -> None:

@@ -169,6 +169,8 @@ class ActivatingOperator(BMOperator):
         """Push the campaign, the link, and whether it was sent."""
         from airflow_provider_bm.waiting.result import SENT_KEY
 
+        if scheduled_for is not None:
+            log.info("The send window is closed: the campaign is scheduled for %s", scheduled_for.isoformat())
         if self.do_xcom_push:
             ti = context["ti"]
             ti.xcom_push(key=SENT_KEY, value=campaign["status"] in ("active", "finished"))
@@ -179,12 +181,18 @@ class ActivatingOperator(BMOperator):
         self.push_campaign(context, campaign)
 
     def end_draft_only(self, campaign: Mapping[str, Any]) -> None:
-        """End a run through a draft_only connection: nothing was sent, and no asset is updated."""
+        """End a run through a draft_only connection: see :meth:`end_unsent`."""
         from airflow_provider_bm.waiting.result import nothing_sent_message
 
+        self.end_unsent(nothing_sent_message(campaign, self.hook.client.settings.conn_id))
+
+    def end_unsent(self, message: str) -> None:
+        """End a run through a draft_only connection: nothing was sent, and no asset is updated.
+
+        :param message: the reason
+        """
         # Airflow emits an event for each of a successful task's outlets.
         self.outlets = []
-        message = nothing_sent_message(campaign, self.hook.client.settings.conn_id)
         if self.on_draft_only == "fail":
             raise AirflowFailException(message)
         if self.on_draft_only == "skip":
@@ -233,6 +241,7 @@ class SendOperator(ActivatingOperator):
         """Send the campaign; with ``deduplicate``, once for all tries of the task instance."""
         from airflow_provider_bm.campaigns.values import is_missing
         from airflow_provider_bm.exceptions import BMOutcomeUnknownError
+        from airflow_provider_bm.idempotency.compare import expected_content
         from airflow_provider_bm.idempotency.key import name_with_key
 
         self._check_arguments()
@@ -270,7 +279,7 @@ class SendOperator(ActivatingOperator):
                 campaign = one.submit(
                     lambda: client.post_campaign({**payload, **body}),
                     payload,
-                    expected=lambda: _expected(content(), template_vars),
+                    expected=lambda: expected_content(content(), template_vars),
                     before_post=check,
                 )
             except BMOutcomeUnknownError as error:
@@ -431,20 +440,3 @@ def _refuse_draft(campaign: Mapping[str, Any], payload: Mapping[str, Any]) -> No
             "campaign was asked for. Nothing was sent.",
             campaign,
         )
-
-
-def _expected(content: Mapping[str, Any], template_vars: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the content of the campaign that a payload creates; of a text, with and without its variables
-    filled.
-    """
-    from airflow_provider_bm.campaigns.constants import WEBPUSH_FIELDS
-    from airflow_provider_bm.campaigns.variables import fill_variables
-    from airflow_provider_bm.idempotency.compare import CONTENT_FIELDS
-
-    # A field that is absent is expected to be empty: a campaign with a segment is not one for the whole list.
-    expected = {**dict.fromkeys(CONTENT_FIELDS), **content}
-    for name in ("template", *WEBPUSH_FIELDS):
-        text = content.get(name)
-        if template_vars and isinstance(text, str):
-            expected[name] = (fill_variables(text, template_vars), text)
-    return expected

@@ -92,7 +92,8 @@ class BMTemplating:
         env = jinja_env or self.get_template_env()  # type: ignore[attr-defined]
         # A number has lost the plus or the zeros that a sender begins with.
         takes_numbers = content != self._unrendered.get("sender")
-        result = _render(env, content, context, self.float_format, takes_numbers=takes_numbers)
+        template = compile_template(env, content, self.float_format, takes_numbers=takes_numbers)
+        result = render_compiled(template, context)
         self._rendered |= {content}
         return result
 
@@ -219,14 +220,34 @@ def _finalizer(
     return finalize
 
 
-def _render(
-    env: jinja2.Environment, text: str, context: Context, float_format: str | None, *, takes_numbers: bool
-) -> Any:
+def compile_template(
+    env: jinja2.Environment,
+    text: str,
+    float_format: str | None,
+    *,
+    takes_numbers: bool = True,
+    native: bool | None = None,
+) -> jinja2.Template:
+    """Compile a text, so that the value of each of its expressions is checked.
+
+    :param float_format: format of numbers that are not whole
+    :param takes_numbers: whether an expression may be a number
+    :param native: whether a text that is one expression may evaluate to an object; None: as the DAG's
+        ``render_template_as_native_obj`` says
+    """
     from jinja2.nativetypes import NativeEnvironment
 
-    native = isinstance(env, NativeEnvironment)
-    env = env.overlay(finalize=_finalizer(text, float_format, native=native, takes_numbers=takes_numbers))
-    template = env.from_string(text)
+    native = isinstance(env, NativeEnvironment) if native is None else native
+    finalize = _finalizer(text, float_format, native=native, takes_numbers=takes_numbers)
+    return env.overlay(finalize=finalize).from_string(text)
+
+
+def render_compiled(template: jinja2.Template, context: Mapping[str, Any]) -> Any:
+    """Render a compiled text: to a text, or to the object that its only expression evaluates to.
+
+    :raises AirflowFailException: an expression has no value, or one that must not become text
+    """
+    env = template.environment
     # As Airflow's own helper does: Template.render() would evaluate all of the context.
     values: Any = copy.copy(context)
     values.update({key: value for key, value in template.globals.items() if key not in values})

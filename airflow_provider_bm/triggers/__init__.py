@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING
 from airflow_provider_bm._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from airflow_provider_bm.triggers.batch import BMCampaignBatchTrigger
     from airflow_provider_bm.triggers.campaign import BMCampaignTrigger
     from airflow_provider_bm.triggers.event import BMCampaignEventTrigger
 
-__all__ = ["BMCampaignEventTrigger", "BMCampaignTrigger"]
+__all__ = ["BMCampaignBatchTrigger", "BMCampaignEventTrigger", "BMCampaignTrigger"]
 
 if not TYPE_CHECKING:  # For a type checker, the names above are all that there is.
     __getattr__, __dir__ = lazy_names(
-        globals(), {"campaign": "BMCampaignTrigger", "event": "BMCampaignEventTrigger"}
+        globals(),
+        {
+            "batch": "BMCampaignBatchTrigger",
+            "campaign": "BMCampaignTrigger",
+            "event": "BMCampaignEventTrigger",
+        },
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -303,11 +302,9 @@ class BMCampaignTrigger(BaseTrigger):
         ti = self.task_instance
         if not self.stop_on_kill or ti is None:
             return
-        # Every second, Airflow cancels again what it has cancelled and what has not ended yet.
-        stopping = asyncio.ensure_future(self._stop(ti))
-        while not stopping.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(stopping)
+        from airflow_provider_bm.triggers.on_kill import finish_despite_cancel
+
+        await finish_despite_cancel(self._stop(ti))
 
     async def _stop(self, ti: TaskInstance) -> None:
         from airflow.providers.common.compat.connection import get_async_connection

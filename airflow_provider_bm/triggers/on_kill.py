@@ -7,10 +7,13 @@ left) has ended it, and anything else if another try continues with the campaign
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.exceptions import BMCampaignStateError, BMError
 
@@ -22,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds that a killed worker process has: Airflow sends SIGKILL after five.
 GRACE = 4.5
+#: Campaigns of a batch that are stopped at a time.
+_STOPPED_AT_ONCE = 8
 ADVICE = "It was not stopped; look at it in the BM console"
 
 
@@ -44,15 +49,34 @@ def stop_if_failed(client: BMClient, campaign_uuid: str, state: str | None, *, l
         log.error("Campaign %s could not be stopped; look at it in the BM console. %s", label, error)
 
 
+def stop_all_if_failed(client: BMClient, campaign_uuids: Sequence[str], state: str | None) -> None:
+    """Stop the campaigns of a batch if its task instance has failed, several at a time."""
+    if state != "failed":
+        log.info("%d campaigns continue: the task instance is %s", len(campaign_uuids), state)
+        return
+    with ThreadPoolExecutor(_STOPPED_AT_ONCE, thread_name_prefix="bm-on-kill") as pool:
+        for uuid in campaign_uuids:
+            pool.submit(stop_if_failed, client, uuid, state)
+
+
+async def finish_despite_cancel(awaitable: Coroutine[Any, Any, object]) -> None:
+    """Await something to its end, however often the current task is cancelled meanwhile."""
+    # Every second, Airflow cancels again what it has cancelled and what has not ended yet.
+    running = asyncio.ensure_future(awaitable)
+    while not running.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(running)
+
+
 def stop_within_grace(
     ti: TaskInstance,
-    campaign_uuid: str,
+    campaign_uuids: str | Sequence[str],
     make_client: Callable[[], BMClient],
     *,
     label: str = "",
     grace: float = GRACE,
 ) -> bool:
-    """Stop the campaign of a worker's task that was killed, from the signal handler.
+    """Stop the campaign of a worker's task that was killed, or its campaigns, from the signal handler.
 
     Runs in a thread, so that a lock of the interrupted code cannot block it for longer than ``grace``. While
     the interrupted code is itself waiting for an answer from Airflow's supervisor, a second request gets
@@ -65,7 +89,7 @@ def stop_within_grace(
     """
     from airflow_provider_bm._compat import task_instance_state
 
-    label = label or campaign_uuid
+    label = label or str(campaign_uuids)
     state_known = threading.Event()
 
     def stop() -> None:
@@ -78,7 +102,10 @@ def stop_within_grace(
             return
         state_known.set()
         try:
-            stop_if_failed(make_client(), campaign_uuid, state, label=label)
+            if isinstance(campaign_uuids, str):
+                stop_if_failed(make_client(), campaign_uuids, state, label=label)
+            else:
+                stop_all_if_failed(make_client(), campaign_uuids, state)
         except Exception:
             log.exception("Campaign %s could not be stopped; look at it in the BM console", label)
 

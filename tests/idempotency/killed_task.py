@@ -18,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 CLASSES = {
+    "batch": "BMCampaignBatchOperator",
     "create": "BMCreateCampaignOperator",
     "clone": "BMCloneCampaignOperator",
     "status": "BMCampaignStatusOperator",

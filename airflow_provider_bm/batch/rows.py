@@ -1,0 +1,187 @@
+"""The rows of a table, and the key that identifies each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from airflow_provider_bm.campaigns.problems import Problems, did_you_mean
+from airflow_provider_bm.campaigns.values import is_missing, is_number
+from airflow_provider_bm.exceptions import BMPayloadError, truncated_repr
+from airflow_provider_bm.idempotency.key import row_key
+
+RowStatus = Literal["sent", "adopted", "changed", "invalid", "failed", "unknown", "not_sent"]
+#: Statuses of rows that have no campaign, or whose campaign is not known to be right.
+FAILURES: Final = ("failed", "unknown", "not_sent")
+
+
+@dataclass(slots=True)
+class BatchRow:
+    """A row of a table, and its campaign.
+
+    :ivar number: position in the table, from 1
+    :ivar values: the row
+    :ivar key: the values that identify it, by column
+    :ivar row_key: its key in the name of the campaign; empty if it has none
+    :ivar payload: body of the POST; empty if the row is invalid
+    :ivar source_uuid: the campaign to clone
+    :ivar status: what became of it: ``sent`` by this try, ``adopted`` (sent by an earlier try), ``changed``
+        (the same, and the row has other values now), ``invalid`` (refused by a check), ``failed`` (refused by
+        the server), ``unknown`` (perhaps sent), ``not_sent`` (not tried)
+    :ivar uuid: the campaign
+    :ivar campaign_status: its status
+    :ivar reason: why the row was not sent, or how the campaign differs
+    :ivar permanent: whether another try cannot help
+    """
+
+    number: int
+    values: dict[str, Any]
+    key: dict[str, Any] = field(default_factory=dict)
+    row_key: str = ""
+    payload: dict[str, Any] = field(default_factory=dict)
+    source_uuid: str | None = None
+    status: RowStatus = "not_sent"
+    uuid: str | None = None
+    campaign_status: str | None = None
+    reason: str = ""
+    permanent: bool = False
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name}={truncated_repr(value, 60)}" for name, value in self.key.items())
+        return f"row {self.number} ({values})" if values else f"row {self.number}"
+
+    def fail(self, status: RowStatus, reason: str, *, permanent: bool = False) -> None:
+        """Record why the row has no campaign."""
+        self.status, self.reason, self.permanent = status, reason, permanent
+
+    def take(self, campaign: Mapping[str, Any], status: RowStatus, reason: str = "") -> None:
+        """Record the row's campaign."""
+        self.uuid, self.campaign_status = campaign["uuid"], campaign["status"]
+        self.status, self.reason, self.permanent = status, reason, False
+
+
+def iterate_rows(table: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table as dicts.
+
+    :param table: an iterable of mappings, or a data frame: of pandas, polars, PyArrow, or whatever narwhals
+        reads, if that is installed
+    :raises BMPayloadError: it is something else
+    """
+    for number, row in enumerate(_records(table), 1):
+        if not isinstance(row, Mapping):
+            raise _problem("rows", row, f"row {number} must be a mapping of columns to values")
+        wrong = next((name for name in row if not isinstance(name, str)), None)
+        if wrong is not None:
+            raise _problem("rows", wrong, f"row {number}: the name of a column must be a string")
+        yield dict(row)
+
+
+def _records(table: Any) -> Iterable[Any]:
+    if isinstance(table, (str, bytes, Mapping)):
+        raise _problem("rows", table, "must be a list of dicts, a data frame, or the path of a file")
+    columns = getattr(table, "column_names", None) or getattr(table, "columns", None)
+    if columns is not None and not callable(columns):
+        names = [str(name) for name in columns]
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise _problem("rows", repeated, "two columns have this name")
+    if hasattr(table, "iter_rows"):  # polars
+        records: Iterable[Any] = table.iter_rows(named=True)
+    elif hasattr(table, "to_pylist"):  # PyArrow
+        records = table.to_pylist()
+    elif hasattr(table, "itertuples"):  # pandas
+        records = table.to_dict("records")
+    elif isinstance(table, Iterable) and not hasattr(table, "__dataframe__"):
+        records = table
+    else:
+        records = _through_narwhals(table)
+    return records
+
+
+def _through_narwhals(table: Any) -> Iterable[Any]:
+    wanted = "must be a list of dicts, a data frame, or the path of a file"
+    try:
+        import narwhals
+    except ImportError:
+        raise _problem("rows", table, f"{wanted}; with narwhals installed, other data frames") from None
+    try:
+        frame = narwhals.from_native(table)
+        rows: Iterable[Any] = frame.lazy().collect().iter_rows(named=True)
+    except TypeError:
+        raise _problem("rows", table, wanted) from None
+    return rows
+
+
+def identify(rows: Iterable[dict[str, Any]], key: str | Sequence[str]) -> list[BatchRow]:
+    """Give each row its key.
+
+    A row without a value in a key column is invalid.
+
+    :param key: the columns whose values identify a row
+    :raises BMPayloadError: there is no such column, or two rows have the same values in them
+    """
+    columns = [part.strip() for part in key.split(",")] if isinstance(key, str) else list(key)
+    if not columns or not all(isinstance(name, str) and name for name in columns):
+        raise _problem("key", key, "must be the name of a column, or several")
+    found: list[BatchRow] = []
+    first: dict[str, BatchRow] = {}
+    duplicates: list[tuple[BatchRow, BatchRow]] = []
+    for number, values in enumerate(rows, 1):
+        row = BatchRow(number, values)
+        found.append(row)
+        absent = [name for name in columns if name not in values]
+        if absent:
+            hint = did_you_mean(absent[0], values) or f"; there are {', '.join(values) or 'none'}"
+            raise _problem("key", absent[0], f"row {number} has no such column{hint}")
+        row.key = {name: values[name] for name in columns}
+        missing = [name for name, value in row.key.items() if is_missing(value) or not str(value).strip()]
+        if missing:
+            row.fail("invalid", f"{missing[0]} is missing, which identifies the row", permanent=True)
+            continue
+        row.row_key = row_key(_key_text(value) for value in row.key.values())
+        if row.row_key in first:
+            duplicates.append((first[row.row_key], row))
+        first.setdefault(row.row_key, row)
+    if duplicates:
+        one, other = duplicates[0]
+        more = f", and {len(duplicates) - 1} more rows repeat another" if len(duplicates) > 1 else ""
+        raise _problem(
+            "key",
+            ", ".join(columns),
+            f"does not identify a row: {one} and {other} are the same{more}. Remove one, or add a column",
+        )
+    return found
+
+
+def check_number(
+    rows: Sequence[BatchRow], max_campaigns: int | None, expected_rows: tuple[int, int] | None
+) -> None:
+    """Check that a table has as many rows as expected.
+
+    :raises BMPayloadError: it has more, or fewer
+    """
+    problems = Problems()
+    if max_campaigns is not None and len(rows) > max_campaigns:
+        expected = f"the table has {len(rows)} rows, each of which would be a campaign. Is that intended?"
+        problems.add("max_campaigns", max_campaigns, expected)
+    if expected_rows is not None and not expected_rows[0] <= len(rows) <= expected_rows[1]:
+        problems.add("expected_rows", expected_rows, f"the table has {len(rows)} rows")
+    if problems:
+        raise BMPayloadError(problems, "table", nothing_sent=True)
+
+
+def _key_text(value: Any) -> str:
+    """Return a value as text, the same for 7, 7.0 and NumPy's 7."""
+    if is_number(value):
+        with contextlib.suppress(ValueError, OverflowError):  # infinite
+            whole = int(value)
+            return str(whole) if whole == value else str(value)
+    return " ".join(str(value).split())
+
+
+def _problem(name: str, value: Any, expected: str) -> BMPayloadError:
+    problems = Problems()
+    problems.add(name, value, expected)
+    return BMPayloadError(problems, "table", nothing_sent=True)

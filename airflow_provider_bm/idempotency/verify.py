@@ -1,0 +1,83 @@
+"""Whether the reply to a POST is the campaign that was asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_bm.campaigns.labels import campaign_label
+from airflow_provider_bm.client.assumptions import CREATED_DT_TOLERANCE
+from airflow_provider_bm.exceptions import BMCampaignStateError, BMOutcomeUnknownError
+from airflow_provider_bm.idempotency.compare import IDENTITY_FIELDS, differences
+from airflow_provider_bm.idempotency.key import has_key, has_other_key
+from airflow_provider_bm.idempotency.search import created_at
+from airflow_provider_bm.idempotency.timing import Timing
+
+if TYPE_CHECKING:
+    from airflow_provider_bm.client import BMClient
+
+log = logging.getLogger(__name__)
+
+
+def verify_reply(
+    campaign: Mapping[str, Any],
+    payload: Mapping[str, Any],
+    expected: Callable[[], Mapping[str, Any]],
+    *,
+    client: BMClient,
+    key: str,
+    recorded: bool,
+    timing: Timing,
+) -> None:
+    """Check that a reply is the campaign that was asked for.
+
+    :param campaign: the reply
+    :param payload: the body of the request; its name starts with the key
+    :param expected: returns the content to compare with, see :func:`.expected_content`
+    :param key: key of the task instance, or of a row
+    :param recorded: whether the campaign's UUID will be recorded, so that a retry finds it under any name
+    :raises BMOutcomeUnknownError: it is another campaign
+    :raises BMCampaignStateError: it is a draft, or a retry would not find it
+    """
+    if not has_key(campaign.get("name"), key):
+        _verify_by_content(campaign, payload, expected(), client, key, recorded, timing)
+    if campaign["status"] == "draft" and payload.get("status") == "active" and not client.settings.draft_only:
+        raise BMCampaignStateError(
+            f"The server created campaign {campaign_label(campaign['uuid'], campaign)} as a draft, "
+            "though an active campaign was asked for. "
+            "Nothing was sent. Activate it in the BM console, or delete it and clear the task.",
+            campaign,
+        )
+
+
+def _verify_by_content(
+    campaign: Mapping[str, Any],
+    payload: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    client: BMClient,
+    key: str,
+    recorded: bool,
+    timing: Timing,
+) -> None:
+    name, uuid = campaign.get("name"), campaign["uuid"]
+    different = differences(expected, campaign, IDENTITY_FIELDS)
+    now = client.server_now() or timing.now()
+    recent = abs(created_at(campaign) - now) <= CREATED_DT_TOLERANCE
+    if different or not recent or has_other_key(name, key):
+        why = "; ".join(different) or f"name is {name!r}, created_dt is {campaign.get('created_dt')!r}"
+        raise BMOutcomeUnknownError(
+            f"The server answered with another campaign, {uuid}: {why}. It is not known whether campaign "
+            f"{payload.get('name')!r} was created",
+            name=str(payload.get("name")),
+        )
+    if not recorded:
+        raise BMCampaignStateError(
+            f"The server created campaign {uuid} under another name, {name!r} instead of "
+            f"{payload.get('name')!r}, so "
+            "that a retry would not find it and would send it again. The campaign was created; check it "
+            "in the "
+            "BM console. Do not clear this task.",
+            campaign,
+        )
+    log.warning("The server created campaign %s under another name, %r. Its UUID is recorded.", uuid, name)

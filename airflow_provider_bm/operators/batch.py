@@ -1,0 +1,599 @@
+"""Send a campaign for each row of a table."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
+
+from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
+from airflow_provider_bm.operators.base import CONNECTION_FIELDS
+from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE, start_of_run
+from airflow_provider_bm.operators.send import (
+    DEFAULT_DEFERRABLE,
+    SEVEN_DAYS,
+    ActivatingOperator,
+)
+
+if TYPE_CHECKING:
+    import jinja2
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_bm.batch.preparation import RowPreparation
+    from airflow_provider_bm.batch.rows import BatchRow
+    from airflow_provider_bm.batch.sender import RowSender
+    from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow, Verdict
+    from airflow_provider_bm.campaigns.local_times import LocalTime
+
+log = logging.getLogger(__name__)
+
+#: XCom keys.
+ROWS_KEY, FAILED_ROWS_KEY = "rows", "failed_rows"
+#: Size of an XCom, in characters of JSON, above which rows are not pushed.
+MAX_XCOM: Final = 500_000
+#: Fields that may be templates over the row.
+ROW_FIELDS: Final = ("clone_uuid", "template_vars", *CAMPAIGN_FIELDS)
+#: Rows that a message names.
+_NAMED: Final = 10
+
+
+class BMCampaignBatchOperator(ActivatingOperator):
+    """Sends a campaign for each row of a table, exactly once, many at a time (API 1.4, 3.1, 4.2).
+
+    Each row becomes a clone of a draft or, without ``clone_uuid``, a new campaign. All rows are checked, and
+    all that is wrong is reported, before the first is sent. Whatever fails, a row is sent once: the name of
+    its campaign starts with a key of task instance and row, by which every try finds it.
+
+    Returns counts: ``{"rows": 3, "sent": 2, "failed": 1, "campaigns": {"active": 2}, …}``. XCom ``rows`` (or
+    the file at ``results_path``) says for each row its key, UUID, status and reason; ``failed_rows`` holds
+    the rows that certainly were not sent, to be given to another task; ``sent`` says whether any was.
+
+    .. code-block:: python
+
+        BMCampaignBatchOperator(
+            task_id="send",
+            sql="SELECT shop, list, headline FROM storms WHERE day = '{{ ds }}'",
+            sql_conn_id="warehouse",
+            key="shop",
+            clone_uuid="1592695e-c1b1-11ee-b153-774c9d3a7957",
+            name="Storm {{ row.shop }}",
+            recipient_lists="{{ row.list }}",
+        )
+
+    :param rows: the table: a list of dicts, a data frame (pandas, polars, PyArrow), or the path of a
+        ``.csv``, ``.tsv``, ``.jsonl``, ``.ndjson`` or ``.parquet`` file, also in an object storage
+        (templated)
+    :param sql: instead of ``rows``: a query that returns them (templated)
+    :param sql_conn_id: Airflow connection for ``sql``, of any database (templated)
+    :param sql_parameters: parameters of ``sql`` (templated)
+    :param key: the columns whose values identify a row, as a list or separated by commas
+    :param clone_uuid: the campaign to clone; None: create new ones (templated, also over the row)
+    :param template_vars: values of the variables in the source: a list of columns, or a dict of names and
+        values; None: all columns that the source's texts name (templated, also over the row)
+    :param name: name of each campaign; None: DAG, task and key (templated, also over the row, as are all
+        following fields)
+    :param sending_type: channel: ``sms``, ``webpush``, ``email``, ``telegram``, ``rbm``, ``viber``,
+        ``whatsapp``
+    :param template: the message: plain text for sms and webpush, otherwise JSON, as a dict, a string, or
+        the name of a ``.json`` file
+    :param sender: sender ID, e-mail address, or phone number ID, by channel; a phone number as text
+    :param recipient_lists: UUIDs of the lists to message: a list, or a comma separated string
+    :param status: ``active`` (send) or ``draft``
+    :param schedule_type: ``now``, ``once`` or ``scheduled``; None: as ``schedule_rrule`` says, else the
+        source's, or ``now``
+    :param schedule_rrule: when: an aware datetime, a text with offset, ``Y-m-d H:i:s`` (UTC), an iCal RRULE,
+        or :func:`~airflow_provider_bm.campaigns.local_time`: that time in each row's own zone, from the start
+        of the run on
+    :param query_type: ``all`` or ``segmentation``
+    :param query: segmentation: a :class:`~airflow_provider_bm.campaigns.SegmentationQuery`, a dict, a JSON
+        string, or the name of a ``.json`` file
+    :param webpush_title: title of a web push message
+    :param webpush_body: body of a web push message
+    :param webpush_target_url: URL that a web push message opens
+    :param webpush_icon: URL of a web push message's icon
+    :param webpush_image: URL of a web push message's image
+    :param max_campaigns: number of rows above which nothing is sent; None: any. Default: 1000
+    :param expected_rows: lowest and highest number of rows with which anything is sent. Default: any
+    :param on_invalid: what to do if a row is refused by a check: ``fail`` (send nothing; default) or ``skip``
+        (send the others)
+    :param on_error: what to do once more than ``max_failures`` rows have failed: ``stop`` (default) or
+        ``continue`` with the others. The task fails in both cases.
+    :param max_failures: failed rows with which the task still succeeds. Default: 0
+    :param max_workers: number of campaigns to send at a time, from 1 to 10. Default: 8
+    :param results_path: file for the results, a line of JSON for each row, also in an object storage
+        (templated)
+    :param wait_for_completion: wait until all campaigns have finished. Default: False
+    :param deferrable: wait in the triggerer, without a worker slot. Default: Airflow's
+        ``operators.default_deferrable``
+    :param poke_interval: seconds (or a timedelta) between two polls. Default: 60
+    :param timeout: seconds (or a timedelta) to wait at most; the campaigns continue. Default: 7 days
+    :param stop_on_kill: stop the campaigns if the task is killed while it waits. Nothing more is sent in any
+        case. Default: True
+    :param float_format: format of numbers that are not whole, such as ``.2f``. Without it a number with more
+        than six decimal places is refused.
+    :param max_age: age up to which a scheduled or backfill run sends: a timedelta or seconds; None: any.
+        Default: ``[bm] max_age`` of Airflow's configuration, or a day. (templated)
+    :param on_stale: what an older run does: ``fail`` (default) or ``skip``
+    :param send_window: when messages may go out: a :class:`~airflow_provider_bm.campaigns.SendWindow`
+    :param allow_immediate: accept a recurring rule that fires as soon as it is saved, and a time in the past.
+        Default: False
+    :param allowed_variables: names of variables that BM fills, besides contact fields (templated)
+    :param on_unknown_variable: what to do about a variable that is not filled, and about a name in
+        ``template_vars`` that does not occur: ``fail`` (default) or ``warn``
+    :param on_draft_only: how the task ends if the connection is ``draft_only``: ``succeed`` (default),
+        ``fail`` or ``skip``
+    :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
+    :param service_uuid: BM account; None: the connection's (templated)
+    :raises AirflowFailException: the table, a row, or the server's answer to it does not allow to send
+    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window says so
+    :raises AirflowException: rows have failed that another try may send
+    """
+
+    operator_extra_links: Any = ()
+    template_fields: Sequence[str] = (
+        "rows",
+        "sql",
+        "sql_conn_id",
+        "sql_parameters",
+        *ROW_FIELDS,
+        "results_path",
+        "max_age",
+        "allowed_variables",
+        *CONNECTION_FIELDS,
+    )
+    template_fields_renderers = {"sql": "sql", "template": "json", "query": "json", "template_vars": "json"}
+    _sender: RowSender | None = None
+    _waiting: tuple[Any, list[str]] | None = None
+
+    def __init__(
+        self,
+        *,
+        key: str | Sequence[str],
+        rows: Any = None,
+        sql: str | None = None,
+        sql_conn_id: str | None = None,
+        sql_parameters: Any = None,
+        clone_uuid: str | None = None,
+        template_vars: Sequence[str] | Mapping[str, Any] | None = None,
+        name: str | None = None,
+        sending_type: str | None = None,
+        template: str | dict[str, Any] | None = None,
+        sender: str | None = None,
+        recipient_lists: str | Sequence[str] | None = None,
+        status: str = "active",
+        schedule_type: str | None = None,
+        schedule_rrule: str | datetime | LocalTime | None = None,
+        query_type: str | None = None,
+        query: str | dict[str, Any] | SegmentationQuery | None = None,
+        webpush_title: str | None = None,
+        webpush_body: str | None = None,
+        webpush_target_url: str | None = None,
+        webpush_icon: str | None = None,
+        webpush_image: str | None = None,
+        max_campaigns: int | None = 1_000,
+        expected_rows: tuple[int, int] | None = None,
+        on_invalid: str = "fail",
+        on_error: str = "stop",
+        max_failures: int = 0,
+        max_workers: int = 8,
+        results_path: Any = None,
+        wait_for_completion: bool = False,
+        deferrable: bool = DEFAULT_DEFERRABLE,
+        poke_interval: float | timedelta = 60,
+        timeout: float | timedelta = SEVEN_DAYS,
+        stop_on_kill: bool = True,
+        float_format: str | None = None,
+        max_age: timedelta | float | str | None = DEFAULT_MAX_AGE,
+        on_stale: str = "fail",
+        send_window: SendWindow | Mapping[str, Any] | str | None = None,
+        allow_immediate: bool = False,
+        allowed_variables: str | Sequence[str] = (),
+        on_unknown_variable: str = "fail",
+        on_draft_only: str = "succeed",
+        bm_conn_id: str = "bm_default",
+        service_uuid: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.key = key
+        self.rows = rows
+        self.sql = sql
+        self.sql_conn_id = sql_conn_id
+        self.sql_parameters = sql_parameters
+        self.clone_uuid = clone_uuid
+        self.template_vars = template_vars
+        self.name = name
+        self.sending_type = sending_type
+        self.template = template
+        self.sender = sender
+        self.recipient_lists = recipient_lists
+        self.status = status
+        self.schedule_type = schedule_type
+        self.schedule_rrule = schedule_rrule
+        self.query_type = query_type
+        self.query = query
+        self.webpush_title = webpush_title
+        self.webpush_body = webpush_body
+        self.webpush_target_url = webpush_target_url
+        self.webpush_icon = webpush_icon
+        self.webpush_image = webpush_image
+        self.max_campaigns = max_campaigns
+        self.expected_rows = expected_rows
+        self.on_invalid = on_invalid
+        self.on_error = on_error
+        self.max_failures = max_failures
+        self.max_workers = max_workers
+        self.results_path = results_path
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poke_interval = poke_interval
+        self.timeout = timeout
+        self.stop_on_kill = stop_on_kill
+        self.float_format = float_format
+        self.max_age = max_age
+        self.on_stale = on_stale
+        self.send_window = send_window
+        self.allow_immediate = allow_immediate
+        self.allowed_variables = allowed_variables
+        self.on_unknown_variable = on_unknown_variable
+        self.on_draft_only = on_draft_only
+        self.bm_conn_id = bm_conn_id
+        self.service_uuid = service_uuid
+        super().__init__(**kwargs)
+        #: Texts that are rendered for each row, instead of once.
+        self._row_templates: frozenset[str] = frozenset()
+
+    def render_template(
+        self,
+        content: Any,
+        context: Context,
+        jinja_env: jinja2.Environment | None = None,
+        seen_oids: set[int] | None = None,
+    ) -> Any:
+        """Render what does not depend on the row."""
+        from airflow_provider_bm.operators.batch_rows import is_row_template
+
+        is_mapped = seen_oids is not None and id(content) in seen_oids
+        is_text = isinstance(content, str) and not is_mapped
+        if is_text and is_row_template(jinja_env or self.get_template_env(), content):
+            self._row_templates |= {content}
+            self._rendered |= {content}
+            return content
+        return super().render_template(content, context, jinja_env, seen_oids)
+
+    def call_api(self, context: Context) -> dict[str, Any]:
+        """Send the campaigns, push what became of each row, and wait if asked to."""
+        from airflow_provider_bm.batch.results import result
+        from airflow_provider_bm.batch.rows import check_number, identify
+        from airflow_provider_bm.triggers.deferral import fail_wait
+
+        self._check_arguments()
+        rows = identify(self._read(), self.key)
+        check_number(rows, self.max_campaigns, self.expected_rows)
+        log.info("The table has %d rows", len(rows))
+        try:
+            self._send(context, rows)
+        finally:
+            results = [result(row) for row in rows]
+            manifest = self._push_results(context, results)
+        self._raise_failures(rows)
+        settings = self.hook.client.settings
+        if settings.draft_only and self.status == "active":
+            drafts = manifest["campaigns"].get("draft", 0)
+            self.end_unsent(
+                f"NOTHING WAS SENT: the connection {settings.conn_id!r} or [bm] draft_only of Airflow's "
+                f"configuration is draft_only. {drafts} campaigns are drafts."
+            )
+            return manifest
+        uuids = [row.uuid for row in rows if row.uuid is not None and row.campaign_status != "finished"]
+        if self.wait_for_completion and uuids:
+            verdict, statuses = self._wait(context, uuids)
+            manifest = self._push_results(context, _with_statuses(results, statuses))
+            if verdict.state == "failed":
+                fail_wait(verdict.reason)
+        return manifest
+
+    def _key(self, context: Context) -> str:
+        from airflow_provider_bm.idempotency.key import task_key
+
+        ti, namespace = context["ti"], self.hook.client.settings.key_namespace
+        return task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, namespace)
+
+    def _check_arguments(self) -> None:
+        """Check the arguments that are not part of a campaign, before the table is read."""
+        from airflow_provider_bm.campaigns.problems import Problems, check_choice
+        from airflow_provider_bm.exceptions import BMPayloadError
+        from airflow_provider_bm.triggers.deferral import seconds
+
+        problems = Problems()
+        if (self.rows is None) == (self.sql is None):
+            problems.add("rows", self.rows, "give either rows or sql")
+        if (self.sql is None) != (self.sql_conn_id is None):
+            problems.add("sql_conn_id", self.sql_conn_id, "belongs to sql")
+        check_choice("on_invalid", self.on_invalid, ("fail", "skip"), problems)
+        check_choice("on_error", self.on_error, ("stop", "continue"), problems)
+        if not _is_whole(self.max_workers) or not 1 <= self.max_workers <= 10:
+            problems.add("max_workers", self.max_workers, "must be a whole number from 1 to 10")
+        if not _is_whole(self.max_failures) or self.max_failures < 0:
+            problems.add("max_failures", self.max_failures, "must be a whole number from 0")
+        if self.max_campaigns is not None and not _is_whole(self.max_campaigns):
+            problems.add("max_campaigns", self.max_campaigns, "must be a whole number, or None")
+        limits: Any = self.expected_rows
+        if limits is not None and not (
+            isinstance(limits, (tuple, list)) and len(limits) == 2 and all(map(_is_whole, limits))
+        ):
+            problems.add(
+                "expected_rows", limits, "must be the lowest and the highest number, such as (1, 50)"
+            )
+        if self.template_vars is not None and self.clone_uuid is None:
+            problems.add(
+                "template_vars", self.template_vars, "needs clone_uuid; in a template, use {{ row.x }}"
+            )
+        for name in ("poke_interval", "timeout"):
+            value = getattr(self, name)
+            number = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
+            if not number or seconds(value) <= 0:
+                problems.add(name, value, "must be a number of seconds above 0, or a timedelta")
+        if self.wait_for_completion and self.status == "draft":
+            problems.add("wait_for_completion", True, "a draft does not finish: it needs status='active'")
+        for name in self.template_fields:
+            value = getattr(self, name)
+            if name not in ROW_FIELDS and isinstance(value, str) and value in self._row_templates:
+                problems.add(name, value, "cannot depend on the row")
+        if problems:
+            raise BMPayloadError(problems, "arguments", nothing_sent=True)
+
+    def _read(self) -> list[dict[str, Any]]:
+        from airflow_provider_bm.operators.batch_rows import query_rows, read_rows
+
+        if self.sql is not None and self.sql_conn_id is not None:
+            return list(query_rows(self.sql, self.sql_conn_id, self.sql_parameters))
+        return list(read_rows(self.rows))
+
+    def _send(self, context: Context, rows: list[BatchRow]) -> None:
+        from airflow_provider_bm.batch.gate import Gate
+        from airflow_provider_bm.batch.sender import RowSender
+        from airflow_provider_bm.exceptions import BMPayloadError
+        from airflow_provider_bm.hooks.bm import client_with
+        from airflow_provider_bm.idempotency.compare import CONTENT_FIELDS
+
+        ti, settings = context["ti"], self.hook.client.settings
+        gate = Gate()
+        client = client_with(settings, sleep=gate.sleep)
+        key = self._key(context)
+        preparation = self._preparation(context, key)
+        for row in rows:
+            if row.status != "invalid":
+                preparation.prepare(row)
+        windows = self.send_window is not None or settings.send_window is not None
+
+        def check(row: BatchRow) -> dict[str, Any]:
+            return self.guards(context).check(preparation.content(row)) if _sends(row) else {}
+
+        def before_post(row: BatchRow) -> None:
+            row.payload.update(check(row))
+
+        self._sender = sender = RowSender(
+            client=client,
+            gate=gate,
+            key=key,
+            tried_before=ti.try_number > 1,
+            since=start_of_run(context),
+            store=context.get("task_state_store"),
+            expected=preparation.expected,
+            before_post=before_post,
+            max_workers=self.max_workers,
+            stop_after=self.max_failures if self.on_error == "stop" else None,
+            # The time of a campaign that waits for a window depends on when it was sent.
+            compared=[name for name in CONTENT_FIELDS if not (windows and name.startswith("schedule"))],
+        )
+        try:
+            left = sender.adopt_earlier(rows)
+            for row in left:
+                if row.status != "invalid":
+                    try:
+                        check(row)
+                    except BMPayloadError as error:
+                        row.fail("invalid", _in_one_line(error), permanent=True)
+            self._report_invalid(left)
+            sender.send([row for row in left if row.status != "invalid"])
+        finally:
+            client.close()
+
+    def _preparation(self, context: Context, key: str) -> RowPreparation:
+        from airflow_provider_bm.batch.preparation import RowPreparation
+        from airflow_provider_bm.operators.batch_rows import RowTemplates
+
+        templates = RowTemplates(
+            self.get_template_env(),
+            self._row_templates,
+            context,
+            self.float_format,
+            start_of_run(context) or datetime.now(UTC),
+        )
+        fields = self.provided(CAMPAIGN_FIELDS)
+        if self.hook.client.settings.draft_only:
+            fields["status"] = "draft"
+        guards = self.guards(context)
+        # Of a thousand rows, each variable is warned about once.
+        warns, guards = guards.on_unknown_variable == "warn", replace(guards, on_unknown_variable="fail")
+        return RowPreparation(
+            client=self.hook.client,
+            key=key,
+            fields=fields,
+            clone_uuid=self.clone_uuid,
+            template_vars=self.template_vars,
+            default_name=f"{context['ti'].dag_id}.{context['ti'].task_id}",
+            float_format=self.float_format,
+            templates=templates,
+            check_variables=guards.check_variables,
+            warn_about_variables=warns,
+        )
+
+    def _report_invalid(self, rows: list[BatchRow]) -> None:
+        """Log every row that a check refused and, unless they are skipped, fail."""
+        invalid = [row for row in rows if row.status == "invalid"]
+        for row in invalid:
+            log.error("%s is invalid: %s", row, row.reason)
+        if invalid and self.on_invalid == "fail":
+            raise AirflowFailException(
+                f"{len(invalid)} of {len(rows)} rows are invalid; nothing was sent.{_listed(invalid)}\n"
+                "To send the others, set on_invalid='skip'."
+            )
+
+    def _push_results(self, context: Context, results: list[dict[str, Any]]) -> dict[str, Any]:
+        """Write what became of the rows, and return the counts."""
+        from airflow_provider_bm.batch.results import counts, json_lines, repeatable
+        from airflow_provider_bm.waiting.result import SENT_KEY
+
+        manifest: dict[str, Any] = {**counts(results), "results_path": None}
+        if self.results_path is not None:
+            path = self._results_path()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("w", encoding="utf-8") as file:
+                file.writelines(json_lines(results))
+            manifest["results_path"] = str(path)
+        log.info("%s", manifest)
+        if not self.do_xcom_push:
+            return manifest
+        ti = context["ti"]
+        ti.xcom_push(key=SENT_KEY, value=bool({"active", "finished"} & manifest["campaigns"].keys()))
+        contents: dict[str, Any] = {FAILED_ROWS_KEY: repeatable(results)}
+        if self.results_path is None:
+            contents[ROWS_KEY] = results
+        for name, content in contents.items():
+            if len(str(content)) <= MAX_XCOM:
+                ti.xcom_push(key=name, value=content)
+            else:
+                log.warning("XCom %s is left out, since it would be too large: set results_path", name)
+        return manifest
+
+    def _results_path(self) -> Any:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        path = self.results_path
+        return path if hasattr(path, "open") else ObjectStoragePath(str(path))
+
+    def _earlier_results(self, context: Context) -> list[dict[str, Any]]:
+        """Return the results that this task has written before it was deferred."""
+        if self.results_path is not None:
+            with self._results_path().open("r", encoding="utf-8") as file:
+                return [json.loads(line) for line in file]
+        ti = context["ti"]
+        return ti.xcom_pull(task_ids=ti.task_id, key=ROWS_KEY, map_indexes=ti.map_index) or []
+
+    def _raise_failures(self, rows: list[BatchRow]) -> None:
+        from airflow_provider_bm.batch.rows import FAILURES
+
+        failed = [row for row in rows if row.status in FAILURES]
+        if len(failed) <= self.max_failures:
+            for row in failed:
+                log.warning("%s: %s (%s)", row, row.status, row.reason)
+            return
+        tried = [row for row in failed if row.status != "not_sent"] or failed
+        permanent = all(row.permanent for row in tried)
+        advice = (
+            "" if permanent else "\nLeave it to the retries, or clear the task: no row is sent a second time."
+        )
+        raise (AirflowFailException if permanent else AirflowException)(
+            f"{len(failed)} of {len(rows)} rows have failed; "
+            f"{sum(row.uuid is not None for row in rows)} have a campaign.{_listed(tried)}{advice}"
+        )
+
+    def _wait(self, context: Context, uuids: list[str]) -> tuple[Verdict, dict[str, str]]:
+        """Wait until no campaign is active any more.
+
+        :return: the end of the wait, and the statuses of the campaigns
+        """
+        from airflow_provider_bm.triggers.batch import BMCampaignBatchTrigger, pack_uuids
+        from airflow_provider_bm.triggers.campaign import DEFER_MARGIN, timeout_message
+        from airflow_provider_bm.triggers.deferral import seconds
+        from airflow_provider_bm.waiting.batch import BatchWait
+
+        timeout = timedelta(seconds=seconds(self.timeout))
+        deadline = datetime.now(UTC) + timeout
+        if self.deferrable:
+            trigger = BMCampaignBatchTrigger(
+                campaigns=pack_uuids(uuids),
+                bm_conn_id=self.bm_conn_id,
+                service_uuid=self.hook.client.settings.service_uuid,
+                poke_interval=seconds(self.poke_interval),
+                deadline=deadline.isoformat(),
+                stop_on_kill=self.stop_on_kill,
+            )
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout + DEFER_MARGIN)
+        wait, self._waiting = BatchWait(uuids), (context["ti"], uuids)
+        try:
+            while (verdict := wait.poll(self.hook.client)).state == "waiting":
+                remaining = (deadline - datetime.now(UTC)).total_seconds()
+                if remaining <= 0:
+                    raise AirflowSensorTimeout(timeout_message(wait.last_seen()))
+                time.sleep(min(seconds(self.poke_interval), remaining))
+        finally:
+            self._waiting = None
+        return verdict, wait.statuses
+
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
+        """Return the counts after the trigger has waited, or fail with what it says."""
+        from airflow_provider_bm.idempotency.search import campaigns_of_rows
+        from airflow_provider_bm.triggers.deferral import campaign_from_event, fail_wait
+
+        state = event.get("state") if isinstance(event, dict) else None
+        if state not in ("done", "failed"):
+            campaign_from_event(event)
+        results, client = self._earlier_results(context), self.hook.client
+        found = campaigns_of_rows(client, self._key(context), start_of_run(context), rows=len(results))
+        statuses = {each["uuid"]: each["status"] for matches in found.values() for each in matches}
+        manifest = self._push_results(context, _with_statuses(results, statuses))
+        if state == "failed":
+            fail_wait(event.get("reason"))
+        log.info("%s", event.get("reason"))
+        return manifest
+
+    def on_kill(self) -> None:
+        """Send nothing more, and stop the campaigns that this task waits for, if a person has ended it."""
+        if self._sender is not None:
+            self._sender.stopped.set()
+        # Reset meanwhile: a second signal must not stop them a second time.
+        waiting, self._waiting = self._waiting, None
+        if waiting is None or not self.stop_on_kill:
+            return
+        from airflow_provider_bm.hooks.bm import BMHook
+        from airflow_provider_bm.triggers.on_kill import stop_within_grace
+
+        ti, uuids = waiting
+        # A new hook: the process was interrupted in the middle of something.
+        hook = BMHook(self.bm_conn_id, self.service_uuid)
+        if stop_within_grace(ti, uuids, lambda: hook.client, label=f"{len(uuids)} of a batch"):
+            # Airflow 3 continues after a signal, for example of a worker that shuts down.
+            self._waiting = waiting
+
+
+def _with_statuses(results: list[dict[str, Any]], statuses: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return results with the statuses that campaigns have now."""
+    return [
+        {**each, "campaign_status": statuses.get(each["uuid"], each["campaign_status"])} for each in results
+    ]
+
+
+def _sends(row: BatchRow) -> bool:
+    return row.payload.get("status") == "active"
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _in_one_line(error: Exception) -> str:
+    problems = getattr(error, "problems", None)
+    return "; ".join(map(str, problems)) if problems else str(error)
+
+
+def _listed(rows: Sequence[BatchRow]) -> str:
+    lines = [f"\n  {row}: {row.reason}" for row in rows[:_NAMED]]
+    return "".join(lines) + (f"\n  … and {len(rows) - _NAMED} more" if len(rows) > _NAMED else "")

@@ -1,0 +1,215 @@
+"""One campaign for each row, whatever becomes of replies, and wherever a try of the batch is killed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_bm.client import BMClient, retry
+from airflow_provider_bm.idempotency.key import task_key
+from airflow_provider_bm.idempotency.record import STATE_KEY
+from airflow_provider_bm.idempotency.timing import Timing, use_timing
+from tests.idempotency.killed_task import FileStore, TaskInstance, run
+
+ROWS = [{"shop": f"shop {number}", "temp": f"-{number}C"} for number in range(4)]
+#: Stories told at once: most of their time they wait.
+AT_ONCE = 6
+
+
+@pytest.fixture
+def batch(task):
+    return {**task["clone"], "template_vars": None, "rows": ROWS, "key": "shop", "max_workers": 1}
+
+
+@pytest.fixture
+def assert_each_sent_once(sandbox):
+    """`assert_each_sent_once(run_id)`: each row has one campaign, which has executed once."""
+
+    def check(run_id, rows=ROWS):
+        pattern = re.compile(rf"\[{task_key('warn', run_id, 'send', -1)}\.[0-9a-f]{{12}}\] warn\.send (.*)")
+        made = {
+            each["uuid"]: match[1]
+            for each in sandbox.campaigns()
+            if (match := pattern.fullmatch(each["name"]))
+        }
+        assert sorted(made.values()) == sorted(row["shop"] for row in rows)
+        for uuid in made:
+            assert len(sandbox.executions(campaign_uuid=uuid)) == 1
+
+    return check
+
+
+def finish(start, arguments, first_try, **kwargs):
+    """Run tries as Airflow would, until one succeeds."""
+    for number in range(first_try, first_try + 4):
+        one = start("batch", arguments, try_number=number, **kwargs)
+        one.until(None)
+        if one.outcome == "returned":
+            return one
+    raise AssertionError(f"no try succeeded: {one.outcome} {one.result}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stored", [False, True], ids=["no_store", "store"])
+def test_killed_at_any_boundary(batch, start, assert_each_sent_once, tmp_path, stored):
+    def kwargs(run_id):
+        return {"run_id": run_id, "store": str(tmp_path / run_id) if stored else None}
+
+    dry = finish(start, batch, 1, timeout=8, **kwargs("dry"))
+    assert_each_sent_once("dry")
+    assert dry.labels.count("POST all: out") == len(ROWS)
+
+    def story(number):
+        run_id = f"killed at {number}"
+        first = start("batch", batch, die_at=number, timeout=8, **kwargs(run_id))
+        first.until(None)
+        assert (first.outcome, first.labels) == ("killed", dry.labels[:number])
+        finish(start, batch, 2, **kwargs(run_id))
+        assert_each_sent_once(run_id)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(story, range(len(dry.labels))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stored", [False, True], ids=["no_store", "store"])
+def test_killed_again_and_again_with_many_threads(batch, start, assert_each_sent_once, tmp_path, stored):
+    rows = [{"shop": f"shop {number}", "temp": "x"} for number in range(40)]
+    arguments = {**batch, "rows": rows, "max_workers": 8}
+
+    def story(seed):
+        run_id, chance = f"seed {seed}", random.Random(seed)
+        store = str(tmp_path / run_id) if stored else None
+        for number in itertools.count(1):
+            die_at = chance.randrange(5, 150) if number < 4 else None
+            one = start("batch", arguments, run_id=run_id, store=store, try_number=number, die_at=die_at)
+            one.until(None)
+            if one.outcome == "returned":
+                break
+            assert number < 8, one.result
+        assert_each_sent_once(run_id, rows)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(story, range(6)))
+
+
+# Lost replies
+
+
+@pytest.fixture
+def quick(monkeypatch, sandbox):
+    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.01)
+    # A request is in flight for up to 2.7 s.
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
+    # The sandbox's clock runs twenty times as fast, see the fixture `task`.
+    monkeypatch.setattr(BMClient, "server_now", lambda self: None)
+    with use_timing(Timing(first_pause=0.1)):
+        yield
+
+
+def execute(batch, *, number=1, store=None, run_id="run", **arguments):
+    return run("batch", {**batch, **arguments}, TaskInstance(run_id, number, lambda _: None), store)
+
+
+def posts(sandbox):
+    return sandbox.requests(method="POST", path="/campaigns")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"lose_reply": True},
+        {"truncate": True},
+        {"garbage": True},
+        {"html": True, "apply": True},
+        {"status": 500, "apply": True},
+        {"status": 504, "apply": True},
+        {"delay_after": 0.5},
+        {"delay": 0.5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.usefixtures("quick")
+def test_a_reply_that_is_lost(sandbox, batch, assert_each_sent_once, fault, times):
+    sandbox.fault(method="POST", path="/campaigns", times=times, **fault)
+    assert execute(batch, max_workers=3)["sent"] == len(ROWS)
+    assert len(posts(sandbox)) == len(ROWS)
+    assert_each_sent_once("run")
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["no_store", "store"])
+@pytest.mark.usefixtures("quick")
+def test_a_request_that_vanishes_is_sent_by_the_next_try(
+    sandbox, batch, assert_each_sent_once, tmp_path, stored
+):
+    store = FileStore(tmp_path / "state", lambda _: None) if stored else None
+    sandbox.fault(method="POST", path="/campaigns", drop=True)
+    with pytest.raises(AirflowException, match="Leave it to the retries") as caught:
+        execute(batch, store=store)
+    assert not isinstance(caught.value, AirflowFailException)
+    assert len(posts(sandbox)) == 1
+    assert execute(batch, number=2, store=store)["sent"] == len(ROWS)
+    assert_each_sent_once("run")
+
+
+@pytest.mark.usefixtures("quick")
+def test_only_rows_that_may_be_in_flight_wait(sandbox, batch, assert_each_sent_once, tmp_path):
+    """The state store says which these are; the others are sent first."""
+    store = FileStore(tmp_path / "state", lambda _: None)
+    sandbox.fault(method="POST", path="/campaigns", drop=True, times=2)
+    with pytest.raises(AirflowException):
+        execute(batch, store=store, max_workers=2, on_error="stop")
+    record = json.loads((tmp_path / "state").read_text())[STATE_KEY]
+    assert len(record["in_flight"]) == 2
+    seen = len(sandbox.requests())
+    assert execute(batch, number=2, store=store)["sent"] == len(ROWS)
+    methods = [each["method"] for each in sandbox.requests()[seen:]]
+    assert methods.count("POST") == 4
+    # The draft, the list; two rows; lists until the others cannot be in flight; the others.
+    first, last = methods.index("POST"), len(methods) - 1 - methods[::-1].index("POST")
+    assert methods[first : first + 2] == ["POST", "POST"]
+    assert methods[last - 1 : last + 1] == ["POST", "POST"]
+    assert_each_sent_once("run")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_retry_of_a_finished_batch_makes_two_requests(sandbox, batch, tmp_path):
+    store = FileStore(tmp_path / "state", lambda _: None)
+    execute(batch, store=store)
+    seen = len(sandbox.requests())
+    assert execute(batch, number=2, store=store)["adopted"] == len(ROWS)
+    assert [each["method"] for each in sandbox.requests()[seen:]] == ["GET", "GET"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_row_that_has_changed_is_reported_and_not_sent_again(sandbox, batch, assert_each_sent_once, caplog):
+    execute(batch)
+    changed = [{**ROWS[0], "temp": "+30C"}, *ROWS[1:]]
+    counts = execute(batch, number=2, rows=changed)
+    assert (counts["changed"], counts["adopted"]) == (1, 3)
+    assert "'-0C today, {first_name}' instead of '+30C today, {first_name}'" in caplog.text
+    assert_each_sent_once("run")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_row_that_has_changed_in_a_run_that_was_created_again(sandbox, batch, assert_each_sent_once):
+    execute(batch)
+    with pytest.raises(AirflowFailException, match="its campaign differs from the row") as caught:
+        execute(batch, rows=[{**ROWS[0], "temp": "+30C"}, *ROWS[1:]])
+    assert "key_namespace" in str(caught.value)
+    assert_each_sent_once("run")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_row_that_is_gone_and_a_new_one(sandbox, batch, caplog):
+    execute(batch)
+    counts = execute(batch, number=2, rows=[*ROWS[1:], {"shop": "new", "temp": "x"}])
+    assert (counts["sent"], counts["adopted"]) == (1, 3)
+    assert "1 campaigns of an earlier try belong to no row of this table" in caplog.text

@@ -1,0 +1,462 @@
+"""A campaign for each row of a table: what is sent, what is refused, and what is reported."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+
+from airflow_provider_bm.campaigns import SendWindow
+from airflow_provider_bm.campaigns.local_times import local_time
+from airflow_provider_bm.hooks import BMHook
+from airflow_provider_bm.idempotency.timing import Timing, use_timing
+from airflow_provider_bm.operators import BMCampaignBatchOperator
+
+REGIONS = [
+    {"region": "north", "headline": "Storm from noon on."},
+    {"region": "south", "headline": "Heavy rain tonight."},
+    {"region": "east", "headline": "Snow down to 400 m."},
+]
+
+
+@pytest.fixture
+def draft(sandbox):
+    staff = sandbox.recipient_lists["staff"]
+    return sandbox.create(status="draft", template="Hello {first_name}. {headline}", recipient_lists=staff)
+
+
+@pytest.fixture
+def send(sandbox, execute, draft):
+    """`send(rows, **arguments)`: execute a batch of clones."""
+
+    def send(rows=REGIONS, **arguments):
+        defaults = {"key": "region", "clone_uuid": draft["uuid"], "name": "Storm {{ row.region }}"}
+        return execute(BMCampaignBatchOperator, rows=rows, **(defaults | arguments))
+
+    return send
+
+
+class Table:
+    """A data frame that Airflow does not look into."""
+
+    def __init__(self, rows):
+        self._rows = rows
+
+    def to_pylist(self):
+        return self._rows
+
+
+def created(sandbox):
+    """Name (without the key) and text of each campaign that the batch has created."""
+    return {
+        each["name"].partition("] ")[2]: each["template"]
+        for each in sandbox.campaigns()
+        if each["name"].startswith("[")
+    }
+
+
+def posts(sandbox):
+    return sandbox.requests(method="POST", path="/campaigns")
+
+
+def assert_nothing_sent(sandbox):
+    assert posts(sandbox) == []
+
+
+TEXTS = {f"Storm {row['region']}": f"Hello {{first_name}}. {row['headline']}" for row in REGIONS}
+
+
+def test_a_clone_for_each_row(sandbox, send):
+    done = send()
+    assert done.error is None
+    assert created(sandbox) == TEXTS
+    assert len(sandbox.executions()) == 3
+    assert done.result == {
+        "rows": 3,
+        "sent": 3,
+        "campaigns": {"active": 3},
+        "results_path": None,
+    }
+    assert [(row["key"], row["status"], row["reason"]) for row in done.pushed["rows"]] == [
+        ({"region": row["region"]}, "sent", "") for row in REGIONS
+    ]
+    sent = {each["campaign_uuid"] for each in sandbox.executions()}
+    assert {row["uuid"] for row in done.pushed["rows"]} == sent
+    assert done.pushed["sent"] is True
+    assert done.pushed["failed_rows"] == []
+
+
+def test_one_request_for_each_row_and_two_more(sandbox, send):
+    seen = len(sandbox.requests())
+    send()
+    methods = sorted(each["method"] for each in sandbox.requests()[seen:] if "/campaigns" in each["path"])
+    assert methods == ["GET", "GET", "POST", "POST", "POST"]
+
+
+def test_a_new_campaign_for_each_row(sandbox, execute):
+    staff = sandbox.recipient_lists["staff"]
+    done = execute(
+        BMCampaignBatchOperator,
+        rows=REGIONS,
+        key=["region"],
+        name="Storm {{ row['region'] }} {{ ds }}",
+        sending_type="sms",
+        template="{{ row.headline }} Stay at home, {first_name}.",
+        sender="+41587000000",
+        recipient_lists=staff,
+    )
+    assert done.error is None
+    assert created(sandbox) == {
+        f"Storm {row['region']} 2026-01-05": f"{row['headline']} Stay at home, {{first_name}}."
+        for row in REGIONS
+    }
+
+
+def test_a_second_try_sends_nothing(sandbox, send):
+    assert send().error is None
+    done = send(try_number=2)
+    assert done.error is None
+    assert done.result["adopted"] == 3
+    assert len(posts(sandbox)) == 3
+
+
+def test_another_run_sends_again(sandbox, send):
+    assert send().error is send(run_id="another").error is None
+    assert len(posts(sandbox)) == 6
+
+
+# The table
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [*REGIONS, {"region": " north", "headline": "x"}],
+            "row 1 (region='north') and row 4 (region=' north') are the same",
+        ),
+        ([{"regoin": "north", "headline": "x"}], "row 1 has no such column; did you mean 'regoin'?"),
+        ([["north", "x"]], "row 1 must be a mapping of columns to values"),
+        ({"region": "north"}, "must be a list of dicts, a data frame, or the path of a file"),
+    ],
+)
+def test_a_table_that_cannot_be_right(sandbox, send, rows, message):
+    done = send(rows)
+    assert isinstance(done.error, AirflowFailException)
+    assert message in done.message
+    assert sandbox.requests(path="/campaigns") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_campaigns": 2}, "max_campaigns=2: the table has 3 rows"),
+        ({"expected_rows": (4, 9)}, "expected_rows=(4, 9): the table has 3 rows"),
+        ({"name": "Storm {{ row.regoin }}"}, "there is no column 'regoin'; did you mean 'region'?"),
+        ({"template_vars": ["headlin"]}, "there is no such column; did you mean 'headline'?"),
+        ({"bm_conn_id": "{{ row.region }}"}, "cannot depend on the row"),
+        ({"sql": "SELECT 1"}, "give either rows or sql"),
+        ({"max_workers": 0}, "must be a whole number from 1 to 10"),
+        ({"on_error": "ignore"}, "must be one of stop, continue"),
+    ],
+)
+def test_arguments_that_are_refused(sandbox, send, arguments, message):
+    done = send(**arguments)
+    assert isinstance(done.error, AirflowFailException)
+    assert message in done.message
+    assert_nothing_sent(sandbox)
+
+
+def test_the_default_number_of_campaigns(sandbox, send):
+    done = send([{"region": number, "headline": "x"} for number in range(1001)])
+    assert "max_campaigns=1000: the table has 1001 rows" in done.message
+    assert sandbox.requests(path="/campaigns") == []
+
+
+# Rows that are refused
+
+
+INVALID = [
+    REGIONS[0],
+    {"region": "south", "headline": None},
+    {"region": "east", "headline": math.nan},
+    {"region": None, "headline": "Snow."},
+]
+
+
+def test_all_invalid_rows_are_reported_before_the_first_is_sent(sandbox, send, caplog):
+    done = send(INVALID)
+    assert isinstance(done.error, AirflowFailException)
+    assert "3 of 4 rows are invalid; nothing was sent" in done.message
+    for text in ("row 2 (region='south')", "row 3 (region='east')", "row 4 (region=None): region is missing"):
+        assert text in done.message
+        assert text.split(":")[0] in caplog.text
+    assert_nothing_sent(sandbox)
+    statuses = [row["status"] for row in done.pushed["rows"]]
+    assert statuses == ["not_sent", "invalid", "invalid", "invalid"]
+    assert len(done.pushed["failed_rows"]) == 4
+
+
+def test_invalid_rows_are_skipped_if_asked_to(sandbox, send):
+    done = send(INVALID, on_invalid="skip")
+    assert done.error is None
+    assert (done.result["sent"], done.result["invalid"]) == (1, 3)
+    assert list(created(sandbox)) == ["Storm north"]
+
+
+@pytest.mark.parametrize(
+    ("headline", "message"),
+    [
+        (0.1 + 0.2, "would be sent as 0.30000000000000004"),
+        ("{{ name }}", "holds {{ name }}, a template that nobody renders"),
+        (["a"], "must be a string or a number"),
+        ("{other}", "{other}"),
+    ],
+)
+def test_values_that_people_must_not_read(sandbox, send, headline, message):
+    done = send(Table([{"region": "north", "headline": headline}]))
+    assert message in done.message
+    assert_nothing_sent(sandbox)
+
+
+@pytest.mark.parametrize("value", [None, math.nan, "NaN", ["a"], {"a": 1}, "{{ other }}", "{% if %}"])
+def test_a_value_that_must_not_be_in_a_text(sandbox, send, value):
+    rows = Table([{"region": "north", "headline": "x", "where": value}])
+    done = send(rows, name="Storm in {{ row.where }}")
+    assert isinstance(done.error, AirflowFailException)
+    assert "row 1 (region='north')" in done.message
+    assert_nothing_sent(sandbox)
+
+
+def test_numbers_are_formatted(sandbox, send):
+    done = send([{"region": "north", "headline": 2 / 3}], float_format=".1f")
+    assert done.error is None
+    assert created(sandbox) == {"Storm north": "Hello {first_name}. 0.7"}
+
+
+def test_columns_named_like_methods_are_columns(sandbox, send):
+    rows = [{"region": "north", "headline": "x", "items": "snow", "values": 3, "get": "y"}]
+    assert send(rows, name="{{ row.items }} {{ row.values }} {{ row.get }}").error is None
+    assert list(created(sandbox)) == ["snow 3 y"]
+
+
+def test_a_column_that_is_also_a_contact_field_must_be_named(sandbox, execute):
+    staff = sandbox.recipient_lists["staff"]
+    draft = sandbox.create(status="draft", template="Storm in {city}, {what}", recipient_lists=staff)
+    arguments = {"key": "city", "clone_uuid": draft["uuid"], "rows": [{"city": "Chur", "what": "snow"}]}
+    done = execute(BMCampaignBatchOperator, **arguments)
+    assert "{city} is a column of the table and a field of each contact" in done.message
+    assert_nothing_sent(sandbox)
+    assert execute(BMCampaignBatchOperator, **arguments, template_vars=["what"]).error is None
+    assert list(created(sandbox).values()) == ["Storm in {city}, snow"]
+    assert execute(BMCampaignBatchOperator, **arguments, template_vars="what, city", run_id="2").error is None
+    assert "Storm in Chur, snow" in created(sandbox).values()
+
+
+def test_template_vars_may_be_templates(sandbox, send):
+    values = {"headline": "{{ row.headline | upper }}"}
+    assert send(REGIONS[:1], template_vars=values).error is None
+    assert created(sandbox) == {"Storm north": "Hello {first_name}. STORM FROM NOON ON."}
+
+
+def test_each_row_may_clone_another_draft(sandbox, send):
+    drafts = {
+        language: sandbox.create(status="draft", template=f"{language}: {{headline}}")["uuid"]
+        for language in ("de", "fr")
+    }
+    rows = [
+        {"region": f"{language}{number}", "headline": "x", "draft": uuid}
+        for language, uuid in drafts.items()
+        for number in range(3)
+    ]
+    seen = len(sandbox.requests())
+    assert send(rows, clone_uuid="{{ row.draft }}").error is None
+    assert sorted(created(sandbox).values()) == ["de: x"] * 3 + ["fr: x"] * 3
+    reads = [each for each in sandbox.requests()[seen:] if each["method"] == "GET"]
+    assert len(reads) == 3
+
+
+def test_a_row_whose_draft_does_not_exist(sandbox, send):
+    uuid = "1592695e-c1b1-11ee-b153-774c9d3a7957"
+    done = send([{"region": "north", "headline": "x", "draft": uuid}], clone_uuid="{{ row.draft }}")
+    assert "the campaign to clone does not exist" in done.message
+    assert_nothing_sent(sandbox)
+
+
+def test_a_query_for_each_row(sandbox, send):
+    rule = {"field": "region", "condition": "eq", "value": "{{ row.region }}", "operator": "AND"}
+    query = {"segmentation": [{"operator": "OR", "rules": [rule]}]}
+    done = send(query=query)
+    assert done.error is None, done.error
+    made = [each for each in sandbox.campaigns() if each["name"].startswith("[")]
+    assert sorted(json.loads(each["query"])["segmentation"][0]["rules"][0]["value"] for each in made) == [
+        "east",
+        "north",
+        "south",
+    ]
+
+
+# Checks before anything is sent
+
+
+def test_a_run_for_last_month_sends_nothing(sandbox, send):
+    old = datetime.now(UTC) - timedelta(days=30)
+    done = send(run={"run_type": "scheduled", "run_after": old})
+    assert isinstance(done.error, AirflowFailException)
+    assert "The run is too old" in done.message
+    assert isinstance(
+        send(run={"run_type": "scheduled", "run_after": old}, on_stale="skip").error, AirflowSkipException
+    )
+    assert_nothing_sent(sandbox)
+
+
+def test_a_closed_window_schedules_every_row(sandbox, send):
+    now = datetime.now(UTC)
+    start, end = (now + timedelta(hours=6)).strftime("%H:%M"), (now + timedelta(hours=12)).strftime("%H:%M")
+    window = SendWindow(start, end, on_closed="schedule")
+    assert send(send_window=window).error is None
+    made = [each for each in sandbox.campaigns() if each["name"].startswith("[")]
+    assert [each["schedule_type"] for each in made] == ["once"] * 3
+    assert len({each["schedule_rrule"] for each in made}) == 1
+    done = send(send_window=window, try_number=2)
+    assert done.result["adopted"] == 3
+
+
+def test_draft_only(sandbox, send, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(draft_only=True))
+    done = send(wait_for_completion=True)
+    assert done.error is None
+    assert done.result["campaigns"] == {"draft": 3}
+    assert done.pushed["sent"] is False
+    assert sandbox.executions() == []
+    assert isinstance(send(on_draft_only="skip").error, AirflowSkipException)
+
+
+def test_a_time_of_day_in_each_rows_zone(sandbox, send):
+    sandbox.clock.set(datetime(2026, 6, 1, tzinfo=UTC))
+    run = {"run_type": "manual", "run_after": datetime(2060, 6, 1, tzinfo=UTC), "start_date": None}
+    rows = [
+        {"region": "zh", "headline": "x", "zone": "Europe/Zurich"},
+        {"region": "ny", "headline": "x", "zone": "America/New_York"},
+    ]
+    done = send(rows, schedule_rrule=local_time("09:00", zone_column="zone"), run=run)
+    assert done.error is None, done.error
+    made = {
+        each["name"][-2:]: each["schedule_rrule"] for each in sandbox.campaigns() if each["name"][0] == "["
+    }
+    assert made == {"zh": "2060-06-01 07:00:00", "ny": "2060-06-01 13:00:00"}
+    wrong = [{**rows[0], "zone": "Europe/Zurch"}]
+    done = send(wrong, schedule_rrule=local_time("09:00", zone_column="zone"), run_id="another")
+    assert "zone='Europe/Zurch'" in done.message
+
+
+# Failures
+
+
+def test_a_row_that_the_server_refuses_stops_the_batch(sandbox, send):
+    sandbox.fault(method="POST", path="/campaigns", status=400)
+    done = send(max_workers=1)
+    assert isinstance(done.error, AirflowFailException)
+    assert "3 of 3 rows have failed; 0 have a campaign" in done.message
+    assert "row 1 (region='north'): HTTP 400" in done.message
+    assert [row["status"] for row in done.pushed["rows"]] == ["failed", "not_sent", "not_sent"]
+    assert done.pushed["failed_rows"] == REGIONS
+    assert len(posts(sandbox)) == 1
+
+
+def test_the_others_are_sent_if_asked_to(sandbox, send):
+    sandbox.fault(method="POST", path="/campaigns", status=400)
+    done = send(max_workers=1, on_error="continue")
+    assert isinstance(done.error, AirflowFailException)
+    assert [row["status"] for row in done.pushed["rows"]] == ["failed", "sent", "sent"]
+    assert done.pushed["failed_rows"] == REGIONS[:1]
+    # Cleared, the task sends what is missing, once nothing can be in flight.
+    with use_timing(Timing(window=lambda client: timedelta(seconds=0.1))):
+        assert send(try_number=2).error is None
+    assert created(sandbox) == TEXTS
+
+
+def test_failed_rows_are_tolerated_up_to_a_number(sandbox, send):
+    sandbox.fault(method="POST", path="/campaigns", status=400)
+    done = send(max_workers=1, max_failures=1)
+    assert done.error is None
+    assert (done.result["sent"], done.result["failed"]) == (2, 1)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_concerns_all_rows_stops_the_batch(sandbox, send, status):
+    sandbox.fault(method="POST", path="/campaigns", status=status, times=None)
+    done = send(max_workers=1, on_error="continue")
+    assert done.error is not None
+    assert done.result is None
+    assert [row["status"] for row in done.pushed["rows"]] == ["failed", "not_sent", "not_sent"]
+
+
+def test_a_rate_limit_pauses_all(sandbox, send):
+    rows = [{"region": number, "headline": "x"} for number in range(20)]
+    sandbox.fault(method="POST", path="/campaigns", nth=3, times=1, status=429, headers={"Retry-After": "1"})
+    done = send(rows)
+    assert done.error is None
+    assert done.result["sent"] == 20
+    assert len(created(sandbox)) == 20
+    assert len(posts(sandbox)) == 21
+
+
+def test_a_server_that_makes_drafts_stops_the_batch(sandbox, send):
+    sandbox.fault(method="POST", path="/campaigns", times=None, change_request={"status": "draft"})
+    done = send(max_workers=1, on_error="continue")
+    assert "as a draft, though an active campaign was asked for" in done.message
+    assert len(posts(sandbox)) == 1
+
+
+# Results
+
+
+def test_results_in_a_file(sandbox, send, tmp_path):
+    path = tmp_path / "out" / "results.jsonl"
+    done = send(results_path=str(path))
+    assert "rows" not in done.pushed
+    assert done.result["results_path"].endswith("/out/results.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["row"] for line in lines] == REGIONS
+    assert {line["status"] for line in lines} == {"sent"}
+
+
+def test_failed_rows_can_be_sent_by_another_task(sandbox, send):
+    sandbox.fault(method="POST", path="/campaigns", status=400)
+    failed = send(max_workers=1).pushed["failed_rows"]
+    assert send(failed, run_id="another").error is None
+    assert created(sandbox) == TEXTS
+
+
+# Waiting
+
+
+def test_wait_until_all_have_finished(sandbox, send):
+    sandbox.execution_seconds = 0.5
+    done = send(wait_for_completion=True, deferrable=False, poke_interval=0.2)
+    assert done.error is None
+    assert done.result["campaigns"] == {"finished": 3}
+    assert {row["campaign_status"] for row in done.pushed["rows"]} == {"finished"}
+
+
+def test_a_campaign_that_is_stopped_fails_the_wait_in_the_end(sandbox, send, monkeypatch):
+    sandbox.execution_seconds = 0.5
+    sandbox.clock.freeze()
+    stopped = []
+
+    def poll_interval_passes(_):
+        if not stopped:
+            uuid = next(each["uuid"] for each in sandbox.campaigns(status="active"))
+            BMHook().set_campaign_status(uuid, "stopped")
+            stopped.append(uuid)
+        sandbox.clock.advance(10)
+
+    monkeypatch.setattr("airflow_provider_bm.operators.batch.time.sleep", poll_interval_passes)
+    done = send(wait_for_completion=True, deferrable=False, poke_interval=0.2)
+    assert isinstance(done.error, AirflowFailException)
+    assert "1 of 3 campaigns did not finish" in done.message
+    assert stopped[0] in done.message
