@@ -268,7 +268,8 @@ def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any], keep: bool) -> 
             print(f"\nOK: all runs, campaigns and messages are right ({time.monotonic() - began:.0f} s)")
         show_next(log, messages, sandbox.url if keep else None)
         if keep:
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
         return wrong
 
 
