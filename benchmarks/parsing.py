@@ -57,9 +57,10 @@ HttpOperator(
         )"""
 _BARE_WAIT = """\
 Bare(task_id=f"wait_{number}")"""
-EMPTY, OPERATORS, SENSORS, BARE_SENSORS = (
+EMPTY, OPERATORS, HTTP, SENSORS, BARE_SENSORS = (
     "EmptyOperator",
     "BM",
+    "HTTP",
     "BM, half sensors",
     "Empty, half bare sensors",
 )
@@ -70,7 +71,7 @@ _EMPTY = 'EmptyOperator(task_id=f"create_{number}")'
 FILES = {
     EMPTY: (_IMPORT_EMPTY, _EMPTY, 'EmptyOperator(task_id=f"get_{number}")'),
     OPERATORS: (f"{_IMPORT_BM}, BMGetCampaignOperator", _BM, _BM_GET),
-    "HTTP": (_IMPORT_HTTP, _HTTP, _HTTP_GET),
+    HTTP: (_IMPORT_HTTP, _HTTP, _HTTP_GET),
     SENSORS: (f"{_IMPORT_BM}\nfrom airflow_provider_bm.sensors import BMCampaignSensor", _BM, _BM_WAIT),
     # What Airflow's own base class of sensors costs.
     BARE_SENSORS: (
