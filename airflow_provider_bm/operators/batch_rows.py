@@ -46,7 +46,7 @@ def query_rows(sql: str, sql_conn_id: str, parameters: Any = None) -> Iterator[d
     :param parameters: of the query
     """
     hook = BaseHook.get_connection(sql_conn_id).get_hook()
-    if not hasattr(hook, "get_conn"):
+    if not hasattr(hook, "get_records"):
         raise _problem(
             "sql_conn_id", sql_conn_id, f"is not the connection of a database: {type(hook).__name__}"
         )

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_bm.campaigns import SendWindow
 from airflow_provider_bm.campaigns.local_times import local_time
+from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.idempotency.timing import Timing, use_timing
 from airflow_provider_bm.operators import BMCampaignBatchOperator
+from airflow_provider_bm.triggers.batch import unpack_uuids
+
+TI = {"dag_id": "d", "run_id": "run", "task_id": "send", "map_index": -1, "try_number": 1}
 
 REGIONS = [
     {"region": "north", "headline": "Storm from noon on."},
@@ -325,6 +330,16 @@ def test_a_closed_window_schedules_every_row(sandbox, send):
     assert done.result["adopted"] == 3
 
 
+def test_recipient_lists_that_are_not_allowed(sandbox, send, monkeypatch):
+    other = sandbox.recipient_lists["region-north"]
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(allowed_recipient_lists=[other]))
+    rows = [{**REGIONS[0], "list": other}, {**REGIONS[1], "list": sandbox.recipient_lists["staff"]}]
+    done = send(rows, recipient_lists="{{ row.list }}")
+    assert "1 of 2 rows are invalid" in done.message
+    assert "allowed_recipient_lists" in done.message
+    assert_nothing_sent(sandbox)
+
+
 def test_draft_only(sandbox, send, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(draft_only=True))
     done = send(wait_for_completion=True)
@@ -460,3 +475,53 @@ def test_a_campaign_that_is_stopped_fails_the_wait_in_the_end(sandbox, send, mon
     assert isinstance(done.error, AirflowFailException)
     assert "1 of 3 campaigns did not finish" in done.message
     assert stopped[0] in done.message
+
+
+class Deferred(Exception):  # noqa: N818 - not an error
+    """Raised instead of Airflow's TaskDeferred, which is not an Exception."""
+
+
+def test_wait_in_the_triggerer(sandbox, send, monkeypatch):
+    def defer(self, **arguments):
+        raise Deferred(arguments)
+
+    monkeypatch.setattr(BMCampaignBatchOperator, "defer", defer)
+    deferred = send(wait_for_completion=True, deferrable=True)
+    (arguments,) = deferred.error.args
+    assert arguments["method_name"] == "execute_complete"
+    uuids = [row["uuid"] for row in deferred.pushed["rows"]]
+    assert unpack_uuids(arguments["trigger"].campaigns) == uuids
+    sandbox.clock.advance(60)
+    context = {
+        "ti": SimpleNamespace(
+            **TI,
+            xcom_pull=lambda **_: deferred.pushed["rows"],
+            xcom_push=lambda key, value: deferred.pushed.update({key: value}),
+        ),
+        "dag_run": SimpleNamespace(),
+    }
+    counts = deferred.task.execute_complete(context, {"state": "done", "reason": "3 campaigns have finished"})
+    assert counts["campaigns"] == {"finished": 3}
+    assert {row["campaign_status"] for row in deferred.pushed["rows"]} == {"finished"}
+    with pytest.raises(AirflowFailException, match="one was stopped"):
+        deferred.task.execute_complete(context, {"state": "failed", "reason": "one was stopped"})
+
+
+def test_a_killed_task_sends_nothing_more(sandbox, send, monkeypatch):
+    """Airflow calls on_kill in the main thread, and may continue after it."""
+    rows = [{"region": number, "headline": "x"} for number in range(30)]
+    posted = BMClient.post_campaign
+
+    def kill_after_a_few(client, payload):
+        if len(posts(sandbox)) == 5:
+            done.append(True)
+            current[0].on_kill()
+        return posted(client, payload)
+
+    done, current = [], []
+    monkeypatch.setattr(BMClient, "post_campaign", kill_after_a_few)
+    monkeypatch.setattr(BMCampaignBatchOperator, "_check_arguments", lambda self: current.append(self))
+    result = send(rows, max_workers=1)
+    assert done
+    assert "24 of 30 rows have failed; 6 have a campaign" in result.message
+    assert len(posts(sandbox)) == 6

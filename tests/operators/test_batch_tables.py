@@ -1,0 +1,211 @@
+"""Where the rows of a batch come from: files, data frames, databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from airflow.providers.common.compat.sdk import Connection
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+from airflow_provider_bm.batch.results import result
+from airflow_provider_bm.batch.rows import identify, iterate_rows
+from airflow_provider_bm.exceptions import BMConfigError, BMPayloadError
+from airflow_provider_bm.operators.batch_rows import query_rows, read_rows
+
+ROWS = [{"shop": "Chur", "price": "1.50"}, {"shop": "Zürich, HB", "price": "2"}]
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.csv", 'shop,price\r\nChur,1.50\r\n"Zürich, HB",2\r\n'),
+        ("rows.csv", '\ufeffshop,price\nChur,1.50\n\n"Zürich, HB",2'),
+        ("ROWS.CSV", 'shop,price\nChur,1.50\n"Zürich, HB",2\n'),
+        ("rows.tsv", "shop\tprice\nChur\t1.50\nZürich, HB\t2\n"),
+        ("rows.jsonl", '{"shop": "Chur", "price": "1.50"}\n\n{"shop": "Zürich, HB", "price": "2"}\n'),
+    ],
+)
+def test_files(tmp_path, name, text):
+    path = write(tmp_path, name, text)
+    assert list(read_rows(path)) == list(read_rows(str(path))) == list(read_rows(f"file://{path}")) == ROWS
+
+
+def test_an_empty_cell_of_a_csv_file_is_missing(tmp_path):
+    assert list(read_rows(write(tmp_path, "rows.csv", "shop,price\nChur,\n"))) == [
+        {"shop": "Chur", "price": None}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("rows.csv", "shop;price\nChur;1", "separated by semicolons"),
+        ("rows.csv", "shop,price\nChur,1,2\n", "line 2 has 3 cells, but there are 2 columns"),
+        ("rows.csv", "shop,shop\nChur,1\n", "two columns are named 'shop'"),
+        ("rows.csv", 'shop,price\n"Chur,1\n', "is not CSV"),
+        ("rows.jsonl", '{"shop": "Chur"}\n{"shop": \n', "line 2 is not JSON"),
+        ("rows.jsonl", '{"shop": 1, "shop": 2}\n', "line 1 is not JSON"),
+        ("rows.jsonl", "[1]\n", "line 1 must be a JSON object"),
+        ("rows.xlsx", "", "must be a file of one of the types"),
+    ],
+)
+def test_files_that_are_not_what_they_should_be(tmp_path, name, text, message):
+    with pytest.raises(BMPayloadError, match=message):
+        list(read_rows(write(tmp_path, name, text)))
+
+
+def test_parquet(tmp_path):
+    path = tmp_path / "rows.parquet"
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        path.write_bytes(b"")
+        with pytest.raises(BMConfigError, match="needs PyArrow"):
+            list(read_rows(path))
+        return
+    parquet.write_table(pyarrow.Table.from_pylist(ROWS), path)
+    assert list(read_rows(path)) == ROWS
+
+
+# Data frames
+
+
+def test_pandas():
+    pandas = pytest.importorskip("pandas", reason="a test of pandas frames")
+    frame = pandas.DataFrame({"shop": ["Chur", "Bern"], "price": [1.5, None], "count": [1, 2]})
+    rows = identify(read_rows(frame), "shop")
+    assert [row.values["count"] for row in rows] == [1, 2]
+    assert result(rows[1])["row"] == {"shop": "Bern", "price": None, "count": 2}
+    with pytest.raises(BMPayloadError, match="two columns have this name"):
+        list(read_rows(pandas.DataFrame([[1, 2]], columns=["shop", "shop"])))
+
+
+class Polars:
+    """What is used of a polars frame."""
+
+    columns = ["shop", "price"]
+
+    def iter_rows(self, *, named):
+        assert named
+        return iter(ROWS)
+
+
+class Arrow:
+    """What is used of a PyArrow table."""
+
+    column_names = ["shop", "price"]
+    columns = [object(), object()]
+
+    def to_pylist(self):
+        return ROWS
+
+
+@pytest.mark.parametrize(
+    "frame", [Polars(), Arrow(), ROWS, tuple(ROWS), iter(ROWS)], ids=lambda one: type(one).__name__
+)
+def test_tables(frame):
+    assert list(iterate_rows(frame)) == ROWS
+
+
+@pytest.mark.parametrize("table", ["Chur", b"Chur", 7, object(), None])
+def test_what_is_not_a_table(table):
+    with pytest.raises(BMPayloadError, match="must be a list of dicts, a data frame, or the path of a file"):
+        list(iterate_rows(table))
+
+
+# Databases
+
+
+@pytest.fixture
+def database(monkeypatch, tmp_path):
+    """The connection `warehouse`, with a table `shops`."""
+    path = tmp_path / "shops.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE shops (shop TEXT, price REAL)")
+        connection.executemany("INSERT INTO shops VALUES (?, ?)", [(f"shop {n}", n) for n in range(2500)])
+
+    class Hook(DbApiHook):
+        def __init__(self):
+            """Nothing of the connection is needed."""
+
+        def get_conn(self):
+            return sqlite3.connect(path)
+
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "sqlite://")
+    monkeypatch.setattr(Connection, "get_hook", lambda self, **_: Hook())
+
+
+@pytest.mark.usefixtures("database")
+def test_a_query():
+    rows = list(query_rows("SELECT shop, price AS amount FROM shops WHERE price < ?", "warehouse", (2,)))
+    assert rows == [{"shop": "shop 0", "amount": 0.0}, {"shop": "shop 1", "amount": 1.0}]
+    assert len(list(query_rows("SELECT * FROM shops", "warehouse"))) == 2500
+    assert list(query_rows("SELECT * FROM shops WHERE price < 0", "warehouse")) == []
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT shop, price AS shop FROM shops", "two columns have this name"),
+        ("DELETE FROM shops WHERE price < 0", "returns no rows"),
+    ],
+)
+def test_queries_that_are_refused(sql, message):
+    with pytest.raises(BMPayloadError, match=message):
+        list(query_rows(sql, "warehouse"))
+
+
+def test_a_connection_that_is_not_a_database(sandbox):
+    del sandbox
+    with pytest.raises(BMPayloadError, match="is not the connection of a database: BMHook"):
+        list(query_rows("SELECT 1", "bm_default"))
+
+
+# Keys
+
+
+def keys(rows, key="id"):
+    return [row.row_key for row in identify(rows, key)]
+
+
+@pytest.mark.parametrize(
+    "same", [[7, 7.0, Decimal(7), "7"], ["Zürich HB", " Zürich  HB "], [datetime(2026, 1, 1, tzinfo=UTC)] * 2]
+)
+def test_values_that_mean_the_same_row(same):
+    with pytest.raises(BMPayloadError, match=r"row 1 .* and row 2 .* are the same"):
+        identify([{"id": value} for value in same], "id")
+
+
+def test_a_key_does_not_depend_on_order_or_other_columns():
+    first = identify([{"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 3, "c": 3}], "a, b")
+    second = identify([{"c": 4, "b": 3, "a": 1.0}, {"b": 2, "a": 1}], ["a", "b"])
+    assert [row.row_key for row in first] == [row.row_key for row in reversed(second)]
+    assert keys([{"id": "ab"}, {"id": "a"}]) != keys([{"id": "a"}, {"id": "ab"}])
+    assert all(len(key) == 12 and key.isdigit() for key in keys([{"id": n} for n in range(100)]))
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "", "  ", "NaN"])
+def test_a_row_without_a_key_is_invalid(value):
+    (row,) = identify([{"id": value}], "id")
+    assert (row.status, row.reason) == ("invalid", "id is missing, which identifies the row")
+
+
+@pytest.mark.parametrize("key", ["", [], [""], [7]])
+def test_keys_that_are_refused(key):
+    with pytest.raises(BMPayloadError, match="must be the name of a column, or several"):
+        identify([{"id": 1}], key)
