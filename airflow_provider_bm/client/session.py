@@ -105,7 +105,13 @@ class BMSession(requests.Session):
         if authorize is None and to_api:
             authorize = bearer
             self._token(None)  # so that what follows is only the request itself
-        replay_until = replay_until or time.monotonic() + self._settings.latest_replay
+        if replay_until is None:
+            replay_until = time.monotonic() + self._settings.latest_replay
+        elif time.monotonic() > replay_until:
+            # Counting campaigns was slow. A search for the campaign of a lost request counts from its intent.
+            raise BMConnectError(
+                f"{self.call_name(request)}: the checks before it took too long; the request was not sent."
+            )
         response = self._attempt(request, authorize, kwargs)
         if response.status_code != TOKEN_REJECTED_STATUS or authorize is not bearer:
             return response

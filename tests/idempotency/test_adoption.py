@@ -6,6 +6,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_bm.campaigns import SegmentationQuery
+from airflow_provider_bm.exceptions import BMConnectError
 from airflow_provider_bm.idempotency.key import task_key
 from airflow_provider_bm.idempotency.record import STATE_KEY
 from airflow_provider_bm.idempotency.timing import Timing, use_timing
@@ -164,3 +165,14 @@ def test_a_clock_that_stands_still(sandbox, task, assert_sent_once):
     with use_timing(Timing(sleep=slept.append, monotonic=lambda: 0.0)):
         execute(task["create"], number=2)
     assert 2 < sum(slept) < 4
+
+
+def test_a_post_that_would_leave_long_after_its_intent_is_not_sent(sandbox, task, monkeypatch):
+    """Whoever searches for the campaign of a lost POST counts from its intent."""
+    connection = sandbox.connection_json(timeout=0.3, max_campaigns_per_hour=5)
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection)
+    # The first list is the search; the second one counts, and is repeated after a pause.
+    sandbox.fault(method="GET", path="/campaigns$", nth=2, status=503)
+    with pytest.raises(BMConnectError, match="took too long; the request was not sent"):
+        execute(task["create"])
+    assert posts(sandbox) == []
