@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -263,3 +264,51 @@ def test_untouched_fields_go_back_as_they_came(sandbox, client, payload):
     first, second = sandbox.requests("PUT")
     assert first["body"]["schedule_rrule"] == second["body"]["schedule_rrule"] == "FREQ=DAILY;BYHOUR=8;"
     assert (first["body"]["name"], first["body"]["template"]) == ("Gale", payload["template"])
+
+
+@pytest.mark.parametrize(
+    ("date", "offset"),
+    [
+        ("Fri, 31 Dec 9999 23:59:59 -2300", None),
+        ("Sat, 01 Jan 10000 00:00:00 GMT", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("yesterday", None),
+        ("Mon, 05 Jan 2026 12:00:00 GMT", datetime(2026, 1, 5, 12, tzinfo=UTC)),
+        ("Mon, 05 Jan 2026 13:00:00 +0100", datetime(2026, 1, 5, 12, tzinfo=UTC)),
+    ],
+)
+def test_server_time_is_that_of_a_plausible_date_header(sandbox, client, date, offset):
+    assert client.server_now() is None
+    sandbox.fault("GET", "campaigns", status=400, headers={"Date": date}, times=None)
+    with pytest.raises(BMBadRequestError):
+        list(client.list_campaigns())
+    now = client.server_now()
+    if offset is None:
+        assert now is None
+        assert client.clock_ahead == timedelta(0)
+    else:
+        assert timedelta(0) <= now - offset < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("skew", [-7200, 0, 7200])
+def test_a_date_in_retry_after_is_compared_with_the_responses_own_date(sandbox, client, waits, skew):
+    there = datetime.now(UTC) + timedelta(seconds=skew)
+    headers = {"Date": format_datetime(there, usegmt=True)}
+    headers["Retry-After"] = format_datetime(there + timedelta(seconds=20), usegmt=True)
+    sandbox.fault("GET", "campaigns", status=429, headers=headers)
+    assert list(client.list_campaigns()) == []
+    assert 20 <= waits[0] <= 20.2
+
+
+def test_an_outage_of_20_seconds_costs_no_try(sandbox):
+    """Refused connections are repeated as long as anything else that is safe to repeat."""
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if sum(slept) > 20:
+            raise InterruptedError  # the server is up again
+
+    client = BMClient(settings_for(sandbox, api_url="http://127.0.0.1:9/news/v1"), sleep=sleep)
+    with pytest.raises(InterruptedError):
+        client.get_campaign("cf9eeb30-c1af-11ee-8073-bf4d6e8c1618")
