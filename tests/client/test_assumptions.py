@@ -81,7 +81,7 @@ def test_a_token_of_unknown_lifetime_is_used_for_an_hour():
 
 @assumes("UNKNOWN_OUTCOME_STATUSES")
 @pytest.mark.parametrize("status", [408, 500, 501, 502, 503, 504, 520, 599, 400, 404, 409, 425, 429])
-def test_after_408_and_5xx_nobody_knows_whether_it_was_done(sandbox, client, payload, status):
+def test_outcome_is_unknown_after_408_and_5xx(sandbox, client, payload, status):
     sandbox.fault("POST", "campaigns", status=status, times=None)
     unknown = status == 408 or status >= 500
     with pytest.raises(BMOutcomeUnknownError if unknown else BMAPIError) as caught:
@@ -112,7 +112,7 @@ def test_after_408_429_and_5xx_reading_is_repeated(sandbox, client, status):
 
 
 @assumes("TOKEN_REJECTED_STATUS")
-def test_a_401_is_renewed_because_tokens_are_assumed_to_end_so(sandbox, client):
+def test_token_is_renewed_after_a_401(sandbox, client):
     sandbox.revoke_tokens()
     list(client.list_campaigns())
     sandbox.revoke_tokens()
@@ -130,7 +130,7 @@ assumes("CREATED_DT_TOLERANCE")
 assumes("MIN_EXECUTION_INTERVAL")
 
 
-def test_they_are_used_from_the_one_place():
+def test_assumptions_are_imported_not_copied():
     assert "CREATED_DT_TOLERANCE" in vars(find_or_create)
     assert "MIN_EXECUTION_INTERVAL" in vars(ledger)
     for module in (client, query, session, find_or_create, ledger):

@@ -107,7 +107,7 @@ def test_a_revoked_token_sends_once(sandbox, client, payload):
 
 
 @pytest.mark.parametrize("stage", [{"delay": 1.0}, {"drop": True}])
-def test_a_token_that_does_not_come_is_no_unknown_outcome(sandbox, hasty, payload, stage):
+def test_missing_token_is_not_an_unknown_outcome(sandbox, hasty, payload, stage):
     sandbox.fault("POST", "access-token", times=None, **stage)
     with pytest.raises(BMTransportError) as caught:
         hasty.create_campaign(payload)
@@ -115,7 +115,7 @@ def test_a_token_that_does_not_come_is_no_unknown_outcome(sandbox, hasty, payloa
     assert (len(sandbox.requests("POST", "campaigns")), sandbox.campaigns()) == (0, [])
 
 
-def test_nobody_there(sandbox, client, waits, payload):
+def test_refused_connection_is_repeated_for_a_minute(sandbox, client, waits, payload):
     list(client.list_campaigns())
     sandbox.stop()
     with pytest.raises(BMConnectError, match=f"no connection to 127.0.0.1:{sandbox.port}.*refused"):
@@ -140,7 +140,7 @@ READS = {
 
 @pytest.mark.parametrize("fault", READS)
 @pytest.mark.parametrize("times", [2, None])
-def test_reads_go_on_for_a_while(sandbox, hasty, waits, payload, fault, times):
+def test_reads_are_repeated_after_transient_errors(sandbox, hasty, waits, payload, fault, times):
     uuid = sandbox.create(**payload, status="draft")["uuid"]
     effect, error = READS[fault]
     sandbox.fault("GET", uuid, times=times, **effect)
@@ -198,7 +198,7 @@ def test_a_draft_only_connection_messages_nobody(sandbox, new_client, payload):
     assert sent(sandbox) == 0
 
 
-def test_a_list_over_many_pages_of_a_server_that_gives_fewer(sandbox, client, payload):
+def test_list_continues_with_the_page_size_of_the_server(sandbox, client, payload):
     for number in range(230):
         sandbox.create(**payload | {"name": f"{number:03}"}, status="draft")
     found = [one["name"] for one in client.list_campaigns(page_size=5000, sort="name")]
@@ -217,7 +217,7 @@ def test_a_rate_limit_is_waited_for(sandbox, client, waits):
     assert (len(sandbox.requests("GET")), waits) == (1, [])
 
 
-def test_what_the_session_repeats_by_itself_is_nothing(sandbox, client, payload):
+def test_session_repeats_nothing(sandbox, client, payload):
     sandbox.fault("POST", "campaigns", times=None, lose_reply=True)
     url = f"{sandbox.api_url}/services/{sandbox.service_uuid}/campaigns"
     with pytest.raises(OSError, match=r".*"):

@@ -125,11 +125,11 @@ def test_uri_json_and_form_mean_the_same(in_uri, in_json, expected):
 
 
 @pytest.mark.parametrize("nothing", [None, "", "{}", {}, {"verify": None, "proxies": "", "draft_only": None}])
-def test_nothing_is_the_default(nothing):
+def test_empty_extras_are_defaults(nothing):
     assert settings_of(held(nothing)) == EXPECTED
 
 
-def test_what_the_sandbox_prints(sandbox):
+def test_connection_of_the_sandbox(sandbox):
     settings = settings_of(Connection.from_json(sandbox.connection_json(), conn_id="bm_default"))
     assert (settings.api_url, settings.token_url) == (sandbox.api_url, sandbox.token_url)
 

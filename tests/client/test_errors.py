@@ -97,5 +97,5 @@ PASSING = {
 
 
 @pytest.mark.parametrize("kind", sorted(descendants(BMError), key=str))
-def test_what_is_permanent(kind):
+def test_which_errors_are_permanent(kind):
     assert kind.permanent is (kind not in PASSING)

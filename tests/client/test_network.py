@@ -106,7 +106,7 @@ def test_the_environments_proxy_is_used_for_other_machines(new_client, proxies, 
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_tunnel_that_is_not_made_has_sent_nothing(sandbox, new_client, proxies, payload, there):
+def test_refused_tunnel_means_that_nothing_was_sent(sandbox, new_client, proxies, payload, there):
     """The API never saw the request: that is known, also of a POST."""
     api = sandbox.api_url.replace("http://", "https://")
     client = new_client(api_url=api, proxies={"https": proxies[0].url if there else "http://127.0.0.1:9"})
@@ -215,7 +215,7 @@ def test_certificates(https, new_client, waits, monkeypatch, tmp_path, connectio
 
 
 @pytest.mark.parametrize("content", ["", "no certificate"])
-def test_a_ca_bundle_that_is_none(https, new_client, payload, tmp_path, waits, content):
+def test_ca_bundle_without_certificates_is_an_error(https, new_client, payload, tmp_path, waits, content):
     wrong = tmp_path / "wrong.pem"
     wrong.write_text(content)
     new_client().refresh_token()

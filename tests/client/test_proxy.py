@@ -60,7 +60,7 @@ def test_a_proxy_that_refuses_or_is_not_there(client):
     refusing.socket.close()
 
 
-def test_the_environments_proxy_sees_nothing_that_stays_here(new_client, monkeypatch):
+def test_environments_proxy_is_not_used_for_this_machine(new_client, monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     for name in ("NO_PROXY", "no_proxy"):

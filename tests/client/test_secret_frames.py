@@ -115,7 +115,7 @@ def _no_tokens() -> Iterator[None]:
 @pytest.mark.parametrize(
     "proxy", [None, f"http://user:{PASSWORD}@127.0.0.1:9", f"ftp://user:{PASSWORD}@127.0.0.1:9"]
 )
-def test_nobody_is_there(call, proxy):
+def test_unreachable_servers(call, proxy):
     urls = {"token_url": f"{NOBODY}/token", "api_url": f"{NOBODY}/news/v1"}
     with allow_everything():
         client = BMClient(settings(**urls, proxies={"all": proxy} if proxy else {}), sleep=lambda _: None)

@@ -103,7 +103,7 @@ def test_an_echo_is_scrubbed(client, mock, secrets, caplog, form, status):
 
 
 @pytest.mark.parametrize("before", range(150, 215, 3))
-def test_half_a_secret_is_a_secret_too(client, mock, secrets, before):
+def test_truncated_text_contains_no_part_of_a_secret(client, mock, secrets, before):
     """Texts are cut: scrubbed after that, a part of the secret at the cut would stay."""
     mock.get(LIST, status_code=500, text="x" * before + TOKENS[0])
     with pytest.raises(BMError) as caught:

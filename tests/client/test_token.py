@@ -53,7 +53,7 @@ def test_renewed_before_it_expires(lifetime, good_until):
     assert endpoint.get() == ("token-2" if lifetime < float("inf") else "token-1")
 
 
-def test_a_slow_reply_does_not_make_a_token_younger():
+def test_token_lifetime_counts_from_the_request():
     endpoint = Endpoint(100)
     endpoint.takes = 60
     endpoint.get()
@@ -68,7 +68,7 @@ def test_a_refused_token_is_renewed_once():
     assert endpoint.cache.known() == ["token-2", "token-1"]
 
 
-def test_a_failure_is_not_kept():
+def test_failure_is_not_cached():
     endpoint, failures = Endpoint(), [BMServerError(status=503, call="POST x")]
 
     def fetch() -> Token:
@@ -102,7 +102,7 @@ def reply(content: str, status: int = 200) -> Response:
         ('{"access_token": "abc.DEF_-~+/=", "expires_in": []}', TOKEN_LIFETIME),
     ],
 )
-def test_good_replies(body, lifetime):
+def test_token_responses_that_are_accepted(body, lifetime):
     assert token_of(reply(body)) == Token("abc.DEF_-~+/=", lifetime)
 
 
@@ -139,7 +139,7 @@ def test_a_reply_without_a_usable_token_is_not_shown(body, leak_guard):
         (302, "", BMResponseError, "redirected"),
     ],
 )
-def test_refusals(status, body, kind, text):
+def test_refused_credentials(status, body, kind, text):
     with pytest.raises(kind, match=text):
         token_of(reply(body, status))
 

@@ -11,17 +11,17 @@ from airflow_provider_bm.client.auth import forget_tokens
 from airflow_provider_bm.client.outbound_guard import allow_everything
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.hooks import bm as hooks
-from tests.hooks.http_stub import SECRET, Edge, connection
+from tests.hooks.http_stub import SECRET, HttpStub, connection
 from tests.support.leaks import LeakGuard
 
 
 @pytest.fixture
-def edge(leak_guard: LeakGuard) -> Iterator[Edge]:
+def http_stub(leak_guard: LeakGuard) -> Iterator[HttpStub]:
     """No request leaves; each must have been given an answer."""
     forget_tokens()
     leak_guard.register(SECRET)
     with allow_everything(), requests_mock.Mocker() as mock:
-        yield Edge(mock)
+        yield HttpStub(mock)
 
 
 @pytest.fixture(autouse=True)
@@ -33,12 +33,12 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def hook(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> BMHook:
+def hook(http_stub: HttpStub, monkeypatch: pytest.MonkeyPatch) -> BMHook:
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection())
     return BMHook()
 
 
 @pytest.fixture
-def draft_hook(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> BMHook:
+def draft_hook(http_stub: HttpStub, monkeypatch: pytest.MonkeyPatch) -> BMHook:
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(draft_only=True))
     return BMHook()

@@ -1,4 +1,4 @@
-"""The hook's edge: replies to give, requests to look at, and the calls that every error path goes through."""
+"""A stub of the API: responses to give, recorded requests, and the calls of the hook that tests repeat."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def error_body(message: str = "Invalid request") -> dict[str, Any]:
     return {"code": "invalid_request", "message": message, "items": items}
 
 
-class Edge:
+class HttpStub:
     """The network of a test: what was sent, and what is answered."""
 
     def __init__(self, mock: requests_mock.Mocker) -> None:
@@ -127,11 +127,11 @@ class Call:
     before: dict[str, Any] | None = None
     once: bool = False
 
-    def prepare(self, edge: Edge, *replies: dict[str, Any]) -> None:
+    def prepare(self, http_stub: HttpStub, *replies: dict[str, Any]) -> None:
         """Give these replies to the request itself; reading before it works."""
         if self.before is not None:
-            edge.answer("GET", ONE, {"json": self.before})
-        edge.answer(self.method, self.url, *replies)
+            http_stub.answer("GET", ONE, {"json": self.before})
+        http_stub.answer(self.method, self.url, *replies)
 
 
 _ACTIVE, _DRAFT, _STOPPED = ({"json": campaign(status=status)} for status in ("active", "draft", "stopped"))

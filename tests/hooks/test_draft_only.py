@@ -42,14 +42,14 @@ WRITES = {
 
 @pytest.mark.parametrize("before", ["draft", "active", "stopped", "finished"])
 @pytest.mark.parametrize("name", WRITES)
-def test_what_is_written_is_a_draft(draft_hook, edge, caplog, name, before):
+def test_writes_become_drafts(draft_hook, http_stub, caplog, name, before):
     call, method, url = WRITES[name]
-    edge.answer("GET", ONE, {"json": campaign(status=before)})
-    edge.answer(method, url, {"json": DRAFT})
+    http_stub.answer("GET", ONE, {"json": campaign(status=before)})
+    http_stub.answer(method, url, {"json": DRAFT})
     with caplog.at_level(logging.WARNING, "airflow_provider_bm"):
         assert call(draft_hook) == DRAFT
-    assert edge.body()["status"] == "draft"
-    assert len(edge.sent(method)) == 1
+    assert http_stub.body()["status"] == "draft"
+    assert len(http_stub.sent(method)) == 1
     # What others say, or threads of earlier tests, does not count.
     said = [one for one in caplog.records if one.thread == threading.get_ident()]
     (record,) = (one for one in said if one.name.startswith("airflow_provider_bm"))
@@ -58,32 +58,32 @@ def test_what_is_written_is_a_draft(draft_hook, edge, caplog, name, before):
     assert named in record.getMessage() or "clone" in name
 
 
-def test_what_is_a_draft_anyway_is_not_logged(draft_hook, edge, caplog):
-    edge.answer("POST", LIST, {"json": DRAFT})
+def test_drafts_are_not_logged_as_changed(draft_hook, http_stub, caplog):
+    http_stub.answer("POST", LIST, {"json": DRAFT})
     with caplog.at_level(logging.WARNING, "airflow_provider_bm"):
         draft_hook.create_campaign(GIVEN | {"status": "draft"})
     assert caplog.records == []
 
 
-def test_activating_is_refused_before_any_request_and_logged(draft_hook, edge, caplog):
+def test_activating_is_refused_before_any_request_and_logged(draft_hook, http_stub, caplog):
     with pytest.raises(BMDraftOnlyError, match=f"draft_only.*{UUID} was not activated") as caught:
         draft_hook.set_campaign_status(UUID, "active")
     assert caught.value.permanent
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
     (record,) = (one for one in caplog.records if one.levelno == logging.WARNING)
     assert record.getMessage() == str(caught.value)
 
 
-def test_what_sends_nothing_works(draft_hook, edge):
-    edge.answer("GET", ONE, {"json": campaign()})
-    edge.answer("GET", LIST, {"json": page()})
-    edge.answer("PATCH", ONE, {"json": campaign(status="stopped")})
-    edge.answer("DELETE", ONE, {"status_code": 204})
+def test_calls_that_cannot_send_work(draft_hook, http_stub):
+    http_stub.answer("GET", ONE, {"json": campaign()})
+    http_stub.answer("GET", LIST, {"json": page()})
+    http_stub.answer("PATCH", ONE, {"json": campaign(status="stopped")})
+    http_stub.answer("DELETE", ONE, {"status_code": 204})
     draft_hook.get_campaign(UUID)
     list(draft_hook.list_campaigns())
     draft_hook.set_campaign_status(UUID, "stopped")
     draft_hook.delete_campaign(UUID)
-    assert edge.sent("PATCH") == [("PATCH", ONE)]
+    assert http_stub.sent("PATCH") == [("PATCH", ONE)]
 
 
 def twice(first: str, second: str) -> str:
@@ -101,10 +101,10 @@ def twice(first: str, second: str) -> str:
         {"data": twice("draft", "active")}, {"data": "[" * 100_000},
     ],
 )  # fmt: skip
-def test_the_session_cannot_send_either(draft_hook, edge, method, body):
+def test_the_session_cannot_send_either(draft_hook, http_stub, method, body):
     with pytest.raises(BMDraftOnlyError, match=f"{method.upper()} .* was not sent"):
         draft_hook.get_conn().request(method, ONE, **body)
-    assert edge.requests == []
+    assert http_stub.requests == []
 
 
 _BARE = pytest.mark.off_contract("nothing but the status counts here")
@@ -118,25 +118,25 @@ _BARE = pytest.mark.off_contract("nothing but the status counts here")
         ("PATCH", "stopped"),
     ],
 )
-def test_the_session_can_do_what_sends_nothing(draft_hook, edge, method, status):
-    edge.answer(method, ONE, {"json": {}})
+def test_session_allows_what_cannot_send(draft_hook, http_stub, method, status):
+    http_stub.answer(method, ONE, {"json": {}})
     assert draft_hook.get_conn().request(method, ONE, json={"status": status}).ok
 
 
 @pytest.mark.parametrize(("method", "status"), [("PUT", "stopped"), ("PATCH", "draft")])
-def test_and_nothing_else(draft_hook, edge, method, status):
+def test_no_other_extras_have_a_field(draft_hook, http_stub, method, status):
     with pytest.raises(BMDraftOnlyError):
         draft_hook.get_conn().request(method, ONE, json={"status": status})
 
 
-def test_a_prepared_request_cannot_send_either(draft_hook, edge):
+def test_a_prepared_request_cannot_send_either(draft_hook, http_stub):
     session = draft_hook.get_conn()
     request = session.prepare_request(requests.Request("POST", LIST, json={"status": "draft"}))
     request.body = json.dumps({"status": "active"}).encode()
     request.method = "post"
     with pytest.raises(BMDraftOnlyError):
         session.send(request)
-    assert edge.requests == []
+    assert http_stub.requests == []
 
 
 @pytest.mark.parametrize(
@@ -149,28 +149,28 @@ def test_a_prepared_request_cannot_send_either(draft_hook, edge):
         {"api_url": API, "token_url": "HTTPS://accounts.example.com/access token".replace(" ", "%20")},
     ],
 )
-def test_the_token_request_works_wherever_it_goes(edge, monkeypatch, urls):
+def test_the_token_request_works_wherever_it_goes(http_stub, monkeypatch, urls):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(draft_only=True, **urls))
-    edge.answer("POST", urls["token_url"], {"json": {"access_token": "bm-token-of-elsewhere"}})
-    edge.answer("GET", LIST, {"json": page()})
+    http_stub.answer("POST", urls["token_url"], {"json": {"access_token": "bm-token-of-elsewhere"}})
+    http_stub.answer("GET", LIST, {"json": page()})
     assert list(BMHook().list_campaigns()) == []
 
 
-def test_a_domain_in_capitals(edge, monkeypatch):
+def test_a_domain_in_capitals(http_stub, monkeypatch):
     changed = connection(draft_only=True).replace('"example.com"', '"Example.COM"')
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", changed)
-    edge.answer("GET", LIST, {"json": page()})
+    http_stub.answer("GET", LIST, {"json": page()})
     assert list(BMHook().list_campaigns()) == []
-    assert edge.requests[0].headers["Authorization"] == "Bearer bm-token-number-1"
+    assert http_stub.requests[0].headers["Authorization"] == "Bearer bm-token-number-1"
 
 
-def test_the_token_url_is_no_way_round(edge, monkeypatch):
+def test_token_url_does_not_bypass_draft_only(http_stub, monkeypatch):
     """A path of the token endpoint is exempt, not the host, and no campaign path of the API."""
     urls = {"api_url": API, "token_url": "https://api.example.com/oauth2/access-token"}
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(draft_only=True, **urls))
-    edge.answer("POST", urls["token_url"], {"json": {"access_token": "bm-token-of-elsewhere"}})
+    http_stub.answer("POST", urls["token_url"], {"json": {"access_token": "bm-token-of-elsewhere"}})
     post = functools.partial(BMHook().get_conn().post, json={"status": "active"})
     for url in (LIST, urls["token_url"] + "/../../news/v1", LIST.upper().replace("HTTPS", "https")):
         with pytest.raises(BMDraftOnlyError):
             post(url)
-    assert TOKEN_URL not in [request.url for request in edge.mock.request_history]
+    assert TOKEN_URL not in [request.url for request in http_stub.mock.request_history]

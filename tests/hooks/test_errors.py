@@ -66,47 +66,47 @@ def pairs(calls, faults):
 
 
 @pytest.mark.parametrize(("name", "fault"), pairs(REPEATED, PASSING))
-def test_passing_errors_are_repeated_for_a_bounded_time(hook, edge, waits, name, fault):
+def test_safe_calls_are_repeated_for_a_bounded_time(hook, http_stub, waits, name, fault):
     call = CALLS[name]
-    call.prepare(edge, PASSING[fault])
+    call.prepare(http_stub, PASSING[fault])
     with pytest.raises(CLASSES[fault]) as caught:
         call.do(hook)
     assert type(caught.value) is CLASSES[fault]
     assert not caught.value.permanent
-    assert edge.sent(call.method) == [(call.method, edge.requests[-1].url)] * (len(waits) + 1)
+    assert http_stub.sent(call.method) == [(call.method, http_stub.requests[-1].url)] * (len(waits) + 1)
     assert all(min(7.5, 0.25 * 2**n) <= wait <= min(15, 0.5 * 2**n) for n, wait in enumerate(waits))
     assert 30 < sum(waits) < 60
 
 
 @pytest.mark.parametrize(("name", "fault"), pairs(REPEATED, PASSING))
-def test_success_after_passing_errors(hook, edge, waits, name, fault):
+def test_success_after_transient_errors(hook, http_stub, waits, name, fault):
     call = CALLS[name]
-    call.prepare(edge, PASSING[fault], PASSING[fault], call.ok)
+    call.prepare(http_stub, PASSING[fault], PASSING[fault], call.ok)
     result = call.do(hook)
     assert result == {"list": [campaign()], "delete": None}.get(name, call.ok.get("json"))
-    assert (len(edge.sent(call.method)), len(waits), len(edge.token_requests)) == (3, 2, 1)
+    assert (len(http_stub.sent(call.method)), len(waits), len(http_stub.token_requests)) == (3, 2, 1)
 
 
 @pytest.mark.parametrize(("name", "fault"), pairs(REPEATED, PERMANENT))
-def test_permanent_errors_are_not_repeated(hook, edge, waits, name, fault):
+def test_permanent_errors_are_not_repeated(hook, http_stub, waits, name, fault):
     call = CALLS[name]
-    call.prepare(edge, PERMANENT[fault])
+    call.prepare(http_stub, PERMANENT[fault])
     with pytest.raises(CLASSES[fault]) as caught:
         call.do(hook)
     assert type(caught.value) is CLASSES[fault]
     assert (caught.value.status, caught.value.code) == (fault, "invalid_request")
-    assert len(edge.sent(call.method)) == 1
+    assert len(http_stub.sent(call.method)) == 1
     assert waits == []
 
 
 @pytest.mark.parametrize(("name", "fault"), pairs(ONCE, UNKNOWN))
-def test_what_can_send_is_sent_once_and_its_outcome_is_unknown(hook, edge, waits, name, fault):
+def test_write_that_can_send_is_not_repeated_after_an_unknown_outcome(hook, http_stub, waits, name, fault):
     call = CALLS[name]
-    call.prepare(edge, UNKNOWN[fault], call.ok)
+    call.prepare(http_stub, UNKNOWN[fault], call.ok)
     with pytest.raises(BMOutcomeUnknownError) as caught:
         call.do(hook)
     error = caught.value
-    assert len(edge.sent(call.method)) == 1
+    assert len(http_stub.sent(call.method)) == 1
     assert type(error.__cause__) is CLASSES[fault]
     assert error.name == "Storm"
     assert error.permanent
@@ -116,100 +116,100 @@ def test_what_can_send_is_sent_once_and_its_outcome_is_unknown(hook, edge, waits
 
 
 @pytest.mark.parametrize(("name", "fault"), pairs(ONCE, PERMANENT))
-def test_what_can_send_is_sent_once_and_its_outcome_is_known(hook, edge, waits, name, fault):
+def test_write_that_can_send_is_not_repeated_after_a_refusal(hook, http_stub, waits, name, fault):
     call = CALLS[name]
-    call.prepare(edge, PERMANENT[fault], call.ok)
+    call.prepare(http_stub, PERMANENT[fault], call.ok)
     with pytest.raises(CLASSES[fault]) as caught:
         call.do(hook)
     assert type(caught.value) is CLASSES[fault]
-    assert len(edge.sent(call.method)) == 1
+    assert len(http_stub.sent(call.method)) == 1
     assert waits == []
 
 
 @pytest.mark.parametrize(("name", "fault"), pairs(ONCE, NOT_DONE))
-def test_what_can_send_is_repeated_if_it_was_certainly_not_done(hook, edge, waits, name, fault):
+def test_write_that_can_send_is_repeated_if_not_carried_out(hook, http_stub, waits, name, fault):
     call = CALLS[name]
-    call.prepare(edge, NOT_DONE[fault], NOT_DONE[fault], call.ok)
+    call.prepare(http_stub, NOT_DONE[fault], NOT_DONE[fault], call.ok)
     assert call.do(hook) == call.ok["json"]
-    assert (len(edge.sent(call.method)), len(waits)) == (3, 2)
+    assert (len(http_stub.sent(call.method)), len(waits)) == (3, 2)
 
 
 @pytest.mark.parametrize(("name", "fault"), pairs(ONCE, NOT_DONE))
 @pytest.mark.parametrize("then", ["time-out", 503])
-def test_and_no_more_once_it_may_be_done(hook, edge, waits, name, fault, then):
+def test_write_is_not_repeated_once_it_may_have_been_carried_out(hook, http_stub, waits, name, fault, then):
     call = CALLS[name]
-    call.prepare(edge, NOT_DONE[fault], UNKNOWN[then], call.ok)
+    call.prepare(http_stub, NOT_DONE[fault], UNKNOWN[then], call.ok)
     with pytest.raises(BMOutcomeUnknownError):
         call.do(hook)
-    assert len(edge.sent(call.method)) == 2
+    assert len(http_stub.sent(call.method)) == 2
 
 
 @pytest.mark.parametrize(("name", "fault"), pairs(ONCE, NOT_DONE))
-def test_nor_for_ever(hook, edge, waits, name, fault):
+def test_write_is_repeated_for_a_bounded_time(hook, http_stub, waits, name, fault):
     call = CALLS[name]
-    call.prepare(edge, NOT_DONE[fault])
+    call.prepare(http_stub, NOT_DONE[fault])
     with pytest.raises(CLASSES[fault]) as caught:
         call.do(hook)
     assert not caught.value.permanent
-    assert len(edge.sent(call.method)) == len(waits) + 1 <= 5
+    assert len(http_stub.sent(call.method)) == len(waits) + 1 <= 5
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_refused_token_is_renewed_and_the_call_replayed(hook, edge, waits, name):
+def test_a_refused_token_is_renewed_and_the_call_replayed(hook, http_stub, waits, name):
     call = CALLS[name]
-    call.prepare(edge, {"status_code": 401, "json": error_body()}, call.ok)
+    call.prepare(http_stub, {"status_code": 401, "json": error_body()}, call.ok)
     call.do(hook)
-    assert len(edge.token_requests) == 2
-    first, second = edge.requests[-2:]
+    assert len(http_stub.token_requests) == 2
+    first, second = http_stub.requests[-2:]
     assert (first.method, first.url, first.body) == (second.method, second.url, second.body)
     assert first.headers["Authorization"] != second.headers["Authorization"] == "Bearer bm-token-number-2"
     assert waits == []
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_token_refused_twice_is_an_error(hook, edge, waits, name):
+def test_a_token_refused_twice_is_an_error(hook, http_stub, waits, name):
     call = CALLS[name]
-    call.prepare(edge, {"status_code": 401, "json": error_body("Token is not valid")})
+    call.prepare(http_stub, {"status_code": 401, "json": error_body("Token is not valid")})
     with pytest.raises(BMAuthError, match=r"HTTP 401 invalid_request on .*Token is not valid") as caught:
         call.do(hook)
     assert caught.value.permanent
-    assert (len(edge.token_requests), len(edge.sent(call.method))) == (2, 2)
+    assert (len(http_stub.token_requests), len(http_stub.sent(call.method))) == (2, 2)
     assert waits == []
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_redirects_are_not_followed(hook, edge, waits, name):
+def test_redirects_are_not_followed(hook, http_stub, waits, name):
     call = CALLS[name]
     away = {"status_code": 307, "headers": {"Location": "https://other.example.net/news"}}
-    call.prepare(edge, away)
+    call.prepare(http_stub, away)
     with pytest.raises(
         (BMResponseError, BMOutcomeUnknownError), match=r"redirected.*other.example.net"
     ) as caught:
         call.do(hook)
     assert caught.value.permanent
     assert isinstance(caught.value, BMOutcomeUnknownError) == call.once
-    assert len(edge.sent(call.method)) == 1
+    assert len(http_stub.sent(call.method)) == 1
 
 
 @pytest.mark.parametrize("location", ["http://[", "https://api.example.com:x/", "", None])
-def test_a_redirect_to_nowhere_is_a_redirect(hook, edge, location):
+def test_a_redirect_to_nowhere_is_a_redirect(hook, http_stub, location):
     headers = {} if location is None else {"Location": location}
-    edge.answer("POST", LIST, {"status_code": 302, "headers": headers})
+    http_stub.answer("POST", LIST, {"status_code": 302, "headers": headers})
     with pytest.raises(BMOutcomeUnknownError, match="was redirected"):
         hook.create_campaign(GIVEN)
 
 
 @pytest.mark.parametrize("name", ONCE)
-def test_a_replay_whose_reply_is_lost_has_an_unknown_outcome(hook, edge, name):
+def test_a_replay_whose_reply_is_lost_has_an_unknown_outcome(hook, http_stub, name):
     call = CALLS[name]
-    call.prepare(edge, {"status_code": 401}, NO_REPLY["time-out"])
+    call.prepare(http_stub, {"status_code": 401}, NO_REPLY["time-out"])
     with pytest.raises(BMOutcomeUnknownError):
         call.do(hook)
-    assert len(edge.sent(call.method)) == 2
+    assert len(http_stub.sent(call.method)) == 2
 
 
-def test_items_of_a_400_are_in_the_message_and_on_the_error(hook, edge):
-    edge.answer("POST", LIST, {"status_code": 400, "json": error_body()})
+def test_items_of_a_400_are_in_the_message_and_on_the_error(hook, http_stub):
+    http_stub.answer("POST", LIST, {"status_code": 400, "json": error_body()})
     with pytest.raises(BMBadRequestError) as caught:
         hook.clone_campaign(OTHER)
     assert str(caught.value) == (
@@ -234,8 +234,8 @@ def test_items_of_a_400_are_in_the_message_and_on_the_error(hook, edge):
         ({"status_code": 502, "content": b"\xff\xfe\x00"}, "HTTP 502"),
     ],
 )
-def test_an_error_body_can_be_anything(hook, edge, reply, text):
-    edge.answer("DELETE", CALLS["delete"].url, reply)
+def test_an_error_body_can_be_anything(hook, http_stub, reply, text):
+    http_stub.answer("DELETE", CALLS["delete"].url, reply)
     with pytest.raises(BMServerError) as caught:
         hook.delete_campaign(UUID)
     assert text in str(caught.value)
@@ -266,15 +266,15 @@ def test_an_error_body_can_be_anything(hook, edge, reply, text):
         ({"detail": [{"loc": ["body", "name"], "msg": "too long"}]}, "too long"),
     ],
 )
-def test_a_reason_in_another_form_is_in_the_message(hook, edge, body, text):
-    edge.answer("POST", LIST, {"status_code": 400, "json": body})
+def test_a_reason_in_another_form_is_in_the_message(hook, http_stub, body, text):
+    http_stub.answer("POST", LIST, {"status_code": 400, "json": body})
     with pytest.raises(BMBadRequestError) as caught:
         hook.create_campaign(GIVEN)
     assert text in str(caught.value)
 
 
-def test_a_token_error_says_so_without_the_url(hook, edge):
+def test_a_token_error_says_so_without_the_url(hook, http_stub):
     """Airflow masks the value of an extra named token_url wherever it is logged."""
-    edge.answer("POST", TOKEN_URL, {"status_code": 503})
+    http_stub.answer("POST", TOKEN_URL, {"status_code": 503})
     with pytest.raises(BMServerError, match=r"HTTP 503 on POST to the token endpoint \(accounts\.example"):
         hook.get_campaign(UUID)

@@ -26,35 +26,35 @@ def _plain_environment(monkeypatch):
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-def sent_by(monkeypatch, edge, **extra):
+def sent_by(monkeypatch, http_stub, **extra):
     """The requests of one call, as requests would have sent them: the token's and the call's own."""
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(**extra))
-    edge.answer("GET", LIST, {"json": page()})
+    http_stub.answer("GET", LIST, {"json": page()})
     list(BMHook().list_campaigns())
-    return edge.mock.request_history[-2:]
+    return http_stub.mock.request_history[-2:]
 
 
-def test_it_is_authorized(hook, edge):
-    edge.answer("GET", LIST, {"json": page()})
+def test_it_is_authorized(hook, http_stub):
+    http_stub.answer("GET", LIST, {"json": page()})
     assert hook.get_conn().get(LIST).json() == page()
-    (request,) = edge.requests
+    (request,) = http_stub.requests
     assert request.headers["Authorization"] == "Bearer bm-token-number-1"
     assert request.headers["User-Agent"].startswith("airflow-provider-bm/")
     assert request.timeout == (10.0, 30.0)
 
 
 @pytest.mark.off_contract("any POST will do")
-def test_it_renews_a_refused_token_once(hook, edge):
-    edge.answer("POST", ONE, {"status_code": 401}, {"status_code": 200})
+def test_it_renews_a_refused_token_once(hook, http_stub):
+    http_stub.answer("POST", ONE, {"status_code": 401}, {"status_code": 200})
     assert hook.get_conn().post(ONE, json={"a": 1}).ok
-    assert [request.json() for request in edge.requests] == [{"a": 1}] * 2
-    edge.answer("POST", ONE, {"status_code": 401})
+    assert [request.json() for request in http_stub.requests] == [{"a": 1}] * 2
+    http_stub.answer("POST", ONE, {"status_code": 401})
     assert hook.get_conn().post(ONE, json={"a": 1}).status_code == 401
-    assert len(edge.requests) == 4
+    assert len(http_stub.requests) == 4
 
 
-def test_wrong_credentials_are_a_typed_error_there_too(hook, edge):
-    edge.answer("POST", TOKEN_URL, {"status_code": 401, "json": {"error": "invalid_client"}})
+def test_wrong_credentials_are_a_typed_error_there_too(hook, http_stub):
+    http_stub.answer("POST", TOKEN_URL, {"status_code": 401, "json": {"error": "invalid_client"}})
     with pytest.raises(BMAuthError, match="invalid_client"):
         hook.get_conn().get(LIST)
 
@@ -63,37 +63,37 @@ def test_wrong_credentials_are_a_typed_error_there_too(hook, edge):
     "https://other.example.com/news/v1", "https://api.example.com.evil.example.net/", "http://api.example.com/",
     "https://api.example.com:8443/news/v1", "https://example.com/", "https://accounts.example.com/me",
 ])  # fmt: skip
-def test_the_token_goes_to_no_other_origin(hook, edge, url):
-    edge.answer("GET", url, {"status_code": 401})
+def test_the_token_goes_to_no_other_origin(hook, http_stub, url):
+    http_stub.answer("GET", url, {"status_code": 401})
     assert hook.get_conn().get(url).status_code == 401
-    assert "Authorization" not in edge.requests[0].headers
-    assert edge.mock.call_count == 1
+    assert "Authorization" not in http_stub.requests[0].headers
+    assert http_stub.mock.call_count == 1
 
 
 @pytest.mark.parametrize("url", [API, "https://api.example.com:443/x", "https://API.example.com/x"])
-def test_the_token_goes_to_the_api(hook, edge, url):
-    edge.answer("GET", url, {})
+def test_the_token_goes_to_the_api(hook, http_stub, url):
+    http_stub.answer("GET", url, {})
     hook.get_conn().get(url)
-    assert edge.requests[0].headers["Authorization"] == "Bearer bm-token-number-1"
+    assert http_stub.requests[0].headers["Authorization"] == "Bearer bm-token-number-1"
 
 
-def test_redirects_are_not_followed_even_if_asked_for(hook, edge):
-    edge.answer("GET", LIST, {"status_code": 302, "headers": {"Location": "https://other.example.net/"}})
+def test_redirects_are_not_followed_even_if_asked_for(hook, http_stub):
+    http_stub.answer("GET", LIST, {"status_code": 302, "headers": {"Location": "https://other.example.net/"}})
     assert hook.get_conn().get(LIST, allow_redirects=True).status_code == 302
-    assert len(edge.requests) == 1
+    assert len(http_stub.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("timeout", "expected"), [(30, (10.0, 30.0)), (5, (5.0, 5.0)), ("2.5", (2.5, 2.5)), (600, (10.0, 600.0))]
 )
-def test_each_request_has_time_outs(edge, monkeypatch, timeout, expected):
-    assert [request.timeout for request in sent_by(monkeypatch, edge, timeout=timeout)] == [expected] * 2
+def test_each_request_has_time_outs(http_stub, monkeypatch, timeout, expected):
+    assert [request.timeout for request in sent_by(monkeypatch, http_stub, timeout=timeout)] == [expected] * 2
 
 
-def test_a_caller_may_wait_longer(hook, edge):
-    edge.answer("GET", LIST, {})
+def test_a_caller_may_wait_longer(hook, http_stub):
+    http_stub.answer("GET", LIST, {})
     hook.get_conn().get(LIST, timeout=99)
-    assert edge.requests[0].timeout == 99
+    assert http_stub.requests[0].timeout == 99
 
 
 CONN, ENV = "http://conn.example.com:3128", "http://env.example.com:3128"
@@ -118,21 +118,21 @@ CONN, ENV = "http://conn.example.com:3128", "http://env.example.com:3128"
         ({"http": CONN}, {"HTTPS_PROXY": ENV}, ENV),
     ],
 )
-def test_the_connections_proxy_wins_over_the_environments(edge, monkeypatch, extra, environment, used):
+def test_the_connections_proxy_wins_over_the_environments(http_stub, monkeypatch, extra, environment, used):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    for request in sent_by(monkeypatch, edge, proxies=extra):
+    for request in sent_by(monkeypatch, http_stub, proxies=extra):
         assert (requests.utils.select_proxy(request.url, request.proxies) or None) == used
 
 
-def test_proxies_and_bundle_hold_for_prepared_requests(edge, monkeypatch):
+def test_proxies_and_bundle_hold_for_prepared_requests(http_stub, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", ENV)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/env.pem")
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(proxies={"all": CONN}, verify="/conn.pem"))
-    edge.answer("GET", LIST, {})
+    http_stub.answer("GET", LIST, {})
     session = BMHook().get_conn()
     session.send(session.prepare_request(requests.Request("GET", LIST)))
-    (request,) = edge.requests
+    (request,) = http_stub.requests
     assert requests.utils.select_proxy(LIST, request.proxies) == CONN
     assert request.verify == "/conn.pem"
 
@@ -148,23 +148,25 @@ def test_proxies_and_bundle_hold_for_prepared_requests(edge, monkeypatch):
         ("/conn.pem", {"REQUESTS_CA_BUNDLE": "/env.pem"}, "/conn.pem"),
     ],
 )
-def test_the_connections_ca_bundle_wins_over_the_environments(edge, monkeypatch, verify, environment, used):
+def test_the_connections_ca_bundle_wins_over_the_environments(
+    http_stub, monkeypatch, verify, environment, used
+):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert [request.verify for request in sent_by(monkeypatch, edge, verify=verify)] == [used] * 2
+    assert [request.verify for request in sent_by(monkeypatch, http_stub, verify=verify)] == [used] * 2
 
 
-def test_netrc_is_never_used(edge, monkeypatch, tmp_path):
+def test_netrc_is_never_used(http_stub, monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("default login somebody password netrc-password-1\n")
     monkeypatch.setenv("NETRC", str(netrc))
     assert requests.utils.get_netrc_auth(LIST) == ("somebody", "netrc-password-1")
-    token, call = sent_by(monkeypatch, edge)
+    token, call = sent_by(monkeypatch, http_stub)
     assert "Authorization" not in token.headers
     assert call.headers["Authorization"] == "Bearer bm-token-number-1"
-    edge.answer("GET", "https://other.example.com/", {})
+    http_stub.answer("GET", "https://other.example.com/", {})
     BMHook().get_conn().get("https://other.example.com/")
-    assert "Authorization" not in edge.requests[-1].headers
+    assert "Authorization" not in http_stub.requests[-1].headers
 
 
 def test_the_adapter_repeats_nothing(hook):
@@ -173,8 +175,8 @@ def test_the_adapter_repeats_nothing(hook):
         assert (retries.total, retries.read) == (0, False)
 
 
-def test_twenty_calls_of_several_hooks_make_one_token_request(hook, edge):
-    edge.answer("GET", ONE, {"json": campaign()})
+def test_twenty_calls_of_several_hooks_make_one_token_request(hook, http_stub):
+    http_stub.answer("GET", ONE, {"json": campaign()})
     for each in [hook, BMHook(), BMHook(service_uuid=None)] * 7:
         each.get_campaign(campaign()["uuid"])
-    assert (len(edge.token_requests), len(edge.requests)) == (1, 21)
+    assert (len(http_stub.token_requests), len(http_stub.requests)) == (1, 21)

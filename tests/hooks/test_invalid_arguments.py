@@ -25,17 +25,17 @@ BY_ID = {
 
 @pytest.mark.parametrize("one", BAD_IDS)
 @pytest.mark.parametrize("name", BY_ID)
-def test_bad_id(hook, edge, name, one):
+def test_bad_id(hook, http_stub, name, one):
     with pytest.raises(BMPayloadError, match="UUID"):
         BY_ID[name](hook, one)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
-def test_a_service_rendered_to_nothing_is_not_the_connections(hook, edge):
+def test_a_service_rendered_to_nothing_is_not_the_connections(hook, http_stub):
     """`{{ var.value.service }}` that is empty must not message the contacts of another account."""
     with pytest.raises(BMPayloadError, match="service_uuid"):
         BMHook(service_uuid="").create_campaign(GIVEN)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 BAD_FIELDS = [
@@ -55,17 +55,17 @@ BAD_FIELDS = [
     ("changes", "field"),
     [*BAD_FIELDS, ({"schedule_type": "once"}, "schedule_rrule"), ({"status": "stopped"}, "status")],
 )
-def test_bad_campaign(hook, edge, changes, field):
+def test_bad_campaign(hook, http_stub, changes, field):
     with pytest.raises(BMPayloadError, match=field):
         hook.create_campaign(GIVEN | changes)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize(("changes", "field"), BAD_FIELDS)
-def test_bad_replacement(hook, edge, changes, field):
+def test_bad_replacement(hook, http_stub, changes, field):
     with pytest.raises(BMPayloadError, match=field):
         hook.update_campaign(UUID, writable() | changes, replace=True)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize(
@@ -78,26 +78,26 @@ def test_bad_replacement(hook, edge, changes, field):
         {"sender": ""},
     ],
 )
-def test_bad_clone(hook, edge, overrides):
+def test_bad_clone(hook, http_stub, overrides):
     with pytest.raises(BMPayloadError):
         hook.clone_campaign(OTHER, **overrides)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize("changes", [{}, {"name": None}, {"nam": "Gale"}, {"uuid": UUID}, None, "name=Gale"])
 @pytest.mark.parametrize("draft_only", [False, True])
-def test_bad_changes(edge, monkeypatch, draft_only, changes):
+def test_bad_changes(http_stub, monkeypatch, draft_only, changes):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(draft_only=draft_only))
     with pytest.raises(BMPayloadError):
         BMHook().update_campaign(UUID, changes)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize("status", ["draft", "finished", "Active", "", None, ["active"]])
-def test_bad_status(hook, edge, status):
+def test_bad_status(hook, http_stub, status):
     with pytest.raises(BMPayloadError, match="status"):
         hook.set_campaign_status(UUID, status)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize(
@@ -135,15 +135,15 @@ def test_bad_status(hook, edge, status):
         ({"filters": 7}, "filters"),
     ],
 )
-def test_bad_list(hook, edge, arguments, field):
+def test_bad_list(hook, http_stub, arguments, field):
     with pytest.raises(BMPayloadError, match=field):
         hook.list_campaigns(**arguments)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize("extra", [{"api_uri": "x"}, {"timeout": "soon"}, {"draft_only": "maybe"}])
-def test_bad_connection(edge, monkeypatch, extra):
+def test_bad_connection(http_stub, monkeypatch, extra):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(**extra))
     with pytest.raises(BMConfigError, match="'bm_default'.*" + next(iter(extra))):
         BMHook().get_campaign(UUID)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0

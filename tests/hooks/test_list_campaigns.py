@@ -26,12 +26,12 @@ def numbers(campaigns) -> list[int]:
     return [int(one["uuid"][-12:]) for one in campaigns]
 
 
-def queries(edge) -> list[list[tuple[str, str]]]:
-    return [parse_qsl(urlsplit(one.url).query, keep_blank_values=True) for one in edge.requests]
+def queries(http_stub) -> list[list[tuple[str, str]]]:
+    return [parse_qsl(urlsplit(one.url).query, keep_blank_values=True) for one in http_stub.requests]
 
 
-def pages_asked_for(edge) -> list[tuple[int, int]]:
-    return [(int(dict(one)["page_number"]), int(dict(one)["page_size"])) for one in queries(edge)]
+def pages_asked_for(http_stub) -> list[tuple[int, int]]:
+    return [(int(dict(one)["page_number"]), int(dict(one)["page_size"])) for one in queries(http_stub)]
 
 
 @pytest.mark.parametrize(
@@ -64,37 +64,37 @@ def pages_asked_for(edge) -> list[tuple[int, int]]:
          [("lt(next_dt)", "2026-01-01T00:00:00+00:00")]),
     ],
 )  # fmt: skip
-def test_query(hook, edge, arguments, query):
-    edge.answer("GET", LIST, {"json": page()})
+def test_query(hook, http_stub, arguments, query):
+    http_stub.answer("GET", LIST, {"json": page()})
     assert list(hook.list_campaigns(**arguments)) == []
-    assert queries(edge) == [query + PAGE]
+    assert queries(http_stub) == [query + PAGE]
 
 
-def test_all_pages_in_order(hook, edge):
+def test_all_pages_in_order(hook, http_stub):
     answers = [page(*rows(n), number=n, pages=3, per_page=1) for n in (1, 2, 3)]
-    edge.answer("GET", LIST, *({"json": answer} for answer in answers))
+    http_stub.answer("GET", LIST, *({"json": answer} for answer in answers))
     assert numbers(hook.list_campaigns(page_size=1, status="active")) == [1, 2, 3]
-    assert pages_asked_for(edge) == [(1, 1), (2, 1), (3, 1)]
-    assert all(("status", "active") in query for query in queries(edge))
+    assert pages_asked_for(http_stub) == [(1, 1), (2, 1), (3, 1)]
+    assert all(("status", "active") in query for query in queries(http_stub))
 
 
 @pytest.mark.parametrize(("wanted", "asked"), [(0, 0), (1, 1), (2, 1), (3, 2), (4, 2), (9, 3)])
-def test_lazy(hook, edge, wanted, asked):
+def test_pages_are_requested_when_needed(hook, http_stub, wanted, asked):
     answers = [page(*rows(2 * n, 2 * n + 1), number=n, pages=3, per_page=2) for n in (1, 2, 3)]
-    edge.answer("GET", LIST, *({"json": answer} for answer in answers))
+    http_stub.answer("GET", LIST, *({"json": answer} for answer in answers))
     assert len(list(islice(hook.list_campaigns(page_size=2), wanted))) == min(wanted, 6)
-    assert len(edge.requests) == asked
+    assert len(http_stub.requests) == asked
 
 
-def test_a_smaller_page_than_asked_for_goes_on_from_there(hook, edge):
+def test_smaller_pages_than_requested_are_followed(hook, http_stub):
     """Page 2 of 50 is not page 2 of 100."""
-    edge.answer("GET", LIST, *({"json": page(*rows(n), number=n, pages=2, per_page=50)} for n in (1, 2)))
+    http_stub.answer("GET", LIST, *({"json": page(*rows(n), number=n, pages=2, per_page=50)} for n in (1, 2)))
     assert numbers(hook.list_campaigns()) == [1, 2]
-    assert pages_asked_for(edge) == [(1, 100), (2, 50)]
+    assert pages_asked_for(http_stub) == [(1, 100), (2, 50)]
 
 
-def test_pages_that_shift_give_each_campaign_once(hook, edge):
-    edge.answer(
+def test_pages_that_shift_give_each_campaign_once(hook, http_stub):
+    http_stub.answer(
         "GET",
         LIST,
         {"json": page(*rows(1, 2), number=1, pages=2, per_page=2)},
@@ -104,39 +104,41 @@ def test_pages_that_shift_give_each_campaign_once(hook, edge):
     assert numbers(hook.list_campaigns(page_size=2)) == [1, 2, 3, 4]
 
 
-def test_a_page_of_which_all_is_known_is_not_the_end(hook, edge):
-    edge.answer(
+def test_page_without_new_campaigns_does_not_end_the_list(hook, http_stub):
+    http_stub.answer(
         "GET", LIST, *({"json": page(*rows(r), number=n, pages=3)} for n, r in ((1, 1), (2, 1), (3, 2)))
     )
     assert numbers(hook.list_campaigns()) == [1, 2]
 
 
-def test_the_number_of_pages_may_shrink(hook, edge):
-    edge.answer("GET", LIST, {"json": page(*rows(1), number=1, pages=3)}, {"json": page(number=2, pages=1)})
+def test_the_number_of_pages_may_shrink(hook, http_stub):
+    http_stub.answer(
+        "GET", LIST, {"json": page(*rows(1), number=1, pages=3)}, {"json": page(number=2, pages=1)}
+    )
     assert numbers(hook.list_campaigns()) == [1]
-    assert len(edge.requests) == 2
+    assert len(http_stub.requests) == 2
 
 
-def test_a_server_that_repeats_a_page_is_an_error(hook, edge):
-    edge.answer("GET", LIST, {"json": page(*rows(1), number=1, pages=9)})
+def test_a_server_that_repeats_a_page_is_an_error(hook, http_stub):
+    http_stub.answer("GET", LIST, {"json": page(*rows(1), number=1, pages=9)})
     found = []
     with pytest.raises(BMResponseError, match="asked for page 2 and returned page 1"):
         found.extend(hook.list_campaigns())
-    assert len(edge.requests) == 2
+    assert len(http_stub.requests) == 2
 
 
-def test_an_empty_page_in_the_middle_is_an_error(hook, edge):
+def test_an_empty_page_in_the_middle_is_an_error(hook, http_stub):
     """ "Stop all active campaigns" must not take it for the end."""
-    edge.answer("GET", LIST, {"json": page(*rows(1), pages=3)}, {"json": page(number=2, pages=3)})
+    http_stub.answer("GET", LIST, {"json": page(*rows(1), pages=3)}, {"json": page(number=2, pages=3)})
     with pytest.raises(BMResponseError, match="page 2 of 3"):
         list(hook.list_campaigns())
 
 
 @pytest.mark.parametrize("pages", [0, 1])
-def test_no_campaigns(hook, edge, pages):
-    edge.answer("GET", LIST, {"json": page(pages=pages)})
+def test_no_campaigns(hook, http_stub, pages):
+    http_stub.answer("GET", LIST, {"json": page(pages=pages)})
     assert list(hook.list_campaigns()) == []
-    assert len(edge.requests) == 1
+    assert len(http_stub.requests) == 1
 
 
 def changed(**pagination: object) -> dict[str, object]:
@@ -155,48 +157,48 @@ def changed(**pagination: object) -> dict[str, object]:
         changed(totalPages=1.5), changed(perPage=None), changed(totalPages=True),
     ],
 )  # fmt: skip
-def test_a_wrong_shape_is_a_clear_error(hook, edge, waits, wrong):
-    edge.answer("GET", LIST, {"json": wrong})
+def test_a_wrong_shape_is_a_clear_error(hook, http_stub, waits, wrong):
+    http_stub.answer("GET", LIST, {"json": wrong})
     with pytest.raises(BMResponseError, match="response to GET") as caught:
         list(hook.list_campaigns())
     assert not caught.value.permanent
-    assert len(edge.requests) > 4
+    assert len(http_stub.requests) > 4
 
 
-def test_a_wrong_filter_is_raised_by_the_call_not_by_next(hook, edge):
+def test_a_wrong_filter_is_raised_by_the_call_not_by_next(hook, http_stub):
     listed = hook.list_campaigns()
-    edge.answer("GET", LIST, {"status_code": 404})
+    http_stub.answer("GET", LIST, {"status_code": 404})
     with pytest.raises(BMNotFoundError):
         next(listed)
 
 
-def test_a_server_that_does_not_know_the_filter_is_not_believed(hook, edge):
+def test_campaigns_with_another_status_are_an_error(hook, http_stub):
     """The form of a filter by several statuses is only assumed; what comes is stopped, deleted, or sent."""
-    edge.answer("GET", LIST, {"json": page(*rows(1, 2))})
+    http_stub.answer("GET", LIST, {"json": page(*rows(1, 2))})
     with pytest.raises(BMResponseError, match="does not know the filter"):
         list(hook.list_campaigns(status=["draft", "stopped"]))
 
 
 @pytest.mark.parametrize("operator", ["startswith", "contains", "endswith", "doesnotcontain"])
-def test_a_filter_that_came_out_empty_does_not_match_everything(hook, edge, operator):
+def test_a_filter_that_came_out_empty_does_not_match_everything(hook, http_stub, operator):
     with pytest.raises(BMPayloadError, match="must not be empty"):
         hook.list_campaigns(filters={f"{operator}(name)": ""})
-    assert edge.requests == []
+    assert http_stub.requests == []
 
 
 @pytest.mark.parametrize(
     "filters", [{"startswith(nmae)": "Storm"}, {"name__startswith": "Storm"}, [("eq(x)", 1)]]
 )
-def test_a_filter_by_no_column_is_refused(hook, edge, filters):
+def test_a_filter_by_no_column_is_refused(hook, http_stub, filters):
     """A server that ignores it would list everything, perhaps to be stopped or deleted."""
     with pytest.raises(BMPayloadError, match="column"):
         hook.list_campaigns(filters=filters)
-    assert edge.requests == []
+    assert http_stub.requests == []
 
 
 @pytest.mark.parametrize("value", ["false", "False", "no", 0, False])
 @pytest.mark.parametrize("operator", ["isnull", "isnotnull", "isempty", "isnotempty"])
-def test_a_filter_that_takes_no_value_refuses_one(hook, edge, operator, value):
+def test_a_filter_that_takes_no_value_refuses_one(hook, http_stub, operator, value):
     with pytest.raises(BMPayloadError, match=f"{operator} takes no value"):
         hook.list_campaigns(filters={f"{operator}(last_dt)": value})
 
@@ -212,7 +214,7 @@ def test_a_filter_that_takes_no_value_refuses_one(hook, edge, operator, value):
         {"filters": [("gte(created_dt)", "2027-01-01T00:00:00+00:00")]},
     ],
 )
-def test_a_campaign_that_does_not_match_is_an_error(hook, edge, arguments):
-    edge.answer("GET", LIST, {"json": page(campaign())})
+def test_a_campaign_that_does_not_match_is_an_error(hook, http_stub, arguments):
+    http_stub.answer("GET", LIST, {"json": page(campaign())})
     with pytest.raises(BMResponseError, match=r"'Storm', whose .*it does not know the filter"):
         list(hook.list_campaigns(**arguments))

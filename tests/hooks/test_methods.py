@@ -33,10 +33,10 @@ from tests.hooks.http_stub import (
 )
 
 
-def test_the_token_request(hook, edge):
-    edge.answer("GET", ONE, {"json": campaign()})
+def test_the_token_request(hook, http_stub):
+    http_stub.answer("GET", ONE, {"json": campaign()})
     hook.get_campaign(UUID)
-    (request,) = edge.token_requests
+    (request,) = http_stub.token_requests
     assert request.method == "POST"
     assert request.headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert "Authorization" not in request.headers
@@ -47,12 +47,12 @@ def test_the_token_request(hook, edge):
     )
 
 
-def test_the_headers_of_a_call(hook, edge):
+def test_the_headers_of_a_call(hook, http_stub):
     import airflow
 
-    edge.answer("POST", LIST, {"status_code": 201, "json": campaign()})
+    http_stub.answer("POST", LIST, {"status_code": 201, "json": campaign()})
     hook.create_campaign(GIVEN)
-    headers = edge.requests[0].headers
+    headers = http_stub.requests[0].headers
     assert headers["Authorization"] == "Bearer bm-token-number-1"
     assert headers["Content-Type"] == headers["Accept"] == "application/json"
     assert headers["User-Agent"] == (
@@ -66,12 +66,12 @@ def test_the_headers_of_a_call(hook, edge):
     ("fields", "query"),
     [((), ""), ("tasks", "?fields=tasks"), (["tasks", "messages"], "?fields=tasks%2Cmessages"), (None, "")],
 )
-def test_get(hook, edge, one, fields, query):
+def test_get(hook, http_stub, one, fields, query):
     answer = campaign(uuid=UUID.upper(), tasks=[{"anything": 1}])
-    edge.answer("GET", ONE, {"json": answer})
+    http_stub.answer("GET", ONE, {"json": answer})
     assert hook.get_campaign(one, fields=fields) == answer | {"uuid": UUID}
-    assert edge.sent() == [("GET", ONE + query)]
-    assert edge.requests[0].body is None
+    assert http_stub.sent() == [("GET", ONE + query)]
+    assert http_stub.requests[0].body is None
 
 
 @pytest.mark.parametrize("make", [dict, lambda fields: CampaignCreate(**fields)])
@@ -88,11 +88,11 @@ def test_get(hook, edge, one, fields, query):
                                               "recipient_lists": f"{OTHER},{UUID}"}),
     ],
 )  # fmt: skip
-def test_create(hook, edge, make, given, body):
-    edge.answer("POST", LIST, {"status_code": 201, "json": campaign()})
+def test_create(hook, http_stub, make, given, body):
+    http_stub.answer("POST", LIST, {"status_code": 201, "json": campaign()})
     assert hook.create_campaign(make(GIVEN | given)) == campaign()
-    assert edge.sent() == [("POST", LIST)]
-    assert edge.body() == GIVEN | body
+    assert http_stub.sent() == [("POST", LIST)]
+    assert http_stub.body() == GIVEN | body
 
 
 @pytest.mark.parametrize(
@@ -104,20 +104,20 @@ def test_create(hook, edge, make, given, body):
          {"status": "active", "template_vars": {"temp": "-22", "wind": "100km/h"}}),
     ],
 )  # fmt: skip
-def test_clone(hook, edge, arguments, body):
-    edge.answer("POST", LIST, {"status_code": 201, "json": campaign()})
+def test_clone(hook, http_stub, arguments, body):
+    http_stub.answer("POST", LIST, {"status_code": 201, "json": campaign()})
     for given in ((OTHER, arguments), (CampaignClone(clone_uuid=OTHER, **arguments), {})):
         assert hook.clone_campaign(given[0], **given[1]) == campaign()
-        assert edge.body() == {"clone_uuid": OTHER} | body
-    assert edge.sent() == [("POST", LIST)] * 2
+        assert http_stub.body() == {"clone_uuid": OTHER} | body
+    assert http_stub.sent() == [("POST", LIST)] * 2
 
 
 @pytest.mark.parametrize("more", [{"status": "draft"}, {"template_vars": {"temp": "1"}}, {"name": "Gale"}])
-def test_a_clone_in_one_piece_takes_no_overrides(hook, edge, more):
+def test_a_clone_in_one_piece_takes_no_overrides(hook, http_stub, more):
     """`status="draft"` beside it must not be lost: the clone would be sent."""
     with pytest.raises(BMPayloadError, match=next(iter(more))):
         hook.clone_campaign(CampaignClone(clone_uuid=OTHER), **more)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize("make", [dict, lambda fields: CampaignUpdate(**fields)])
@@ -138,27 +138,29 @@ def test_a_clone_in_one_piece_takes_no_overrides(hook, edge, more):
         ({}, {"status": "stopped"}, {"status": "stopped"}),
     ],
 )  # fmt: skip
-def test_update_reads_merges_and_writes_the_whole(hook, edge, make, before, changes, body):
-    edge.answer("GET", ONE, {"json": campaign(**before)})
-    edge.answer("PUT", ONE, {"json": campaign(name="as answered")})
+def test_update_reads_merges_and_writes_the_whole(hook, http_stub, make, before, changes, body):
+    http_stub.answer("GET", ONE, {"json": campaign(**before)})
+    http_stub.answer("PUT", ONE, {"json": campaign(name="as answered")})
     assert hook.update_campaign(UUID, make(changes)) == campaign(name="as answered")
-    assert edge.sent() == [("GET", ONE), ("PUT", ONE)]
-    assert edge.body() == {name: value for name, value in (writable() | body).items() if value is not None}
+    assert http_stub.sent() == [("GET", ONE), ("PUT", ONE)]
+    assert http_stub.body() == {
+        name: value for name, value in (writable() | body).items() if value is not None
+    }
 
 
-def test_replace_does_not_read(hook, edge):
-    edge.answer("PUT", ONE, {"json": campaign()})
+def test_replace_does_not_read(hook, http_stub):
+    http_stub.answer("PUT", ONE, {"json": campaign()})
     assert hook.update_campaign(UUID, writable(name="Gale"), replace=True) == campaign()
-    assert edge.sent() == [("PUT", ONE)]
-    assert edge.body() == writable(name="Gale")
+    assert http_stub.sent() == [("PUT", ONE)]
+    assert http_stub.body() == writable(name="Gale")
 
 
 @pytest.mark.parametrize("missing", ["status", "schedule_type", "template", "recipient_lists"])
-def test_replace_needs_the_whole(hook, edge, missing):
+def test_replace_needs_the_whole(hook, http_stub, missing):
     changes = writable(schedule_rrule=None) | {missing: None}
     with pytest.raises(BMPayloadError, match=missing):
         hook.update_campaign(UUID, changes, replace=True)
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize(
@@ -174,11 +176,11 @@ def test_replace_needs_the_whole(hook, edge, missing):
         ({"status": "paused, whatever that is"}, {"status": "active"}),
     ],
 )
-def test_an_update_that_could_send_twice_is_refused(hook, edge, before, changes):
-    edge.answer("GET", ONE, {"json": campaign(**before)})
+def test_an_update_that_could_send_twice_is_refused(hook, http_stub, before, changes):
+    http_stub.answer("GET", ONE, {"json": campaign(**before)})
     with pytest.raises(BMCampaignStateError, match=UUID) as caught:
         hook.update_campaign(UUID, changes)
-    assert edge.sent() == [("GET", ONE)]
+    assert http_stub.sent() == [("GET", ONE)]
     assert caught.value.campaign == campaign(**before)
 
 
@@ -190,25 +192,25 @@ def test_an_update_that_could_send_twice_is_refused(hook, edge, before, changes)
         ("draft", "active", "PUT"), ("draft", "stopped", "PATCH"),
     ],
 )  # fmt: skip
-def test_status(hook, edge, before, wanted, method):
-    edge.answer("GET", ONE, {"json": campaign(status=before)})
+def test_status(hook, http_stub, before, wanted, method):
+    http_stub.answer("GET", ONE, {"json": campaign(status=before)})
     if method:
-        edge.answer(method, ONE, {"json": campaign(status=wanted)})
+        http_stub.answer(method, ONE, {"json": campaign(status=wanted)})
     assert hook.set_campaign_status(UUID, wanted)["status"] == wanted
-    assert edge.sent() == [("GET", ONE)] + ([(method, ONE)] if method else [])
+    assert http_stub.sent() == [("GET", ONE)] + ([(method, ONE)] if method else [])
     if method:
-        assert edge.body() == (writable(status="active") if method == "PUT" else {"status": wanted})
+        assert http_stub.body() == (writable(status="active") if method == "PUT" else {"status": wanted})
 
 
 @pytest.mark.parametrize("wanted", ["active", "stopped"])
-def test_a_finished_campaign_has_no_other_status(hook, edge, wanted):
+def test_a_finished_campaign_has_no_other_status(hook, http_stub, wanted):
     last = "2026-01-02T00:00:00+00:00"
-    edge.answer("GET", ONE, {"json": campaign(status="finished", last_dt=last)})
+    http_stub.answer("GET", ONE, {"json": campaign(status="finished", last_dt=last)})
     with pytest.raises(
         BMCampaignStateError, match=f"has finished .*{last[:10]}.* cannot become {wanted}.*clone"
     ):
         hook.set_campaign_status(UUID, wanted)
-    assert edge.sent() == [("GET", ONE)]
+    assert http_stub.sent() == [("GET", ONE)]
 
 
 GONE = {"status_code": 404, "json": {"code": "not_found", "message": "No such campaign"}}
@@ -229,33 +231,33 @@ GONE = {"status_code": 404, "json": {"code": "not_found", "message": "No such ca
         ([{"status_code": 503}, {"status_code": 429}, GONE], False, None),
     ],
 )
-def test_delete(hook, edge, replies, missing_ok, raises):
-    edge.answer("DELETE", ONE, *replies)
+def test_delete(hook, http_stub, replies, missing_ok, raises):
+    http_stub.answer("DELETE", ONE, *replies)
     if raises is None:
         assert hook.delete_campaign(UUID, missing_ok=missing_ok) is None
     else:
         with pytest.raises(raises):
             hook.delete_campaign(UUID, missing_ok=missing_ok)
-    assert edge.sent() == [("DELETE", ONE)] * len(replies)
-    assert edge.requests[-1].body is None
+    assert http_stub.sent() == [("DELETE", ONE)] * len(replies)
+    assert http_stub.requests[-1].body is None
 
 
-def test_the_service_of_the_task_wins(edge, monkeypatch):
+def test_the_service_of_the_task_wins(http_stub, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection())
-    edge.answer("GET", LIST.replace(SERVICE, OTHER), {"json": page()})
+    http_stub.answer("GET", LIST.replace(SERVICE, OTHER), {"json": page()})
     assert list(BMHook(service_uuid=OTHER.upper()).list_campaigns()) == []
 
 
-def test_no_service_at_all_is_an_error_before_any_request(edge, monkeypatch):
+def test_no_service_at_all_is_an_error_before_any_request(http_stub, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection().replace(SERVICE, ""))
     for call in (lambda hook: hook.list_campaigns(), lambda hook: hook.create_campaign(GIVEN)):
         with pytest.raises(BMConfigError, match="Service UUID"):
             call(BMHook())
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
-def test_the_connection_is_named_by_bm_conn_id(edge, monkeypatch):
+def test_the_connection_is_named_by_bm_conn_id(http_stub, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_STAGING", connection())
-    edge.answer("GET", LIST, {"json": page()})
+    http_stub.answer("GET", LIST, {"json": page()})
     assert list(BMHook("bm_staging").list_campaigns()) == []
     assert BMHook("bm_staging").client.settings.timeouts == (10.0, 30.0)

@@ -59,8 +59,8 @@ def in_future(**delta: float) -> str:
      (lambda: in_future(seconds=-20), 0.25, 0.5),
      ("soon", 0.25, 0.5), ("nan", 0.25, 0.5), ("inf", 0.25, 0.5)],
 )  # fmt: skip
-def test_retry_after_is_honoured(hook, edge, waits, status, value, at_least, at_most):
-    edge.answer("GET", ONE, limited(value() if callable(value) else value, status), {"json": campaign()})
+def test_retry_after_is_honoured(hook, http_stub, waits, status, value, at_least, at_most):
+    http_stub.answer("GET", ONE, limited(value() if callable(value) else value, status), {"json": campaign()})
     assert hook.get_campaign(UUID) == campaign()
     (wait,) = waits
     assert at_least <= wait <= at_most
@@ -68,23 +68,23 @@ def test_retry_after_is_honoured(hook, edge, waits, status, value, at_least, at_
 
 @pytest.mark.parametrize("value", ["61", "3600", lambda: in_future(minutes=5)])
 @pytest.mark.parametrize("name", ["get", "list", "delete", "stop"])
-def test_a_longer_wait_than_there_is_time_gives_up_at_once(hook, edge, waits, name, value):
+def test_a_longer_wait_than_there_is_time_gives_up_at_once(hook, http_stub, waits, name, value):
     call = CALLS[name]
-    call.prepare(edge, limited(value() if callable(value) else value))
+    call.prepare(http_stub, limited(value() if callable(value) else value))
     with pytest.raises(BMRateLimitError, match="retry after") as caught:
         call.do(hook)
     assert caught.value.retry_after > 60
     assert not caught.value.permanent
-    assert len(edge.sent(call.method)) == 1
+    assert len(http_stub.sent(call.method)) == 1
     assert waits == []
 
 
 @pytest.mark.parametrize("name", ONCE)
 @pytest.mark.parametrize(("asked", "tries"), [("1", 2), ("6", 1)])
-def test_what_can_send_does_not_wait_long(hook, edge, waits, name, asked, tries):
+def test_write_that_can_send_waits_5_seconds_at_most(hook, http_stub, waits, name, asked, tries):
     """Whoever looks for what a lost request has made counts from the first."""
     call = CALLS[name]
-    call.prepare(edge, limited(asked), call.ok)
+    call.prepare(http_stub, limited(asked), call.ok)
     if tries == 1:
         with pytest.raises(BMRateLimitError) as caught:
             call.do(hook)
@@ -93,11 +93,11 @@ def test_what_can_send_does_not_wait_long(hook, edge, waits, name, asked, tries)
     else:
         call.do(hook)
         assert 1 <= waits[0] <= 1.2
-    assert len(edge.sent(call.method)) == tries
+    assert len(http_stub.sent(call.method)) == tries
 
 
 @pytest.mark.parametrize("name", ONCE)
-def test_what_can_send_leaves_soon_or_not_at_all(hook, edge, clock, name):
+def test_write_that_can_send_is_not_repeated_after_5_seconds(hook, http_stub, clock, name):
     call = CALLS[name]
     left = []
 
@@ -106,7 +106,7 @@ def test_what_can_send_leaves_soon_or_not_at_all(hook, edge, clock, name):
         context.status_code = 429
         return {}
 
-    call.prepare(edge, {"json": refuse})
+    call.prepare(http_stub, {"json": refuse})
     started = clock.now
     with pytest.raises(BMRateLimitError):
         call.do(hook)
@@ -114,9 +114,9 @@ def test_what_can_send_leaves_soon_or_not_at_all(hook, edge, clock, name):
     assert left[-1] - started <= LATEST_REPLAY
 
 
-def test_a_token_that_comes_late_is_too_late(hook, edge, clock, monkeypatch):
+def test_write_is_not_repeated_after_a_late_token(hook, http_stub, clock, monkeypatch):
     call = CALLS["create"]
-    call.prepare(edge, {"status_code": 429}, call.ok)
+    call.prepare(http_stub, {"status_code": 429}, call.ok)
     takes = iter([0, 0, 0, 60])  # by itself, before the call, as it leaves, and before it leaves again
     token = Transport.token
 
@@ -129,11 +129,11 @@ def test_a_token_that_comes_late_is_too_late(hook, edge, clock, monkeypatch):
     hook.client.ensure_token()
     with pytest.raises(BMRateLimitError):
         call.do(hook)
-    assert len(edge.sent("POST")) == 1
+    assert len(http_stub.sent("POST")) == 1
 
 
 @pytest.mark.parametrize(("seconds", "tries"), [(4, 2), (6, 1)])
-def test_a_401_that_comes_late_is_too_late(hook, edge, clock, monkeypatch, seconds, tries):
+def test_write_is_not_replayed_after_a_late_401(hook, http_stub, clock, monkeypatch, seconds, tries):
     """Nobody who looks for what it has made counts on its leaving then."""
     call = CALLS["create"]
 
@@ -142,7 +142,7 @@ def test_a_401_that_comes_late_is_too_late(hook, edge, clock, monkeypatch, secon
         context.status_code = 401
         return {}
 
-    call.prepare(edge, {"json": refuse}, call.ok)
+    call.prepare(http_stub, {"json": refuse}, call.ok)
     monkeypatch.setattr(transport, "time", clock)
     monkeypatch.setattr(session, "time", clock)
     if tries == 2:
@@ -150,42 +150,42 @@ def test_a_401_that_comes_late_is_too_late(hook, edge, clock, monkeypatch, secon
     else:
         with pytest.raises(BMConnectError, match="was not sent again"):
             call.do(hook)
-    assert len(edge.sent("POST")) == tries
+    assert len(http_stub.sent("POST")) == tries
 
 
-def test_all_waits_together_are_bounded(hook, edge, clock):
-    edge.answer("GET", ONE, limited("25"))
+def test_all_waits_together_are_bounded(hook, http_stub, clock):
+    http_stub.answer("GET", ONE, limited("25"))
     started = clock.now
     with pytest.raises(BMRateLimitError):
         hook.get_campaign(UUID)
-    assert len(edge.requests) == 3
+    assert len(http_stub.requests) == 3
     assert clock.now - started <= 60
 
 
-def test_a_slow_server_gets_fewer_tries(hook, edge, clock):
+def test_a_slow_server_gets_fewer_tries(hook, http_stub, clock):
     def slow(*_: object) -> None:
         clock.sleep(30)
         raise NO_REPLY["time-out"]["exc"]
 
-    edge.mock.register_uri("GET", ONE, json=slow)
+    http_stub.mock.register_uri("GET", ONE, json=slow)
     with pytest.raises(BMTimeoutError, match=r"no response of api\.example\.com within 30 s"):
         hook.get_campaign(UUID)
-    assert len(edge.requests) == 2
+    assert len(http_stub.requests) == 2
 
 
-def test_each_page_has_its_own_tries(hook, edge, waits):
+def test_each_page_has_its_own_tries(hook, http_stub, waits):
     bad = {"status_code": 503}
     first, second = (
         {"json": page(campaign(f"00000000-0000-0000-0000-00000000000{n}"), number=n, pages=2)} for n in (1, 2)
     )
-    edge.answer("GET", LIST, bad, bad, bad, bad, first, bad, bad, bad, bad, second)
+    http_stub.answer("GET", LIST, bad, bad, bad, bad, first, bad, bad, bad, bad, second)
     assert len(list(hook.list_campaigns())) == 2
-    assert [one.qs["page_number"] for one in edge.requests] == [["1"]] * 5 + [["2"]] * 5
+    assert [one.qs["page_number"] for one in http_stub.requests] == [["1"]] * 5 + [["2"]] * 5
     assert len(waits) == 8
 
 
-def test_waits_have_jitter(hook, edge, waits):
-    edge.answer("GET", ONE, {"status_code": 503})
+def test_waits_have_jitter(hook, http_stub, waits):
+    http_stub.answer("GET", ONE, {"status_code": 503})
     for _ in range(5):
         with pytest.raises(BMServerError):
             hook.get_campaign(UUID)
@@ -196,35 +196,37 @@ def test_waits_have_jitter(hook, edge, waits):
     "fault", [{"status_code": 503}, NO_REPLY["time-out"], {"text": "<html>"}, limited("1")]
 )
 @pytest.mark.parametrize("name", ["get", "create", "resume"])
-def test_a_token_that_cannot_be_had_is_not_asked_for_in_two_loops(hook, edge, waits, name, fault):
+def test_retries_of_token_and_call_are_not_multiplied(hook, http_stub, waits, name, fault):
     """The tries of the token are not multiplied by those of the call."""
-    edge.answer("POST", TOKEN_URL, fault)
+    http_stub.answer("POST", TOKEN_URL, fault)
     with pytest.raises(Exception, match="token endpoint") as caught:
         CALLS[name].do(hook)
     assert caught.value.of_token
     assert not caught.value.permanent
-    assert len(edge.token_requests) == len(waits) + 1
+    assert len(http_stub.token_requests) == len(waits) + 1
     assert sum(waits) < 60
-    assert edge.requests == []
+    assert http_stub.requests == []
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_token_comes_after_passing_errors(hook, edge, waits, name):
+def test_token_after_transient_errors(hook, http_stub, waits, name):
     call = CALLS[name]
-    call.prepare(edge, call.ok)
+    call.prepare(http_stub, call.ok)
     token = {"json": {"access_token": "bm-token-in-the-end"}}
-    edge.answer("POST", TOKEN_URL, {"status_code": 500}, NO_REPLY["time-out"], limited("3"), token)
+    http_stub.answer("POST", TOKEN_URL, {"status_code": 500}, NO_REPLY["time-out"], limited("3"), token)
     call.do(hook)
-    assert (len(edge.token_requests), len(edge.sent(call.method)), len(waits)) == (4, 1, 3)
+    assert (len(http_stub.token_requests), len(http_stub.sent(call.method)), len(waits)) == (4, 1, 3)
 
 
-def test_a_renewal_that_fails_is_not_an_unknown_outcome(hook, edge, waits):
-    edge.answer("POST", LIST, {"status_code": 401})
-    edge.answer("POST", TOKEN_URL, {"json": {"access_token": "bm-token-the-first"}}, NO_REPLY["time-out"])
+def test_a_renewal_that_fails_is_not_an_unknown_outcome(hook, http_stub, waits):
+    http_stub.answer("POST", LIST, {"status_code": 401})
+    http_stub.answer(
+        "POST", TOKEN_URL, {"json": {"access_token": "bm-token-the-first"}}, NO_REPLY["time-out"]
+    )
     with pytest.raises(BMTimeoutError) as caught:
         hook.create_campaign(GIVEN)
     assert caught.value.of_token
-    assert len(edge.requests) == 1
+    assert len(http_stub.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -57,11 +57,11 @@ def test_recipient_lists_that_both_allow(settings, extra, option, allowed):
     assert made.allowed_recipient_lists == allowed
 
 
-def test_an_empty_intersection_refuses_everything(settings, edge):
+def test_an_empty_intersection_refuses_everything(settings, http_stub):
     settings({"allowed_recipient_lists": UUID}, allowed_recipient_lists=OTHER)
     with pytest.raises(BMPolicyError, match="It allows none"):
         BMHook().create_campaign(GIVEN)
-    assert edge.requests == []
+    assert http_stub.requests == []
 
 
 @pytest.mark.parametrize(

@@ -63,46 +63,46 @@ WRONG = {"status_code": 401, "json": {"error": "invalid_client", "error_descript
         ),
     ],
 )
-def test_which_one_failed(hook, edge, token, service, good, text):
-    edge.answer("POST", TOKEN_URL, token)
-    edge.answer("GET", LIST, service)
+def test_message_names_the_step_that_failed(hook, http_stub, token, service, good, text):
+    http_stub.answer("POST", TOKEN_URL, token)
+    http_stub.answer("GET", LIST, service)
     result, message = hook.test_connection()
     assert (result, message) == (good, message)
     assert re.match(text, message), message
 
 
-def test_it_asks_for_one_row(hook, edge):
-    edge.answer("GET", LIST, GOOD_LIST)
+def test_it_asks_for_one_row(hook, http_stub):
+    http_stub.answer("GET", LIST, GOOD_LIST)
     assert hook.test_connection()[0]
-    assert edge.sent() == [("GET", LIST + "?page_number=1&page_size=1")]
+    assert http_stub.sent() == [("GET", LIST + "?page_number=1&page_size=1")]
 
 
-def test_it_proves_the_credentials_although_there_is_a_token(hook, edge):
+def test_cached_token_is_not_used(hook, http_stub):
     """A token lives for days: one that is cached says nothing of credentials that were changed since."""
-    edge.answer("GET", LIST, GOOD_LIST)
+    http_stub.answer("GET", LIST, GOOD_LIST)
     list(hook.list_campaigns())
-    edge.answer("POST", TOKEN_URL, WRONG)
+    http_stub.answer("POST", TOKEN_URL, WRONG)
     result, message = BMHook().test_connection()
     assert not result
     assert message.startswith("Token failed")
 
 
-def test_a_token_that_fails_while_it_is_renewed_is_no_fault_of_the_service(hook, edge):
-    edge.answer("POST", TOKEN_URL, GOOD_TOKEN, WRONG)
-    edge.answer("GET", LIST, {"status_code": 401})
+def test_failed_renewal_is_reported_as_token_not_service(hook, http_stub):
+    http_stub.answer("POST", TOKEN_URL, GOOD_TOKEN, WRONG)
+    http_stub.answer("GET", LIST, {"status_code": 401})
     assert hook.test_connection()[1].startswith("Token failed")
 
 
-def test_without_a_service(edge, monkeypatch):
+def test_without_a_service(http_stub, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection().replace(SERVICE, ""))
     good, message = BMHook().test_connection()
     assert good
     assert "No Service UUID" in message
-    assert edge.sent() == []
+    assert http_stub.sent() == []
 
 
-def test_draft_only_is_said(draft_hook, edge):
-    edge.answer("GET", LIST, GOOD_LIST)
+def test_message_mentions_draft_only(draft_hook, http_stub):
+    http_stub.answer("GET", LIST, GOOD_LIST)
     good, message = draft_hook.test_connection()
     assert good
     assert "nothing can be sent" in message
@@ -112,15 +112,15 @@ def test_draft_only_is_said(draft_hook, edge):
     ("changes", "text"),
     [({"timeout": "x"}, "Connection failed: .*timeout"), ({"verfy": True}, "Connection failed: .*'verfy'")],
 )
-def test_a_wrong_connection(edge, monkeypatch, changes, text):
+def test_a_wrong_connection(http_stub, monkeypatch, changes, text):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(**changes))
     good, message = BMHook().test_connection()
     assert not good
     assert re.match(text, message), message
-    assert edge.mock.call_count == 0
+    assert http_stub.mock.call_count == 0
 
 
-def test_by_airflow_itself(sandbox, monkeypatch):
+def test_connection_test_of_airflow_itself(sandbox, monkeypatch):
     """As the test button of the form does, against real sockets."""
     from airflow.models import Connection
 
