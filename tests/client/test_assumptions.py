@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_bm.client import assumptions, client, query, session
 from airflow_provider_bm.client.responses import Response, token_of
 from airflow_provider_bm.exceptions import BMAPIError, BMError, BMOutcomeUnknownError
-from airflow_provider_bm.idempotency import find_or_create
+from airflow_provider_bm.idempotency import verify
 from airflow_provider_bm.idempotency.timing import Timing
 from airflow_provider_bm.polling import ledger
 
@@ -131,8 +131,8 @@ assumes("MIN_EXECUTION_INTERVAL")
 
 
 def test_assumptions_are_imported_not_copied():
-    assert "CREATED_DT_TOLERANCE" in vars(find_or_create)
+    assert "CREATED_DT_TOLERANCE" in vars(verify)
     assert "MIN_EXECUTION_INTERVAL" in vars(ledger)
-    for module in (client, query, session, find_or_create, ledger):
+    for module in (client, query, session, verify, ledger):
         for name in TESTED & vars(module).keys():
             assert getattr(module, name) is getattr(assumptions, name)
