@@ -17,6 +17,7 @@ from airflow_provider_bm.campaigns.wait_condition import last_execution
 from airflow_provider_bm.exceptions import BMCampaignStateError, BMOutcomeUnknownError
 from airflow_provider_bm.idempotency.record import Record, StateStore, intent_time
 from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
+from airflow_provider_bm.idempotency.verify import check_active
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
@@ -82,14 +83,15 @@ class Activation:
         }
         watch = self._record.intend(**record)
         try:
-            return self._keep(write(campaign))
+            campaign = write(campaign)
         except BMOutcomeUnknownError as error:
             log.warning("%s", error.what)
             window = self.timing.in_flight_window(self.client)
             campaign = self._poll(campaign, window, record, is_written, watch)
             if not self._is_done(campaign, record, is_written):
                 raise
-            return self._keep(campaign)
+        check_active(campaign)
+        return self._keep(campaign)
 
     def find_earlier(
         self, is_written: Callable[[Campaign], bool] = lambda campaign: True

@@ -10,6 +10,7 @@ from airflow_provider_bm.campaigns.labels import campaign_label
 from airflow_provider_bm.exceptions import BMCampaignStateError, BMNotFoundError
 from airflow_provider_bm.idempotency.compare import differences
 from airflow_provider_bm.idempotency.record import STATE_KEY
+from airflow_provider_bm.idempotency.verify import SENT_STATUSES
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
@@ -74,7 +75,7 @@ def adopt(
 def refuse_unsent(campaign: Mapping[str, Any]) -> None:
     """Refuse a campaign that exists already and does not send, where an active one is wanted.
 
-    :raises BMCampaignStateError: it is a draft, or was stopped
+    :raises BMCampaignStateError: it is a draft, was stopped, or has a status that is not known
     """
     which = campaign_label(campaign["uuid"], campaign)
     if campaign["status"] == "draft":
@@ -88,6 +89,12 @@ def refuse_unsent(campaign: Mapping[str, Any]) -> None:
             f"Campaign {which} exists already, and was stopped. Resume it in the BM console and clear the "
             "task. "
             f"{SEND_AGAIN}",
+            campaign,
+        )
+    if campaign["status"] not in SENT_STATUSES:
+        _refuse(
+            f"Campaign {which} exists already, and is {campaign['status']!r} instead of active. Check it in "
+            f"the BM console. {SEND_AGAIN}",
             campaign,
         )
 

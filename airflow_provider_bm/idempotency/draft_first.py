@@ -27,6 +27,7 @@ from airflow_provider_bm.idempotency.compare import differences
 from airflow_provider_bm.idempotency.record import Record, StateStore
 from airflow_provider_bm.idempotency.search import campaigns_with_key, created_at
 from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
+from airflow_provider_bm.idempotency.verify import check_active
 
 if TYPE_CHECKING:
     from airflow_provider_bm.client import BMClient
@@ -115,7 +116,9 @@ class DraftThenActivate:
                     continue
                 self._take_over(oldest, contents())
                 before_post()
-            return self._keep(self._activate(oldest["uuid"]))
+            campaign = self._activate(oldest["uuid"])
+            check_active(campaign)
+            return self._keep(campaign)
 
     @property
     def _lease(self) -> float:

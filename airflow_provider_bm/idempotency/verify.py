@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: A campaign with one of these has been sent, or will be.
+SENT_STATUSES = ("active", "finished")
+
 
 def verify_reply(
     campaign: Mapping[str, Any],
@@ -38,17 +41,32 @@ def verify_reply(
     :param key: key of the task instance, or of a row
     :param recorded: whether the campaign's UUID will be recorded, so that a retry finds it under any name
     :raises BMOutcomeUnknownError: it is another campaign
-    :raises BMCampaignStateError: it is a draft, or a retry would not find it
+    :raises BMCampaignStateError: it is not active, though that was asked for, or a retry would not find it
     """
     if not has_key(campaign.get("name"), key):
         _verify_by_content(campaign, payload, expected(), client, key, recorded, timing)
-    if campaign["status"] == "draft" and payload.get("status") == "active" and not client.settings.draft_only:
-        raise BMCampaignStateError(
-            f"The server created campaign {campaign_label(campaign['uuid'], campaign)} as a draft, "
-            "though an active campaign was asked for. "
-            "Nothing was sent. Activate it in the BM console, or delete it and clear the task.",
-            campaign,
-        )
+    if payload.get("status") == "active" and not client.settings.draft_only:
+        check_active(campaign)
+
+
+def check_active(campaign: Mapping[str, Any]) -> None:
+    """Check the status in the reply to a request for an active campaign.
+
+    :raises BMCampaignStateError: it is neither active nor finished
+    """
+    status = campaign["status"]
+    if status in SENT_STATUSES:
+        return
+    outcome = (
+        "Nothing was sent. Activate it in the BM console, or delete it and clear the task."
+        if status == "draft"
+        else "Some of its messages may have been sent. Check it in the BM console before you clear the task."
+    )
+    raise BMCampaignStateError(
+        f"The server saved campaign {campaign_label(campaign['uuid'], campaign)} as {status!r}, though an "
+        f"active campaign was asked for. {outcome}",
+        campaign,
+    )
 
 
 def _verify_by_content(

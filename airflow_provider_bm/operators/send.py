@@ -243,6 +243,7 @@ class SendOperator(ActivatingOperator):
         from airflow_provider_bm.exceptions import BMOutcomeUnknownError
         from airflow_provider_bm.idempotency.compare import expected_content
         from airflow_provider_bm.idempotency.key import name_with_key
+        from airflow_provider_bm.idempotency.verify import check_active
 
         self._check_arguments()
         client, guards = self.hook.client, self.guards(context)
@@ -272,7 +273,8 @@ class SendOperator(ActivatingOperator):
                 log.warning("deduplicate=False: an earlier try may have sent this campaign already")
             check()
             campaign = client.post_campaign(payload)
-            _refuse_draft(campaign, payload)
+            if sends:
+                check_active(campaign)
         else:
             body = {"status": "draft"} if self.staged and sends else {}
             try:
@@ -427,16 +429,3 @@ def raise_for_retry(error: BMOutcomeUnknownError) -> NoReturn:
     raise AirflowException(
         f"{error.what}. Leave it to the retries, or clear the task: it searches again before it sends."
     ) from error
-
-
-def _refuse_draft(campaign: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
-    if campaign["status"] == "draft" and payload.get("status") == "active":
-        from airflow_provider_bm.campaigns.labels import campaign_label
-        from airflow_provider_bm.exceptions import BMCampaignStateError
-
-        raise BMCampaignStateError(
-            f"The server created campaign {campaign_label(campaign['uuid'], campaign)} as a draft, though "
-            "an active "
-            "campaign was asked for. Nothing was sent.",
-            campaign,
-        )

@@ -93,11 +93,30 @@ def test_a_reply_that_is_another_campaign_and_ours_does_not_exist(sandbox, task)
 
 def test_a_reply_that_is_a_draft(sandbox, task):
     sandbox.fault(method="POST", path="/campaigns$", change_request={"status": "draft"})
-    with pytest.raises(AirflowFailException, match=r"as a draft.*Nothing was sent"):
+    with pytest.raises(AirflowFailException, match=r"as 'draft'.*Nothing was sent"):
         execute(task["create"])
     with pytest.raises(AirflowFailException, match="exists already, as a draft"):
         execute(task["create"], number=2)
     assert sandbox.executions() == []
+
+
+@pytest.mark.parametrize("status", ["draft", "stopped", "failed"])
+@pytest.mark.parametrize("kind", ["create", "staged", "without key", "status", "update"])
+def test_a_reply_that_is_not_active(sandbox, task, kind, status):
+    """A green task would say that the campaign was sent, or that the connection is draft_only."""
+    if kind in ("create", "without key"):
+        sandbox.fault(method="POST", path="/campaigns$", change_reply={"status": status})
+    else:
+        sandbox.fault(method="PUT", change_reply={"status": status})
+    arguments = {
+        "staged": {**task["create"], "staged": True},
+        "without key": {**task["create"], "deduplicate": False},
+    }.get(kind, task["create"])
+    if kind in ("status", "update"):
+        draft = sandbox.create(status="draft", **task["create"])
+        arguments = {"campaign_uuid": draft["uuid"], "status": "active"}
+    with pytest.raises(AirflowFailException, match=f"as '{status}', though an active campaign was asked for"):
+        execute(arguments, kind=kind if kind in ("status", "update") else "create")
 
 
 def test_a_server_that_drops_the_key(sandbox, task, store, tmp_path):
