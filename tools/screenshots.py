@@ -28,6 +28,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.sandbox import Sandbox
+from airflow_provider_bm.sandbox.contacts import RECIPIENT_LISTS
 from tools.airflow_env import ROOT
 from tools.demo import DAG_ID, read_days
 from tools.sandbox_process import set_the_stage
@@ -206,6 +207,22 @@ def task_page(page: Page, url: str) -> None:
     page.screenshot(path=IMAGES / "airflow-task.png")
 
 
+def approval_page(page: Page, url: str) -> None:
+    """What a reviewer sees under Required Actions."""
+    api = f"{url}/api/v2"
+    staff = RECIPIENT_LISTS["staff"]
+    call(f"{api}/variables", method="POST", body={"key": "approval_list", "value": staff})
+    call(f"{api}/dags/approval", method="PATCH", body={"is_paused": False})
+    body = {"dag_run_id": "friday", "logical_date": "2026-05-01T09:00:00Z"}
+    call(f"{api}/dags/approval/dagRuns", method="POST", body=body)
+    task = f"{api}/dags/approval/dagRuns/friday/taskInstances/approve"
+    while call(task).get("state") not in ("deferred", "awaiting_input"):
+        time.sleep(2)
+    page.goto(f"{url}/dags/approval/runs/friday/tasks/approve/required_actions")
+    page.get_by_role("button", name="Approve").wait_for()
+    page.screenshot(path=IMAGES / "airflow-approval.png")
+
+
 def call(url: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]:
     request = urllib.request.Request(
         url, json.dumps(body).encode() if body else None, {"Content-Type": "application/json"}, method=method
@@ -225,6 +242,7 @@ def airflow_pages() -> None:
         page.set_default_timeout(120_000)
         connection_form(page, url)
         task_page(page, url)
+        approval_page(page, url)
 
 
 PICTURES: dict[str, Callable[[], None]] = {
