@@ -18,6 +18,7 @@ from airflow.providers.common.sql.hooks.sql import DbApiHook
 from airflow_provider_bm.campaigns import Verdict
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.operators import BMListCampaignsOperator
+from airflow_provider_bm.operators.approve import HAS_HITL
 from airflow_provider_bm.polling.waiter import CampaignWaiter
 from airflow_provider_bm.polling.watcher import Found
 from airflow_provider_bm.sandbox import Sandbox
@@ -108,7 +109,9 @@ def writes(sandbox: Sandbox) -> list[str]:
         ("whatsapp_from_draft", "whatsapp_from_draft"),
         ("email_from_draft", "email_from_draft"),
         ("stop_everything", "stop_everything"),
+        ("on_call", "on_call"),
         *([] if is_airflow_2() else [("after_each_execution", "after_each_execution")]),
+        *([("approval", "approval")] if HAS_HITL else []),
     ],
 )
 def test_parses_without_a_connection(

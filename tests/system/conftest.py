@@ -22,7 +22,7 @@ def sandboxes() -> Iterator[dict[str, Sandbox]]:
     """By DAG. Their clocks stand still: a campaign goes on until the test says otherwise."""
     with contextlib.ExitStack() as stack:
         found = {}
-        for dag_id in (*SCENARIOS, *CATCH_UP, EVENTS):
+        for dag_id in (*SCENARIOS, *CATCH_UP, EVENTS, "approval"):
             found[dag_id] = stack.enter_context(Sandbox(port=0, execution_seconds=60))
             found[dag_id].clock.freeze()
         # Carried out, and no reply as long as the test lasts.

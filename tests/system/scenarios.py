@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from airflow_provider_bm.operators.approve import HAS_HITL
 from airflow_provider_bm.sandbox.contacts import DEFAULT_SERVICE
 from tools.airflow_env import is_airflow_2
 
@@ -36,10 +37,13 @@ EVENTS = "events"
 SERVICE = DEFAULT_SERVICE
 WATCHED = [str(uuid5(NAMESPACE_URL, f"watched {number}")) for number in range(20)]
 
+#: DAGs with an approval (Airflow 3.1+), and the seconds that they wait for a response.
+APPROVALS = {"approval": 3600, "approval_times_out": 3} if HAS_HITL else {}
+
 
 def dag_ids() -> set[str]:
     """All DAGs that a running Airflow should have."""
-    return {*SCENARIOS, *CATCH_UP, *([] if is_airflow_2() else [EVENTS, f"{EVENTS}_of_each"])}
+    return {*SCENARIOS, *CATCH_UP, *APPROVALS, *([] if is_airflow_2() else [EVENTS, f"{EVENTS}_of_each"])}
 
 
 def connection_id(dag_id: str) -> str:
