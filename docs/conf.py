@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 # Importing the operators imports Airflow, which creates files in its home.
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bm-docs-airflow-")
+os.environ["AIRFLOW_HOME"] = str(ROOT / "docs" / "_build" / "airflow")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 from airflow_provider_bm import __version__  # noqa: E402
