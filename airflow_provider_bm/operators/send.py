@@ -266,6 +266,9 @@ class SendOperator(ActivatingOperator):
             guards.check_variables(content(), template_vars, sends=sends)
             if sends:
                 payload.update(guards.check(content(), client.server_now()))
+                if client.settings.send_window is not None:
+                    # The session refuses a clone whose schedule is not in the request.
+                    payload.update(_schedule(content()))
 
         one = self._once(context, key, staged=self.staged and sends) if key else None
         if one is None:
@@ -429,3 +432,7 @@ def raise_for_retry(error: BMOutcomeUnknownError) -> NoReturn:
     raise AirflowException(
         f"{error.what}. Leave it to the retries, or clear the task: it searches again before it sends."
     ) from error
+
+
+def _schedule(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: content[name] for name in ("schedule_type", "schedule_rrule") if content.get(name)}

@@ -171,6 +171,15 @@ def test_an_execution_outside_the_window(sandbox, execute, sms, kind):
     assert_nothing_sent(sandbox)
 
 
+def test_a_clone_of_a_campaign_that_is_scheduled_within_the_window(sandbox, execute, sms, monkeypatch):
+    later = {"schedule_type": "once", "schedule_rrule": f"2040-01-01 {CLOSED['start']}:30"}
+    source = sandbox.create(status="draft", **sms, **later)
+    connect(monkeypatch, sandbox, send_window=CLOSED)
+    done = execute(BMCloneCampaignOperator, clone_uuid=source["uuid"])
+    assert done.error is None
+    assert sandbox.requests(method="POST", path="/campaigns")[0]["body"]["schedule_type"] == "once"
+
+
 def test_a_draft_is_scheduled_when_it_is_activated(sandbox, execute, sms):
     draft = sandbox.create(status="draft", **sms)
     window = SendWindow(**CLOSED, on_closed="schedule")
