@@ -58,8 +58,8 @@ def run_dag(
     watch = RunWatch()
     dag_run: Any = None
     with pytest.MonkeyPatch.context() as patch, fast_retries(dag):
-        if logical_date is not None:  # A fixed date must not become too old from one day to the next.
-            patch.setenv("AIRFLOW__BM__MAX_AGE", "")
+        # A test's dates are fixed, and its sandbox may have a time of its own.
+        patch.setenv("AIRFLOW__BM__MAX_AGE", "")
         write_dag(dag)
         with watch.watch(timeout):
             dag_run = dag.test(**arguments)
@@ -92,7 +92,7 @@ class BMDagRuns:
         """Run a DAG from start to end.
 
         :param dag: the DAG object
-        :param logical_date: default: now. With a date, the default of ``max_age`` is off for this run
+        :param logical_date: default: now
         :param conf: the configuration of the run, as in "Trigger DAG w/ config"
         :param expect: state that the run must end in: ``"success"``, ``"failed"``, or None for either
         :param timeout: seconds, from the start of the first task, after which the run is ended and the test
