@@ -1,4 +1,4 @@
-"""Campaign payloads, schedules and segmentation. Pure data, without Airflow and HTTP.
+"""Campaign payloads, schedules and segmentation. Pure data: needs neither Airflow nor HTTP.
 
 >>> from airflow_provider_bm.campaigns import CampaignCreate
 >>> CampaignCreate(
@@ -74,7 +74,7 @@ __all__ = [
     "writable",
 ]
 
-if not TYPE_CHECKING:  # For a type checker, the names above are all that there is.
+if not TYPE_CHECKING:  # Type checkers use the imports above.
     __getattr__, __dir__ = lazy_names(
         globals(),
         {

@@ -1,4 +1,4 @@
-"""Validation of the contacts that a campaign goes to: ``query_type`` and ``query`` (Campaign API 4.1)."""
+"""Validation of a campaign's audience: ``query_type`` and ``query`` (Campaign API 4.1)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def check_query(field: str, value: Any, problems: Problems) -> str | None:
 
     :param field: the field
     :param value: a :class:`SegmentationQuery`, a dict in the API's form, or JSON, which is sent unchanged
-    :param problems: problems are added to it
+    :param problems: the list to which problems are added
     :return: the JSON to send, or None if there is a problem
     """
     before = len(problems)
@@ -49,10 +49,11 @@ def check_audience(
 
     :param query_type: its value; None to infer it
     :param query: its value, or None
-    :param complete: nothing else completes these fields: ``segmentation`` needs its query
-    :param allow_clear: an empty text clears ``query``
-    :param from_server: ``all`` may stand beside a query that is not used, and ``query_type`` may be empty
-    :param problems: problems are added to it
+    :param complete: whether the payload is complete by itself: ``segmentation`` then requires a query
+    :param allow_clear: whether an empty string clears ``query``
+    :param from_server: whether the server stores these fields: ``all`` may then come with an unused query,
+        and ``query_type`` may be empty
+    :param problems: the list to which problems are added
     :return: the fields to send
     """
     result: dict[str, str] = {}
@@ -61,7 +62,9 @@ def check_audience(
     # A query that a template rendered to nothing must not widen the audience: clearing it requires "all".
     cleared = _is_empty(query) and allow_clear and (from_server or kind == "all")
     if kind == "segmentation" and (cleared or (complete and query is None)):
-        problems.add("query", query, f"query_type {kind!r} needs a query: without one it is the whole list")
+        problems.add(
+            "query", query, f"query_type {kind!r} needs a query: without it, the whole list gets the message"
+        )
         return result
     if query is not None and not cleared:
         if kind == "all" and not from_server:

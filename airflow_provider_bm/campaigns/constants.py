@@ -19,7 +19,7 @@ CHANGE_STATUSES: Final = ("active", "stopped")
 SCHEDULE_TYPES: Final = ("now", "once", "scheduled")
 QUERY_TYPES: Final = ("all", "segmentation")
 
-#: Fields that a campaign must have (4.2, 4.3). A clone takes those it lacks from its source.
+#: Fields that a campaign must have (4.2, 4.3). A clone inherits missing fields from its source.
 REQUIRED_FIELDS: Final = (
     "name",
     "status",
@@ -47,7 +47,7 @@ CAMPAIGN_FIELDS: Final = (
     "query_type",
     "query",
 )
-#: Texts that only webpush has (4.1).
+#: Fields for webpush only (4.1).
 WEBPUSH_FIELDS: Final = tuple(name for name in CAMPAIGN_FIELDS if name.startswith("webpush_"))
 #: Fields of a POST that clones (4.2).
 CLONE_FIELDS: Final = ("clone_uuid", "template_vars")

@@ -1,4 +1,4 @@
-"""The RRULE that means the same as a cron expression, for those who try one."""
+"""Conversion of cron expressions to RRULEs, for error messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ITEM = re.compile(r"(\*|\d{1,2})(?:-(\d{1,2}))?(?:/(\d{1,2}))?", re.ASCII)
 
 
 def rule_from_cron(text: str) -> str | None:
-    """Return the RRULE that means the same as a cron expression in UTC, or None.
+    """Return the RRULE that is equivalent to a cron expression in UTC, or None.
 
     No single rule can express cron's restriction of both the day of the month and the day of the week.
 
@@ -54,7 +54,7 @@ def rule_from_cron(text: str) -> str | None:
 
 
 def _numbers(field: str, least: int, most: int) -> list[int]:
-    """Return the numbers of one field of a cron expression; empty if it is not one."""
+    """Return the numbers of one field of a cron expression; empty if it is invalid."""
     names = {12: dict(zip(_MONTHS, range(1, 13), strict=True)), 7: dict(zip(_DAYS, range(7), strict=True))}
     for name, number in names.get(most, {}).items():
         field = field.replace(name, str(number))

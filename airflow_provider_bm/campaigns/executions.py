@@ -1,4 +1,4 @@
-"""When a campaign executes, by its schedule."""
+"""Execution times of a campaign, computed from its schedule."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from airflow_provider_bm.exceptions import BMPayloadError
 
 #: Time that may pass between a check and the moment at which the server saves a campaign.
 _SAVING: Final = timedelta(minutes=1)
-#: Executions of one rule that are compared with a send window: one every five minutes for a year.
-_MAX_JUDGED: Final = 12 * 24 * 366
+#: Maximum executions of a rule to compare with a send window: one every five minutes for a year.
+_MAX_CHECKED: Final = 12 * 24 * 366
 
 
 def executions(payload: Mapping[str, Any], *, start: datetime, until: datetime) -> Iterator[datetime]:
-    """Return the times at which a campaign executes, in UTC and in order.
+    """Return the times at which a campaign executes, in UTC and in ascending order.
 
-    ``now`` executes at ``start``, and so does a ``once`` campaign whose time is past, as far as is known. A
-    rule without ``DTSTART`` starts at ``start``: it is assumed to be saved then.
+    A ``now`` campaign executes at ``start``. A ``once`` campaign whose time has passed is assumed to do the
+    same. A rule without ``DTSTART`` starts at ``start``: the campaign is assumed to be saved then.
 
     :param payload: a checked payload, or a ``CampaignResponse``
     :param start: an aware datetime, usually the current time
@@ -72,14 +72,14 @@ def first_execution_outside(
     :param now: the current time, an aware datetime
     :param until: how far to look for executions of a rule, an aware datetime
     :return: in UTC
-    :raises BMPayloadError: ``schedule_rrule`` is invalid, or executes too often to be judged
+    :raises BMPayloadError: ``schedule_rrule`` is invalid, or executes too often to be checked
     """
     for number, moment in enumerate(executions(payload, start=now, until=until)):
         if not window.is_open(moment):
             return moment
-        if number >= _MAX_JUDGED:
+        if number >= _MAX_CHECKED:
             problems = Problems()
-            expected = f"executes too often to be compared with the send window: over {_MAX_JUDGED} times"
+            expected = f"executes too often to be compared with the send window: over {_MAX_CHECKED} times"
             problems.add("schedule_rrule", payload.get("schedule_rrule"), expected)
             raise BMPayloadError(problems, "schedule")
     return None

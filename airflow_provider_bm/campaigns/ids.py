@@ -20,7 +20,7 @@ def parse_uuid(value: object, field: str = "campaign_uuid") -> str:
 
     :param value: a string in that form, in either case, or a :class:`uuid.UUID`; braces, ``urn:``, spaces
         and 32 digits without hyphens are refused
-    :param field: what to call it in an error; default ``campaign_uuid``
+    :param field: its name in error messages; default ``campaign_uuid``
     :return: the id, safe to put into a URL
     :raises BMPayloadError: the value is anything else
 
@@ -33,7 +33,7 @@ def parse_uuid(value: object, field: str = "campaign_uuid") -> str:
     return result
 
 
-#: The name until 0.1.
+#: Former name, kept for compatibility.
 campaign_id = parse_uuid
 
 
@@ -42,7 +42,7 @@ def check_uuid(field: str, value: object, problems: Problems) -> str | None:
 
     :param field: the field
     :param value: its value
-    :param problems: problems are added to it
+    :param problems: the list to which problems are added
     :return: the id, or None if there is a problem
     """
     if isinstance(value, UUID):
@@ -57,11 +57,11 @@ def check_recipient_lists(field: str, value: Any, problems: Problems) -> str | N
     """Check the contact lists of a campaign, and join them as the API expects.
 
     Duplicates are dropped, so that no contact gets a message twice. The order is kept; a set is sorted, so
-    that the same task always sends the same.
+    that a task always sends the same payload.
 
     :param field: the field
     :param value: ids, as a comma separated string, a :class:`uuid.UUID`, a sequence or a set
-    :param problems: problems are added to it
+    :param problems: the list to which problems are added
     :return: the ids joined by commas, or None if there is a problem
 
     Source: Campaign API 4.1 (``recipient_lists``).

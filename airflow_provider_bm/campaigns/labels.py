@@ -1,4 +1,4 @@
-"""How logs and messages name a campaign."""
+"""Labels for campaigns in logs and messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def name_without_key(name: str) -> str:
 
 
 def campaign_label(uuid: str, campaign: Mapping[str, Any] | None = None) -> str:
-    """Return UUID and name of a campaign, for a sentence: ``1592695e-… 'Storm warning'``.
+    """Return a campaign's UUID and name, to use in a sentence: ``1592695e-… 'Storm warning'``.
 
     :param uuid: the campaign's UUID
     :param campaign: the campaign, if it has been read

@@ -29,13 +29,13 @@ class LocalTime:
     def next(self, row: Mapping[str, Any], now: datetime | None = None) -> datetime:
         """Return the next such time for a row.
 
-        A time that clocks skip counts with the offset from before the change, and of a repeated one the first
-        counts.
+        A local time that a clock change skips is interpreted with the offset before the change. If a local
+        time occurs twice, the first occurrence is used.
 
         :param row: values by column
-        :param now: an aware datetime, before which the time must not be; default: the current time
+        :param now: an aware datetime; the result is not earlier; default: the current time
         :return: an aware datetime in the row's zone
-        :raises BMPayloadError: the row has no such column, or there is no such zone
+        :raises BMPayloadError: the row lacks the column, or the time zone is unknown
         """
         now = now or datetime.now(UTC)
         try:

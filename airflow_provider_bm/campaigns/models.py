@@ -1,7 +1,7 @@
 """The payloads that users write. Each becomes a validated JSON body, or an error that lists all problems.
 
-Nothing is validated before ``to_payload()``, so that a model can be made of templates that are not rendered
-yet.
+Nothing is validated before ``to_payload()``, so that a model can contain templates that are not
+rendered yet.
 :class:`CampaignCreate` documents the fields. Source: Campaign API 4.1 to 4.3, 4.5.
 """
 
@@ -38,7 +38,7 @@ QueryLike = str | Mapping[str, Any] | SegmentationQuery
 
 
 class _Payload:
-    """Common part of all payloads."""
+    """Base class of all payloads."""
 
     _subject: ClassVar[str]
 
@@ -55,8 +55,8 @@ class _Payload:
         if not isinstance(candidate, Mapping):
             problems.add("mapping", mapping, "must be a mapping of fields")
             raise BMPayloadError(problems, cls._subject, nothing_sent=True)
-        known = tuple(one.name for one in fields(cls))  # type: ignore[arg-type]
-        required = [one.name for one in fields(cls) if one.default is MISSING]  # type: ignore[arg-type]
+        known = tuple(item.name for item in fields(cls))  # type: ignore[arg-type]
+        required = [item.name for item in fields(cls) if item.default is MISSING]  # type: ignore[arg-type]
         check_names(mapping, known, problems)
         given = dict.fromkeys(required) | {name: mapping[name] for name in known if name in mapping}
         payload = cls(**given)
@@ -114,12 +114,12 @@ class _Campaign(_Payload):
 class CampaignCreate(_Campaign):
     """A new campaign.
 
-    :param name: the campaign's name; white space in it is collapsed
+    :param name: the campaign's name; runs of white space become one space
     :param sending_type: channel: ``sms``, ``webpush``, ``email``, ``telegram``, ``rbm``, ``viber`` or
         ``whatsapp``
     :param template: the message: plain text for sms and webpush, JSON for other channels, as a dict or a
         string
-    :param sender: registered sender id, e-mail address or phone number, depending on the channel; always text
+    :param sender: registered sender id, e-mail address or phone number, depending on the channel; a string
     :param recipient_lists: UUIDs of contact lists, as a list or a comma separated string; duplicates are
         dropped
     :param status: ``active`` or ``draft``; default ``active``
@@ -153,8 +153,8 @@ class CampaignCreate(_Campaign):
 class CampaignUpdate(_Campaign):
     """Changes to a campaign: fields as in :class:`CampaignCreate`, None where nothing changes.
 
-    The empty text clears ``query``, ``schedule_rrule`` and the webpush fields. ``status`` can be any of the
-    API's. Nothing is required here: PUT needs a complete campaign, which
+    An empty string clears ``query``, ``schedule_rrule`` and the webpush fields. ``status`` can be any
+    status of the API. Nothing is required here: PUT needs a complete campaign, which
     :func:`~airflow_provider_bm.campaigns.merge_changes` checks.
 
     Source: Campaign API 4.3.
@@ -168,12 +168,12 @@ class CampaignUpdate(_Campaign):
 class CampaignClone(_Campaign):
     """A copy of a campaign, with variables filled in and fields overwritten.
 
-    Fields are as in :class:`CampaignCreate`; those left at None come from the source. The empty text clears
+    Fields are as in :class:`CampaignCreate`; those left at None come from the source. An empty string clears
     ``query``, ``schedule_rrule`` and the webpush fields.
 
     :param clone_uuid: UUID of the campaign to clone
     :param template_vars: values for the ``{variables}`` of its template, by their names without braces.
-        Strings are sent unchanged, numbers as they are printed.
+        Strings are sent unchanged, numbers as printed.
     :param status: ``active`` or ``draft``; default ``active``
 
     Source: Campaign API 1.4 and 4.2.

@@ -1,4 +1,4 @@
-"""Previews: what a campaign would send, to whom and when. Pure, without a request."""
+"""Previews: what a campaign would send, to whom and when. Makes no requests."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from airflow_provider_bm.campaigns.times import parse_zone
 from airflow_provider_bm.campaigns.variables import fill_variables, unfilled_variables, variables_in
 from airflow_provider_bm.exceptions import BMPayloadError
 
-#: How far to look for executions.
+#: How far ahead executions are computed.
 _HORIZON: Final = timedelta(days=5 * 366)
 _AS_SOURCE: Final = "as in the campaign that is cloned"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a campaign would send; see :func:`preview`. ``str()`` is the text for people.
+    """What a campaign would send; see :func:`preview`. ``str()`` returns a readable summary.
 
     :ivar name: the campaign's name, or None
     :ivar status: its status, or None
@@ -36,12 +36,12 @@ class Preview:
     :ivar sender: its sender, or None
     :ivar text: the message with variables filled in; JSON templates are indented; None if there is no
         template
-    :ivar variables: variables that remain in the text, and that BM fills for each contact
-    :ivar missing: variables that remain in the text, and that nothing is known to fill
+    :ivar variables: variables that remain in the text and that BM fills for each contact
+    :ivar missing: variables that remain in the text and that nothing fills
     :ivar sms: parts of the SMS, before BM fills variables; None for other channels
-    :ivar schedule: the schedule in words, or the value and what is wrong with it
+    :ivar schedule: the schedule in words, or the value and its problem
     :ivar executions: the next executions if it is saved now, in the requested time zone
-    :ivar segment: the contacts of the lists in words
+    :ivar segment: the segmentation in words
     :ivar recipient_lists: UUIDs of the recipient lists
     """
 
@@ -95,8 +95,8 @@ def preview(
 ) -> Preview:
     """Describe what a campaign would send, to whom and when.
 
-    :param payload: a payload, also a partial one, a ``CampaignResponse``, or a payload model.
-        ``template_vars`` are filled in. Values that are not valid are shown as they are.
+    :param payload: a payload (may be partial), a ``CampaignResponse``, or a payload model.
+        ``template_vars`` are filled in. Invalid values are shown unchanged.
     :param tz: time zone for executions; default ``UTC``
     :param now: the current time, an aware datetime; default: now
     :param count: number of executions to list; default 3
@@ -140,7 +140,7 @@ def _or_none(value: Any) -> str | None:
 
 
 def _fill(campaign: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a campaign with variables filled into its texts; a JSON template becomes an object."""
+    """Return a campaign with the variables in its texts filled; a JSON template becomes an object."""
     template = campaign.get("template")
     if isinstance(template, str) and campaign.get("sending_type") in (None, *JSON_TEMPLATE_SENDING_TYPES):
         try:

@@ -1,4 +1,4 @@
-"""Warnings about payloads that are valid but probably a mistake."""
+"""Warnings about payloads that are valid but probably wrong."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def content_warnings(
     known = (*CONTACT_FIELDS, *(template_vars or ()))
     for name in unfilled_variables(campaign, template_vars):
         yield (
-            f"The text has {{{name}}}, which is no documented contact field, and has no value "
-            f"in template_vars{did_you_mean(name, known)}: people may get it as it stands"
+            f"The text contains {{{name}}}, which is not a documented contact field and has no value in "
+            f"template_vars{did_you_mean(name, known)}: recipients may see it unfilled"
         )
 
 
@@ -34,7 +34,7 @@ def wait_warnings(campaign: Mapping[str, Any], timeout: timedelta, now: datetime
     """Warn that a campaign will not have finished in time.
 
     :param campaign: a payload or a ``CampaignResponse``
-    :param timeout: maximum time to wait for its end
+    :param timeout: maximum time to wait until it has finished
     :param now: the current time
     """
     rule = _rule(campaign)
@@ -50,7 +50,7 @@ def wait_warnings(campaign: Mapping[str, Any], timeout: timedelta, now: datetime
 
 
 def schedule_warnings(campaign: Mapping[str, Any], now: datetime) -> Iterator[str]:
-    """Warn that a campaign is scheduled in the past, or never.
+    """Warn about a schedule in the past, or a rule that never fires.
 
     :param campaign: a payload or a ``CampaignResponse``
     :param now: the current time
@@ -59,8 +59,8 @@ def schedule_warnings(campaign: Mapping[str, Any], now: datetime) -> Iterator[st
     moment = _once(campaign)
     if moment is not None and moment <= now:
         yield (
-            f"schedule_rrule {text} UTC is in the past; the API wants a time in the future, and does not say "
-            "what it does otherwise"
+            f"schedule_rrule {text} UTC is in the past; the API requires a time in the future, and does not "
+            "document what happens otherwise"
         )
     rule = _rule(campaign)
     if rule is None:
@@ -69,10 +69,10 @@ def schedule_warnings(campaign: Mapping[str, Any], now: datetime) -> Iterator[st
         if next(occurrences(str(text), now), None) is not None:
             return
     except ValueError:
-        # More occurrences than are counted: it started long ago, and has not ended.
+        # Too many occurrences to count: the rule started long ago, and has not ended.
         return
     if "UNTIL" in rule.parts or rule.start is not None:
-        yield f"schedule_rrule {text!r} is over, or never fires: it has no occurrence from {now:%Y-%m-%d} on"
+        yield f"schedule_rrule {text!r} has ended, or never fires: it has no occurrence after {now:%Y-%m-%d}"
     else:
         yield f"schedule_rrule {text!r} never fires if the campaign is saved now, at {now:%Y-%m-%d %H:%M %Z}"
 

@@ -1,4 +1,4 @@
-"""Collecting what is wrong with a payload, so that all of it is reported at once."""
+"""Collection of validation problems, so that all of them are reported at once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Problems(list[Problem]):
 
 
 def field_label(name: object) -> str:
-    """Return a name for a field in messages, whatever a mapping has for a key.
+    """Return a field's name for messages; a mapping's key may be any object.
 
     :param name: the key
     """
@@ -40,7 +40,7 @@ def field_label(name: object) -> str:
 
 
 def sort_key(value: object) -> str:
-    """Return a key that sorts a set of any values, so that the same task always sends the same.
+    """Return a key that sorts a set of any values, so that a task always sends the same payload.
 
     :param value: a member of the set
     """
@@ -66,13 +66,13 @@ def looks_like_python(text: str) -> bool:
 
 
 def check_choice(field: str, value: Any, allowed: tuple[str, ...], problems: Problems) -> str | None:
-    """Check that a value is one of the API's words, in the same spelling.
+    """Check that a value is one of the API's values, with the same spelling.
 
     :param field: the field
     :param value: its value
-    :param allowed: the API's words
-    :param problems: problems are added to it
-    :return: the word, or None if there is a problem
+    :param allowed: the API's values
+    :param problems: the list to which problems are added
+    :return: the value, or None if there is a problem
     """
     if isinstance(value, str) and value in allowed:
         return allowed[allowed.index(value)]
@@ -88,7 +88,7 @@ def check_keys(
     :param path: where the mapping is, empty for the payload itself
     :param mapping: the mapping
     :param known: the keys that it may have
-    :param problems: problems are added to it
+    :param problems: the list to which problems are added
     :param required: whether it must have all of them; default True
     """
     prefix = f"{path}." if path else ""
@@ -103,13 +103,13 @@ def check_keys(
 
 
 def json_problem(field: str, text: str, error: ValueError, expected: str, problems: Problems) -> None:
-    """Add the problem that a text is not the JSON it should be.
+    """Add the problem that a text is not the expected JSON.
 
     :param field: the field
     :param text: its value
     :param error: the error of :func:`.parse_json`
     :param expected: what would be right
-    :param problems: the problem is added to it
+    :param problems: the list to which the problem is added
     """
     hint = f"; {NATIVE_HINT}" if looks_like_python(text) else ""
     problems.add(field, text, f"{expected}: {error}{hint}")

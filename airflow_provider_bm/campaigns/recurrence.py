@@ -1,7 +1,8 @@
-"""When a recurrence rule fires (RFC 5545, 3.3.10).
+"""Occurrences of a recurrence rule (RFC 5545, 3.3.10).
 
-Not dateutil, which is the tests' oracle instead: it searches without end for some rules that never fire,
-refuses valid rules that do not fit their start, and takes ``BYDAY=MO,1FR`` for days that are both.
+Tests compare the results with dateutil. It is not used here: it searches forever for some rules that never
+fire, rejects valid rules whose start is not an occurrence, and requires days to match both parts of
+``BYDAY=MO,1FR``.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_bm.campaigns.rrule import WEEKDAYS, Rule, parse_rule, parse_time
 
-#: Occurrences that may lie in the past of a rule with COUNT, which are counted from its start.
+#: Maximum past occurrences of a rule with COUNT; they are counted from its start.
 MAX_PAST: Final = 100_000
-#: A rule that does not fire for so many days never fires. The longest gap in the calendar is 40 years:
-#: between 29 February on the same weekday, around 2100.
+#: A rule without an occurrence in this number of days never fires. The longest gap in the calendar is 40
+#: years: between 29 February on the same weekday, around 2100.
 _HORIZON: Final = 100 * 366
 _LAST_DAY: Final = date.max.toordinal() - 366
-#: Clocks are put forward or back by two hours at the most.
+#: Clocks go forward or back by at most two hours.
 _MAX_CLOCK_CHANGE: Final = timedelta(hours=2)
 #: Frequencies below a day, and their length in seconds.
 _SECONDS: Final = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
@@ -32,11 +33,11 @@ _DAY: Final = 24 * 3600
 
 
 def occurrences(text: str, start: datetime) -> Iterator[datetime]:
-    """Return the times at which a rule fires, from a moment on, in UTC and in order.
+    """Return the times at which a rule fires, from a given time on, in UTC and in ascending order.
 
-    A rule without ``DTSTART`` starts at that moment. Floating times are in UTC. A local time that does not
-    exist counts with the offset from before the change of the clocks, as the RFC asks for, and a repeated one
-    counts once. A rule that does not fire for a century ends there.
+    A rule without ``DTSTART`` starts at that time. Floating times are in UTC. A local time that a clock
+    change skips is interpreted with the offset before the change, as the RFC requires. A repeated local time
+    counts once. The iterator ends if the rule does not fire for a century.
 
     :param text: the rule, see :func:`~airflow_provider_bm.campaigns.rrule.check_rule`
     :param start: an aware datetime
@@ -47,7 +48,7 @@ def occurrences(text: str, start: datetime) -> Iterator[datetime]:
     since = start.astimezone(UTC).replace(microsecond=0)
     first = rule.start if rule.start is not None else since.replace(tzinfo=None)
     count, until = rule.parts.get("COUNT"), rule.parts.get("UNTIL")
-    # Without a COUNT, there is no need to go through the past, except for local times that exist twice.
+    # Without a COUNT, past occurrences are not needed, except for local times that occur twice.
     now = since.astimezone(zone).replace(tzinfo=None) - (_MAX_CLOCK_CHANGE if rule.zone else timedelta())
     begin = first if count else max(first, now)
     local: Iterator[datetime] = islice(_local_times(rule, first, begin), int(count) if count else None)
@@ -81,7 +82,7 @@ def _local_times(rule: Rule, first: datetime, begin: datetime) -> Iterator[datet
                 yield moment
 
 
-#: The first day of a period, those of its days that fit, and the times on each, in seconds since midnight.
+#: The first day of a period, its matching days, and the times on each, in seconds since midnight.
 _Set = tuple[int, Sequence[date], Sequence[int]]
 
 
@@ -108,7 +109,7 @@ def _sets_within_days(rule: Rule, first: datetime, begin: datetime) -> Iterator[
         within = []
     per_day = _DAY // unit
     base = first.toordinal() * per_day + (first.hour * 3600 + first.minute * 60 + first.second) // unit
-    # Hours, minutes or seconds of a day that fit the rule, and that its interval ever reaches.
+    # Hours, minutes or seconds of a day that match the rule, and that its interval can reach.
     divisor = gcd(per_day, interval)
     slots = [
         (hour * 3600 + minute * 60 + second) // unit
@@ -132,7 +133,7 @@ def _sets_within_days(rule: Rule, first: datetime, begin: datetime) -> Iterator[
 
 
 def _time_lists(rule: Rule, first: datetime) -> tuple[list[int], list[int], list[int]]:
-    """Return the hours, minutes and seconds of a rule. What it leaves out is all, or comes from its start."""
+    """Return a rule's hours, minutes and seconds. A missing part means all, or is taken from its start."""
     unit = _SECONDS.get(rule.parts["FREQ"], _DAY)
     hours = rule.numbers("BYHOUR") or ([first.hour] if unit > 3600 else list(range(24)))
     minutes = rule.numbers("BYMINUTE") or ([first.minute] if unit > 60 else list(range(60)))
@@ -184,7 +185,7 @@ def _week_start(rule: Rule) -> int:
 
 
 def _day_filter(rule: Rule, first: datetime) -> Callable[[date], bool]:
-    """Return a function that tells whether the rule allows a day. What it leaves out comes from its start."""
+    """Return a function that checks whether a day matches. Missing parts are taken from the rule's start."""
     frequency = rule.parts["FREQ"]
     months, month_days = {*rule.numbers("BYMONTH")}, {*rule.numbers("BYMONTHDAY")}
     year_days, weeks = {*rule.numbers("BYYEARDAY")}, {*rule.numbers("BYWEEKNO")}
@@ -235,8 +236,7 @@ def _week_numbers(day: date, week_start: int) -> set[int]:
 def _in_order(times: Iterator[datetime]) -> Iterator[datetime]:
     """Return each time once and in order.
 
-    Where clocks are put forward, local times that do not exist are those an hour later, which the rule may
-    name, too.
+    When clocks go forward, a skipped local time maps to a later one, which may be an occurrence as well.
     """
     waiting: list[datetime] = []
     latest = last = datetime.min.replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
 """Recurrence rules: parsing and checking of iCalendar RRULEs (RFC 5545, 3.3.10 and 3.8.5.3).
 
-One check for the client and the sandbox. It assumes no start, so it refuses no rule for not fitting one.
+The client and the sandbox share this check. A rule need not match its start.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RANGES: Final = {
 }
 _SINGLE: Final = ("INTERVAL", "COUNT")
 _DAY: Final = rf"({'|'.join(WEEKDAYS)})"
-#: How the other parts are written, and how to describe that.
+#: Pattern of each other part, and its description.
 _PATTERNS: Final = {
     "FREQ": ("|".join(FREQUENCIES), f"one of {', '.join(FREQUENCIES)}"),
     "BYDAY": (rf"([+-]?\d{{1,7}})?{_DAY}(,([+-]?\d{{1,7}})?{_DAY})*", "days such as MO or -1FR"),
@@ -76,7 +76,7 @@ def check_rule(text: str, from_server: bool = False) -> None:
     """Check a recurrence rule.
 
     :param text: one rule, ``FREQ=…``, with or without ``RRULE:`` before it and a line ``DTSTART`` beside it
-    :param from_server: the server stores the rule already: a semicolon at its end is accepted, and so is an
+    :param from_server: whether the rule comes from the server: a trailing semicolon is accepted, and so is an
         UNTIL in UTC with a floating DTSTART, which counts as UTC, or the reverse
     :raises ValueError: RFC 5545 does not allow the rule; the message names the part
     """
@@ -99,7 +99,7 @@ def parse_rule(text: str, from_server: bool = False) -> Rule:
         elif parts is None and (name == "RRULE" or name in _PARTS):
             parts = _parse_parts(line.upper().removeprefix("RRULE:"), from_server)
         elif name in ("RRULE", "DTSTART", *_PARTS):
-            raise ValueError("it must be one rule, with one DTSTART at the most")
+            raise ValueError("it must be one rule, with at most one DTSTART")
         elif name.startswith("BY"):
             raise ValueError(_unknown_part(name))
         else:
@@ -109,11 +109,9 @@ def parse_rule(text: str, from_server: bool = False) -> Rule:
     if start is not None and "UNTIL" in parts and not from_server:
         # RFC 5545, 3.3.10: both in UTC or with a zone, or both floating.
         if start[1] is None and parts["UNTIL"].endswith("Z"):
-            raise ValueError(
-                "UNTIL is in UTC, but DTSTART has no time zone: let it end in Z, or give it a TZID"
-            )
+            raise ValueError("UNTIL is in UTC, but DTSTART has no time zone: end it in Z, or add a TZID")
         if start[1] is not None and not parts["UNTIL"].endswith("Z"):
-            raise ValueError("DTSTART has a time zone, so UNTIL must be in UTC: let it end in Z")
+            raise ValueError("DTSTART has a time zone, so UNTIL must be in UTC: end it in Z")
     if start is None:
         return Rule(parts=parts)
     return Rule(parts=parts, start=start[0], zone=start[1])
@@ -134,7 +132,7 @@ def _parse_start(line: str) -> tuple[datetime, str | None]:
         and given.get("VALUE", kind).upper() == kind
         and len(given) == len(parameters)
         and not given.keys() - {"VALUE", "TZID"}
-        # A zone is for local times only.
+        # Only a local time can have a TZID.
         and (zone is None or (kind == "DATE-TIME" and not value.endswith("Z")))
     )
     if not valid:
@@ -155,7 +153,7 @@ def _parse_parts(text: str, from_server: bool) -> dict[str, str]:
     for part in text.split(";"):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not part.strip():
-            raise ValueError("it has a semicolon too many")
+            raise ValueError("it has an extra semicolon")
         if not equals:
             raise ValueError(f"{part} is not a part such as BYHOUR=8")
         if name not in _PARTS:

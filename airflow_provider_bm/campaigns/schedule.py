@@ -31,7 +31,7 @@ _EXPECTED: Final = (
 class ScheduleTime:
     """A validated ``schedule_rrule``.
 
-    :ivar kind: ``time`` for one point in time, ``rule`` for a recurrence, ``cleared`` for the empty text
+    :ivar kind: ``time`` for one point in time, ``rule`` for a recurrence, ``cleared`` for the empty string
     :ivar text: the text for the API
     """
 
@@ -45,13 +45,13 @@ def parse_schedule(
     """Parse a ``schedule_rrule`` in any of the forms that users may write.
 
     Times are converted to UTC. Fractions of a second are rounded up, so that nothing runs too early. A time
-    in the past is not refused: the server knows better what time it is.
+    in the past is accepted: only the server's clock decides.
 
     :param field: the field
     :param value: an aware datetime, an ISO 8601 string with an offset, ``Y-m-d H:i:s`` in UTC, or an RRULE
-    :param allow_clear: an empty text clears the field
-    :param problems: problems are added to it
-    :param from_server: the server stores it already: a rule may end in a semicolon
+    :param allow_clear: whether an empty string clears the field
+    :param problems: the list to which problems are added
+    :param from_server: whether the value comes from the server: a rule may then end in a semicolon
     :return: the schedule, or None if there is a problem
     """
     if isinstance(value, str) and not value and allow_clear:
@@ -79,10 +79,10 @@ def parse_schedule(
 
 
 def to_utc_text(moment: datetime) -> str:
-    """Return a point in time as the API expects it: ``Y-m-d H:i:s`` in UTC, never earlier than asked.
+    """Return a point in time as the API expects it: ``Y-m-d H:i:s`` in UTC, rounded up.
 
     :param moment: an aware datetime
-    :raises OverflowError: it is at the very end of the calendar
+    :raises OverflowError: the rounded time is after the year 9999
     """
     moment = moment.astimezone(UTC)
     if moment.microsecond:
@@ -93,7 +93,7 @@ def to_utc_text(moment: datetime) -> str:
 def _check_rule(text: str, from_server: bool) -> None:
     if not _HAS_FREQUENCY.search(text):
         same = rule_from_cron(text)
-        raise ValueError(f"looks like cron: the same as an RRULE is {same}" if same else _EXPECTED)
+        raise ValueError(f"looks like cron: the equivalent RRULE is {same}" if same else _EXPECTED)
     try:
         check_rule(text, from_server)
     except ValueError as error:
@@ -113,10 +113,11 @@ def check_schedule(
 
     :param schedule_type: its value; None to infer it
     :param rrule: value of ``schedule_rrule``, or None
-    :param complete: nothing else completes these fields: ``once`` and ``scheduled`` need their schedule
-    :param allow_clear: an empty text clears ``schedule_rrule``
-    :param from_server: ``now`` may stand beside an RRULE that an earlier schedule left
-    :param problems: problems are added to it
+    :param complete: whether the payload is complete by itself: ``once`` and ``scheduled`` then require a
+        schedule
+    :param allow_clear: whether an empty string clears ``schedule_rrule``
+    :param from_server: whether the server stores these fields: ``now`` may then come with an unused RRULE
+    :param problems: the list to which problems are added
     :return: the fields to send
     """
     result: dict[str, str] = {}

@@ -20,7 +20,7 @@ _UNITS: Final = {
 _DAYS: Final = {"MO": "Mon", "TU": "Tue", "WE": "Wed", "TH": "Thu", "FR": "Fri", "SA": "Sat", "SU": "Sun"}
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _ORDINALS: Final = {"1": "first", "2": "second", "3": "third", "-1": "last", "-2": "second to last"}
-#: Times of day that are listed.
+#: Maximum times of day to list.
 _MAX_TIMES: Final = 8
 
 
@@ -28,7 +28,7 @@ def schedule_in_words(campaign: Mapping[str, Any]) -> str:
     """Describe when a campaign executes, such as ``daily at 06:00``.
 
     :param campaign: a payload or a ``CampaignResponse``
-    :return: the description; a rule that is too complex for words as it stands
+    :return: the description, or the rule itself if it is too complex
     """
     rrule = str(campaign.get("schedule_rrule") or "").strip()
     kind = campaign.get("schedule_type") or (

@@ -1,4 +1,4 @@
-"""Segmentation: which contacts of the lists a campaign goes to (Campaign API 4.7 to 4.9)."""
+"""Segmentation: which contacts of the lists receive a campaign (Campaign API 4.7 to 4.9)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     class_only_method = classmethod
 else:
 
-    class class_only_method(classmethod):  # noqa: N801 - it reads as the decorator that it is
-        """A classmethod that an instance does not have, since it would discard the query built so far."""
+    class class_only_method(classmethod):  # noqa: N801 - named like the decorator that it extends
+        """A classmethod that instances do not have, since a call would discard the query built so far."""
 
         def __get__(self, instance: Any, owner: Any = None) -> Any:
             if instance is not None:
@@ -60,7 +60,7 @@ class SegmentationRule:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Create one from the API's form.
+        """Create an instance from the API's form.
 
         :param value: a ``SegmentationRule`` of the API
         :raises BMPayloadError: it is invalid; lists every problem
@@ -105,7 +105,7 @@ class SegmentationGroup:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Create one from the API's form.
+        """Create an instance from the API's form.
 
         :param value: a ``SegmentationGroup`` of the API
         :raises BMPayloadError: it is invalid; lists every problem
@@ -131,8 +131,8 @@ class SegmentationQuery:
     ``birthday__lt="2000-01-01"``, ``city__in=["Bern", "Basel"]``. ``email__isnull=True`` becomes the
     condition ``isnull`` with the value ``""``, and ``email__isnull=False`` the condition ``isnotnull``; the
     same the other way round for ``isnotnull``. Whole numbers become strings, a set becomes a sorted tuple.
-    Rules can be given before the keywords, for what keywords cannot say, such as the same condition on the
-    same field twice. Nothing is validated before :meth:`to_dict` or :meth:`to_json`.
+    Rules can be passed before the keywords, for what keywords cannot express, such as the same condition on
+    the same field twice. Nothing is validated before :meth:`to_dict` or :meth:`to_json`.
 
     :param segmentation: the groups; at least one
 
@@ -202,8 +202,8 @@ class SegmentationQuery:
     def matches(self, contact: Mapping[str, Any], *, today: date | None = None) -> bool:
         """Evaluate the query for one contact, without a request.
 
-        Comparisons are as the sandbox makes them: numbers if both sides are, text otherwise. That BM compares
-        alike is assumed.
+        Compares like the sandbox: as numbers if both sides are numbers, otherwise as text. BM is assumed to
+        do the same.
 
         :param contact: values by contact field; a missing value counts as an empty field
         :param today: the date for ``ann_in_days``; default: the current date in UTC
@@ -217,7 +217,7 @@ class SegmentationQuery:
         return matcher(self.to_dict(), today or datetime.now(UTC).date())(values)
 
     def __str__(self) -> str:
-        """Describe the query in words, or show it as it is if it is invalid."""
+        """Describe the query in words, or return its ``repr`` if it is invalid."""
         try:
             return query_in_words(self.to_dict())
         except BMPayloadError:
@@ -229,7 +229,7 @@ class SegmentationQuery:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Create one from the API's form.
+        """Create an instance from the API's form.
 
         :param value: a ``SegmentationQuery`` of the API
         :raises BMPayloadError: it is invalid; lists every problem

@@ -1,6 +1,6 @@
 """Evaluation of segmentation queries (Campaign API 4.7 to 4.9) for one contact, and queries in words.
 
-Groups are evaluated from first to last. That BM does so, too, is assumed.
+Groups are evaluated from first to last. BM is assumed to do the same.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def matcher(query: Mapping[str, Any], today: date) -> Callable[[Mapping[str, str
             hit = combine(rule_matches(rule, contact, today) for rule in group["rules"])
             operator = group["operator"]
             if result is None:
-                # No group stands before the first: NOT excludes from all contacts.
+                # Nothing precedes the first group: NOT excludes from all contacts.
                 result = hit if operator == "OR" else not hit
             elif operator == "AND NOT":
                 result = result and not hit

@@ -27,9 +27,9 @@ def check_segmentation(value: Any, path: str, numbers: bool, problems: Problems)
     """Check a whole query.
 
     :param value: a ``SegmentationQuery`` of the API
-    :param path: what to call it in problems
-    :param numbers: whether whole numbers become strings, since native rendering makes numbers of strings
-    :param problems: problems are added to it
+    :param path: its path in messages
+    :param numbers: whether to convert whole numbers to strings: native rendering turns digits into numbers
+    :param problems: the list to which problems are added
     :return: the query in plain dicts and lists; use it only if no problem was added
     """
     if not isinstance(value, Mapping):
@@ -60,7 +60,7 @@ def check_group(value: Any, path: str, numbers: bool, problems: Problems) -> dic
     first = checked[0].get("operator") if checked else None
     for index, rule in enumerate(checked):
         if first and rule.get("operator") not in (None, first):
-            wanted = f"must be {first}, like the first rule's: one group holds only ANDs or only ORs"
+            wanted = f"must be {first}, like the first rule's: a group has only ANDs or only ORs"
             problems.add(f"{path}.rules[{index}].operator", rule["operator"], wanted)
     return {"operator": operator, "rules": checked}
 
@@ -127,7 +127,7 @@ def _check_single(value: Any, path: str, rule: Mapping[str, Any], numbers: bool,
             )
     elif condition == "ann_in_days":
         if not _DAYS.fullmatch(text):
-            expected = "must be a whole number of days from 0 with ann_in_days"
+            expected = "must be a whole number of days, 0 or more, with ann_in_days"
     elif not text and condition not in _EMPTY_IS_FINE:
         expected = f"must not be empty with {condition}, which could match everybody"
     if expected is not None:

@@ -26,11 +26,11 @@ _WHOLE_DAY: Final = 24 * 60
 
 @dataclass(frozen=True)
 class SendWindow:
-    """The hours in which messages may go out, by the clock on the wall of one time zone.
+    """The hours in which messages may go out, in the local time of one time zone.
 
     Open from ``start`` (inclusive) to ``end`` (exclusive) on each of ``days``. If ``end`` is not after
-    ``start``, the window passes midnight, and ``days`` are those on which it opens. Where clocks change, the
-    local time counts: a window is never open at a local time outside of it.
+    ``start``, the window crosses midnight, and ``days`` are those on which it opens. When clocks change, the
+    local time counts: the window is never open at a local time outside of it.
 
     :param start: time of day, such as ``"09:00"``, or a :class:`datetime.time`
     :param end: time of day; ``"24:00"`` for midnight
@@ -124,7 +124,7 @@ class SendWindow:
         first = moment.astimezone(zone).date()
         for offset in range(-1, 22):
             opening = datetime.combine(first + timedelta(days=offset), start)
-            # Where clocks are put forward over the start, the window opens between these two.
+            # If clocks skip the start, the window opens between these two.
             at, last = sorted(opening.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
             while at <= last:
                 if at >= moment and self.is_open(at):
@@ -138,7 +138,7 @@ class SendWindow:
 
 def _aware(moment: datetime) -> datetime:
     if moment.utcoffset() is None:
-        raise ValueError("a send window judges aware datetimes only")
+        raise ValueError("a send window needs an aware datetime")
     return moment
 
 
@@ -152,7 +152,7 @@ def _time_text(minutes: int) -> str:
 
 
 def _check_time(field: str, value: object, problems: Problems) -> int | None:
-    """Return a time of day in minutes since midnight; midnight at the end of a day is 1440."""
+    """Return a time of day in minutes since midnight; the end of a day is 1440."""
     text = value.isoformat() if isinstance(value, time) and value.tzinfo is None else value
     if field == "end" and text in ("24:00", "24:00:00", "00:00", "00:00:00"):
         return _WHOLE_DAY

@@ -10,7 +10,7 @@ _BASIC: Final = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-#: The extension table; each character takes two units, which stay in one part.
+#: The extension table; each character takes two units of the same part.
 _EXTENSION: Final = frozenset("\f^{}\\[~]|€")
 #: Encoding, units of a single part, and units of each of several parts.
 _GSM: Final = ("GSM 03.38", 160, 153)
@@ -46,7 +46,7 @@ def sms_parts(text: str) -> SMSParts:
     """
     not_gsm = "".join(dict.fromkeys(char for char in text if char not in _BASIC | _EXTENSION))
     encoding, single, several = _UCS2 if not_gsm else _GSM
-    # A pair of surrogates, like a character of the extension table, is not split between parts.
+    # A pair of surrogates, like a character of the extension table, is not split across parts.
     sizes = [1 + (char > "\uffff" if not_gsm else char in _EXTENSION) for char in text]
     units = sum(sizes)
     if units <= single:

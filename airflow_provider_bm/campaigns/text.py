@@ -20,7 +20,7 @@ from airflow_provider_bm.campaigns.problems import (
 from airflow_provider_bm.campaigns.values import format_number, is_missing, is_number
 from airflow_provider_bm.exceptions import truncated_repr
 
-#: Control characters that are white space to people.
+#: Control characters that count as white space.
 _BREAKS: Final = "\t\n\v\f\r\x85"
 _HALF_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MISSING: Final = (
@@ -30,7 +30,7 @@ _MISSING: Final = (
 
 
 def normalize_name(value: str) -> str:
-    """Return a campaign's name in the form in which any server keeps it: stripped, white space collapsed.
+    """Return a campaign's name in a form that every server keeps: stripped, white space collapsed.
 
     White space includes line breaks and tabs.
 
@@ -38,7 +38,7 @@ def normalize_name(value: str) -> str:
     :raises ValueError: it contains another control character or half of a surrogate pair, or is empty
     """
     name = " ".join(value.split())
-    # str.split() takes the separators U+001C to U+001F for white space; they are control characters.
+    # str.split() treats the separators U+001C to U+001F as white space; they are control characters.
     unwanted = [char for char in value if unicodedata.category(char) == "Cc" and char not in _BREAKS]
     if unwanted:
         raise ValueError(f"must not contain the control character {unwanted[0]!r}")
@@ -67,8 +67,8 @@ def check_text(field: str, value: Any, problems: Problems, *, may_be_empty: bool
 
     :param field: the field
     :param value: a string, or a whole number, which native rendering makes of a string of digits
-    :param problems: problems are added to it
-    :param may_be_empty: whether the empty text is allowed; default False
+    :param problems: the list to which problems are added
+    :param may_be_empty: whether an empty string is allowed; default False
     :return: the text, unchanged, or None if there is a problem
     """
     try:
@@ -101,7 +101,7 @@ def check_name(value: Any, problems: Problems) -> str | None:
 def check_sender(value: Any, problems: Problems) -> str | None:
     """Check a sender, and return it unchanged, or None if there is a problem.
 
-    A number is refused: it has lost its plus, or zeros at its beginning.
+    A number is refused: it has lost its plus or leading zeros.
     """
     if is_number(value) and not is_missing(value):
         expected = "must be text, since a number has lost its plus or leading zeros"
@@ -118,7 +118,7 @@ def check_template(value: Any, sending_type: str | None, problems: Problems) -> 
 
     :param value: a string, or a mapping for the channels that take JSON
     :param sending_type: the channel; None if it is not known, as on a clone: a string is then not parsed
-    :param problems: problems are added to it
+    :param problems: the list to which problems are added
     :return: the text to send, or None if there is a problem
 
     Source: Campaign API 4.1 (``template``).
@@ -137,7 +137,7 @@ def check_template(value: Any, sending_type: str | None, problems: Problems) -> 
     wanted = f"must be a JSON object, since sending_type is {sending_type}"
     try:
         parsed = parse_json(text)
-        # It may have half a surrogate pair escaped.
+        # It may contain an escaped half of a surrogate pair.
         check_unicode(dump_json(parsed))
     except ValueError as error:
         json_problem(field, text, error, wanted, problems)
@@ -161,7 +161,7 @@ def _check_json_template(
             text = dump_json(dict(value))
             check_unicode(text)
         except ValueError as error:
-            expected = f"must be something that JSON can represent: {error}"
+            expected = f"must be serializable as JSON: {error}"
         else:
             return text
     problems.add("template", value, expected)
@@ -174,10 +174,10 @@ def check_template_vars(
     """Check the values for a cloned template's ``{variables}``. Text is never changed.
 
     :param value: a mapping of names without braces to strings or numbers
-    :param problems: problems are added to it
-    :param float_format: format of numbers that are not whole, such as ``.2f``; default: as they are printed,
+    :param problems: the list to which problems are added
+    :param float_format: format of numbers that are not whole, such as ``.2f``; default: as printed,
         up to six decimal places
-    :return: the same with every value a string, or None if there is a problem
+    :return: the mapping with all values as strings, or None if there is a problem
 
     Source: Campaign API 4.2 (``template_vars``).
     """
@@ -195,7 +195,7 @@ def check_template_vars(
         try:
             check_unicode(name)
             if "{" in name or "}" in name:
-                raise ValueError(f"a variable's name stands without braces: {name.strip('{} ')!r}")
+                raise ValueError(f"write a variable's name without braces: {name.strip('{} ')!r}")
             result[name] = _variable_text(content, float_format)
         except ValueError as error:
             problems.add(f"{field}.{field_label(name)}", content, str(error))

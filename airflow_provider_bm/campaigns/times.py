@@ -1,4 +1,4 @@
-"""Points in time. They always have a zone: a time without one may be hours off."""
+"""Points in time. A time zone is required: without it, a time may be off by hours."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def parse_time(value: object, field: str) -> datetime:
     """Parse a point in time that a user provides.
 
     :param value: an aware datetime, or a string in the format of RFC 3339
-    :param field: what to call it in an error
+    :param field: its name in error messages
     :return: the same instant in UTC
     :raises BMPayloadError: the value is anything else, such as a time without a zone
     """

@@ -1,4 +1,4 @@
-"""Validation of payloads: every field, and every rule between fields, with all problems found at once."""
+"""Validation of payloads: all fields, and the rules between them. All problems are reported at once."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _EXPECTED: Final = {
 class PayloadRules:
     """The rules for one kind of payload.
 
-    :ivar subject: what to call it in an error
+    :ivar subject: its name in error messages
     :ivar statuses: allowed values of ``status``
     :ivar required: required fields
-    :ivar complete: nothing else completes it: ``once`` and ``scheduled`` need a schedule, ``segmentation`` a
-        query
-    :ivar allow_clear: an empty text clears an optional field
-    :ivar default_now: without a schedule, ``schedule_type`` is ``now``
-    :ivar from_server: fields may be as the server stores them, such as an RRULE beside ``now``
+    :ivar complete: whether the payload is complete by itself: ``once`` and ``scheduled`` then require a
+        schedule, and ``segmentation`` a query
+    :ivar allow_clear: whether an empty string clears an optional field
+    :ivar default_now: whether ``schedule_type`` defaults to ``now`` without a schedule
+    :ivar from_server: whether fields may be as the server stores them, such as ``now`` with an RRULE
     """
 
     subject: str
@@ -77,7 +77,7 @@ def check_fields(values: Mapping[str, Any], rules: PayloadRules, problems: Probl
 
     :param values: the fields; None counts as absent
     :param rules: the rules for the payload
-    :param problems: problems are added to it
+    :param problems: the list to which problems are added
     :return: the fields to send, in the API's order; use them only if no problem was added
     """
     given = {name: values[name] for name in CAMPAIGN_FIELDS if values.get(name) is not None}
@@ -128,7 +128,7 @@ def check_names(names: Mapping[Any, Any], known: tuple[str, ...], problems: Prob
 
     :param names: the mapping
     :param known: the fields that it may have
-    :param problems: problems are added to it
+    :param problems: the list to which problems are added
     """
     for name, value in names.items():
         if name in known:
@@ -143,9 +143,9 @@ def check_names(names: Mapping[Any, Any], known: tuple[str, ...], problems: Prob
 
 
 def check_complete(payload: Mapping[str, Any]) -> dict[str, str]:
-    """Check that a payload is a complete and valid campaign, as PUT needs it.
+    """Check that a payload is a complete and valid campaign, as PUT requires.
 
-    Fields that the server stores without using them are allowed: an RRULE beside ``now``, a query beside
+    Fields that the server stores without using them are allowed: an RRULE with ``now``, a query with
     ``all``. To change some fields of an existing campaign, use :func:`merge_changes`.
 
     :param payload: the campaign
@@ -163,11 +163,11 @@ def check_complete(payload: Mapping[str, Any]) -> dict[str, str]:
 
 
 def merge_changes(campaign: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, str]:
-    """Merge changes into a campaign, for PUT. All other fields go back exactly as the server returned them.
+    """Merge changes into a campaign, for PUT. All other fields are sent exactly as the server returned them.
 
-    What does not change is checked only as far as it decides who gets what, and when: required fields, the
-    type of the schedule and the schedule, the type of the query and the query, the template of another
-    channel. A schedule that ``now`` replaces is left out, and so is a query that ``all`` replaces.
+    Unchanged fields are checked only where they affect recipients, content or time: required fields,
+    ``schedule_type`` with ``schedule_rrule``, ``query_type`` with ``query``, and the template if the channel
+    changes. A schedule that ``now`` replaces is omitted, and so is a query that ``all`` replaces.
 
     :param campaign: a ``CampaignResponse``
     :param changes: the payload of a :class:`.CampaignUpdate`

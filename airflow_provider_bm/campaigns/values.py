@@ -1,4 +1,4 @@
-"""Values as pipelines have them: missing values, numbers, and leftover Jinja. Needs no pandas to know them.
+"""Missing values, numbers and leftover Jinja in data from pipelines. Does not import pandas.
 
 Used where a value becomes text: in rendered templates, in ``template_vars``, and in rows of a table.
 """
@@ -15,13 +15,13 @@ from typing import Any, Final
 
 #: What Python, NumPy and pandas print for a value that is missing.
 MISSING_TEXTS: Final = ("None", "nan", "NaN", "NaT", "<NA>")
-#: Decimal places that a float may have before it looks like a rounding error.
+#: Maximum decimal places of a float; more suggest a rounding error.
 MAX_DECIMALS: Final = 6
 _JINJA = re.compile(r"\{\{(?!\s*\d+\s*\}\}).*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
 def is_missing(value: object) -> bool:
-    """Return whether a value is None, NaN, NaT, ``<NA>`` Undefined, or the text of one of these."""
+    """Return whether a value is None, NaN, NaT, ``<NA>``, Undefined, or the text of one of these."""
     if value is None:
         return True
     if isinstance(value, str):
@@ -32,7 +32,7 @@ def is_missing(value: object) -> bool:
         return True
     try:
         return bool(value != value)
-    except Exception:  # noqa: BLE001 - whatever a foreign type raises: it is not a usable value
+    except Exception:  # noqa: BLE001 - a foreign type may raise anything
         # A signaling NaN raises; an array or a data frame has no truth value.
         return isinstance(value, Decimal)
 
@@ -54,7 +54,7 @@ def is_number(value: object) -> bool:
 
 
 def format_number(value: Any, float_format: str | None = None) -> str:
-    """Format a number for a text that people read.
+    """Format a number for a message.
 
     :param value: a number, see :func:`is_number`
     :param float_format: format specification such as ``.2f``, applied to all but integers

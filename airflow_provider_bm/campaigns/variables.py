@@ -36,7 +36,7 @@ def unfilled_variables(
     template_vars: Mapping[str, Any] | None = None,
     allowed: Collection[str] = (),
 ) -> list[str]:
-    """Return the variables that recipients would see as they stand, in braces.
+    """Return the variables that recipients would see unfilled, in braces.
 
     A variable is filled if it is a contact field, has a value in ``template_vars``, or is allowed. A value
     may contain contact fields and allowed variables.

@@ -20,7 +20,7 @@ class Verdict:
     """The result of evaluating a campaign against a :class:`WaitCondition`.
 
     :ivar state: ``done``, ``failed`` or ``waiting``
-    :ivar reason: the reason, a sentence for people
+    :ivar reason: the reason, a readable sentence
     """
 
     state: Literal["done", "failed", "waiting"]
@@ -41,7 +41,7 @@ class WaitCondition:
     failed_status: tuple[str, ...]
 
 
-#: The name until 0.1.
+#: Former name, kept for compatibility.
 Wait = WaitCondition
 
 
@@ -95,7 +95,7 @@ def decide(
     draft continues, since a person may activate it.
 
     :param campaign: a ``CampaignResponse``
-    :param target_status: status to wait for; default ``finished``; has no meaning with ``executed_after``
+    :param target_status: status to wait for; default ``finished``; ignored with ``executed_after``
     :param executed_after: wait for an execution at or after this time; default None
     :param failed_status: statuses at which the wait fails; default ``stopped``
     :raises BMPayloadError: an argument is invalid

@@ -25,7 +25,7 @@ STRICTER: Final = (
     "is a missing value",
     "control character",
     "half of a surrogate pair",
-    "a semicolon too many",
+    "an extra semicolon",
     "UNTIL is in UTC, but DTSTART has no time zone",
     "contradicts query",
 )
