@@ -1,1 +1,1 @@
-"""Sending once: at most one campaign per task instance, whatever fails. No Airflow in it."""
+"""Sending once: at most one campaign per task instance, whatever fails. Does not import Airflow."""

@@ -1,7 +1,7 @@
-"""Activating a campaign that exists, once: the same protocol as for creating one.
+"""Activating an existing campaign once, with the same protocol as for creating a campaign.
 
-An intent is recorded before the PUT or PATCH. A later try repeats the request only when the first one can no
-longer be in flight, and only if the campaign still is as it was.
+An intent is recorded before the PUT or PATCH. A later try repeats the request only after the first can no
+longer be in flight, and only if the campaign has not changed.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Activation:
 
     :param client: the API
     :param campaign_uuid: the campaign
-    :param tried_before: an earlier try may have sent a request
+    :param tried_before: whether an earlier try may have sent a request
     :param since: start of the DAG run; None: unknown
     :param store: Airflow's ``task_state_store``; None before 3.3
-    :param allow_second_execution: also activate a campaign that has been executed
+    :param allow_second_execution: whether to activate a campaign that was executed before
     :ivar adopted: whether an earlier request has activated the campaign
     """
 
@@ -61,12 +61,12 @@ class Activation:
     ) -> Campaign:
         """Return the campaign, active or finished.
 
-        :param write: sends the request; called with the campaign as it was just read
-        :param is_written: whether an active or finished campaign is as the request leaves it
+        :param write: sends the request; called with the campaign as just read
+        :param is_written: whether an active or finished campaign has the content of the request
         :param before_write: called before anything is recorded or sent; may raise
         :raises BMCampaignStateError: the campaign has been executed, and could be sent a second time
-        :raises BMOutcomeUnknownError: a request was sent, and the campaign was not seen active for as long
-            as it could be in flight. The next try polls it again before it sends.
+        :raises BMOutcomeUnknownError: a request was sent, and the campaign did not become active while the
+            request could be in flight. The next try polls it again before it sends.
         """
         campaign, activated = self.find_earlier(is_written)
         if activated:
@@ -98,7 +98,7 @@ class Activation:
     ) -> tuple[Campaign, bool]:
         """Return the campaign, and whether an earlier request of this task instance has activated it.
 
-        Polls the campaign for as long as such a request may be in flight.
+        Polls the campaign while such a request may be in flight.
         """
         campaign = self.client.get_campaign(self.campaign_uuid)
         record = self._record.read()
@@ -135,7 +135,7 @@ class Activation:
         is_written: Callable[[Campaign], bool],
         watch: Stopwatch | None = None,
     ) -> Campaign:
-        """Poll the campaign until it is activated, or no request can be in flight any more."""
+        """Poll the campaign until it is activated, or requests can no longer be in flight."""
         watch, pause = watch or Stopwatch(self.timing), self.timing.first_pause
         while not self._is_done(campaign, record, is_written):
             remaining = window.total_seconds() - watch.elapsed

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What to do if a message is to be sent again on purpose.
+#: How to send a message again on purpose.
 SEND_AGAIN = (
     "To send again on purpose, start a new DAG run, change key_namespace in [bm] of Airflow's "
     "configuration, or set "
@@ -26,9 +26,9 @@ SEND_AGAIN = (
 
 
 def recorded_campaign(client: BMClient, record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the campaign whose UUID an earlier try has recorded; None if none has.
+    """Return the campaign whose UUID an earlier try has recorded, or None.
 
-    :raises BMCampaignStateError: it was deleted, so somebody does not want it to be sent
+    :raises BMCampaignStateError: it was deleted, so somebody did not want it to be sent
     """
     if not record.get("uuid"):
         return None
@@ -50,9 +50,9 @@ def adopt(
 
     :param payload: what this try would send
     :param expected: the content that this try would send, see :func:`.differences`
-    :param strict: refuse another content than the expected one
-    :raises BMCampaignStateError: it has another content, or it is a draft or stopped where an active campaign
-        is wanted
+    :param strict: refuse a campaign with different content
+    :raises BMCampaignStateError: its content differs, or it is a draft or stopped although an active campaign
+        is expected
     """
     which = campaign_label(campaign["uuid"], campaign)
     different = differences(expected, campaign)
@@ -73,7 +73,7 @@ def adopt(
 
 
 def refuse_unsent(campaign: Mapping[str, Any]) -> None:
-    """Refuse a campaign that exists already and does not send, where an active one is wanted.
+    """Refuse an existing campaign that does not send, although an active campaign is expected.
 
     :raises BMCampaignStateError: it is a draft, was stopped, or has a status that is not known
     """

@@ -1,6 +1,4 @@
-"""Whether a campaign is the one that a task would send: channel, sender, lists, segment, schedule and
-text.
-"""
+"""Comparison of a campaign with what a task would send: channel, sender, lists, segment, schedule, text."""
 
 from __future__ import annotations
 
@@ -14,9 +12,9 @@ from airflow_provider_bm.campaigns.times import read_time
 from airflow_provider_bm.campaigns.variables import fill_variables
 from airflow_provider_bm.exceptions import truncated_repr
 
-#: Fields that say who gets what, and by whom.
+#: Fields that determine recipients, content and sender.
 IDENTITY_FIELDS: Final = ("sender", "template", "recipient_lists")
-#: Fields that say the same of what a task would send.
+#: All fields to compare with what a task would send.
 CONTENT_FIELDS: Final = (
     "sending_type",
     *IDENTITY_FIELDS,
@@ -37,11 +35,11 @@ _ABSENT: Final = object()
 def differences(
     expected: Mapping[str, Any], campaign: Mapping[str, Any], fields: tuple[str, ...] = CONTENT_FIELDS
 ) -> list[str]:
-    """Say in which fields a campaign differs from what is expected.
+    """Return the fields in which a campaign differs from the expected content, each as a phrase.
 
-    How a value is written does not count: white space, the order of lists and JSON keys, zones of times.
+    Ignores notation: white space, the order of lists and of JSON keys, and time zones.
 
-    :param expected: the fields of a payload; what is not in it is not compared. A tuple holds alternatives.
+    :param expected: the fields of a payload; missing fields are not compared. A tuple lists alternatives.
     :param campaign: as the server returned it
     """
     return [
@@ -55,9 +53,9 @@ def differences(
 def expected_content(content: Mapping[str, Any], template_vars: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the content of the campaign that a payload creates, for :func:`differences`.
 
-    Of a text with variables there are two alternatives: with and without their values filled in.
+    A text with variables has two alternatives: with and without their values filled in.
 
-    :param content: the payload, and for a clone what it takes from its source
+    :param content: the payload, with the fields that a clone inherits from its source
     """
     # A field that is absent is expected to be empty: a campaign with a segment is not one for the whole list.
     expected = {**dict.fromkeys(CONTENT_FIELDS), **content}

@@ -1,10 +1,10 @@
-"""One campaign, even if two attempts of a task instance are alive at once: drafts first, then one is
-activated.
+"""One campaign, even if two attempts of a task instance run at once: create drafts, then activate one of
+them.
 
 Every attempt creates a draft, which sends nothing. Then it lists all drafts of the task instance. The oldest
-one counts; the others are deleted by the attempts that created them. A draft is activated by the attempt
-that created it, and only while its lease lasts. Once the lease is over its creator must be dead, and another
-attempt takes over.
+draft is used; the attempts that created the others delete them. Only the attempt that created a
+draft activates it, and only during its lease. After the lease its creator must be dead, and another attempt
+takes over.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ Campaign = dict[str, Any]
 
 @dataclass(kw_only=True)
 class DraftThenActivate:
-    """Creates a draft, agrees with other attempts on one, and activates it.
+    """Creates a draft, agrees with other attempts on one draft, and activates it.
 
     :param client: the API
     :param key: key of the task instance
-    :param tried_before: this is a later try
+    :param tried_before: whether this is a later try
     :param since: start of the DAG run, for servers that do not filter by name; None: unknown
     :param store: Airflow's ``task_state_store``; None before 3.3
     :ivar adopted: whether another attempt has activated the campaign
@@ -74,12 +74,13 @@ class DraftThenActivate:
         """Return the one campaign of the task instance, active.
 
         :param post_draft: creates a draft
-        :param payload: what the campaign will be; its name starts with the key
+        :param payload: the campaign's content; its name starts with the key
         :param expected: returns the content to compare a campaign with; None: the payload
         :param before_post: called before a draft is created or activated; may raise
         :raises BMOutcomeUnknownError: it is not known whether the campaign was activated in time; the next
             try searches again
-        :raises BMCampaignStateError: the campaign or draft that was found is not what this task would send
+        :raises BMCampaignStateError: the campaign or draft that was found differs from what this task
+            would send
         :raises BMResponseError: the draft that was created is not in the list; nothing was sent
         """
         contents = expected or (lambda: payload)
@@ -159,7 +160,7 @@ class DraftThenActivate:
         try:
             uuid = str(post_draft()["uuid"])
         except BMOutcomeUnknownError as error:
-            # A draft sends nothing. If it was created it will be found, as another attempt's.
+            # A draft sends nothing. If it was created, it will be found like another attempt's draft.
             log.warning("%s", error.what)
             self.timing.sleep(self.timing.created_dt_resolution)
             if not campaigns_with_key(self.client, self.key, self.since):

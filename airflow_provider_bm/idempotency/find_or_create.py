@@ -1,8 +1,8 @@
-"""One campaign per task instance: search for it by its key, and only then create it.
+"""One campaign per task instance: search for it by its key before creating it.
 
-The API has no idempotency key. Each task instance has a key of its own, the same for all its tries, in square
-brackets in front of the campaign's name. Before each POST the campaign is searched for by that key. Where an
-earlier request may still be carried out, the search goes on until it no longer can be.
+The API has no idempotency key. Each task instance has a key, the same for all its tries, in square
+brackets in front of the campaign's name. Before each POST, the campaign is searched for by that key. While an
+earlier request may still be carried out, the search continues.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FindOrCreate:
 
     :param client: the API
     :param key: key of the task instance
-    :param tried_before: an earlier try may have sent a request
+    :param tried_before: whether an earlier try may have sent a request
     :param since: start of the DAG run, for servers that do not filter by name; None: unknown
     :param store: Airflow's ``task_state_store``; None before 3.3
     :ivar adopted: whether the campaign was created by an earlier request
@@ -63,14 +63,14 @@ class FindOrCreate:
         """Return the one campaign of the task instance.
 
         :param post: sends the request
-        :param payload: what it sends; its name starts with the key
+        :param payload: the body of the request; its name starts with the key
         :param expected: returns the content to compare a campaign with; None: the payload
         :param before_post: called when there is no campaign yet, before anything is recorded or sent; may
             raise
-        :raises BMOutcomeUnknownError: a request was sent, and no campaign of it was found for as long as it
+        :raises BMOutcomeUnknownError: a request was sent, and no campaign was found while the request
             could be in flight. The next try searches again before it sends.
-        :raises BMCampaignStateError: the campaign that was found cannot be used, or the reply is not what was
-            asked for
+        :raises BMCampaignStateError: the campaign that was found cannot be used, or the reply is not the
+            requested campaign
         """
         contents = expected or (lambda: payload)
         found = self._find_earlier(payload, contents)
@@ -106,7 +106,7 @@ class FindOrCreate:
         record = self._record.read()
         found = recorded_campaign(self.client, record)
         if found is None and intent_time(record) is not None:
-            # The list's reply tells the server's time.
+            # The reply to the search provides the server's time.
             found = self._search("an earlier try", None, record=record)
             strict = False
         elif found is None and self.tried_before and self.store is None:
@@ -133,7 +133,7 @@ class FindOrCreate:
     ) -> Campaign | None:
         """Search until the window is over; at least once.
 
-        :param window: how long; None: what is left of the record's intent, once the server's time is known
+        :param window: how long; None: the rest of the recorded intent's window
         """
         watch, pause = watch or Stopwatch(self.timing), self.timing.first_pause
         while True:

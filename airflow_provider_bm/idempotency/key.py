@@ -1,4 +1,4 @@
-"""The key in front of a campaign's name: of the task instance and, in a batch, of the row.
+"""The key in front of a campaign's name: for the task instance and, in a batch, for the row.
 
 ::
 
@@ -21,10 +21,10 @@ _KEY: Final = re.compile(r"\[([0-9a-f]{16})(?:\.([0-9a-f]{12}))?\]", re.IGNORECA
 def task_key(dag_id: str, run_id: str, task_id: str, map_index: int | None, namespace: str = "") -> str:
     """Return the key of a task instance: 16 digits, the same for all its tries.
 
-    There are no letters in it: a server that changes case, and then filters by it, still finds it.
+    It has no letters, so that a server that changes the case of names still finds it.
 
     :param map_index: None or -1 for a task that is not mapped
-    :param namespace: ``key_namespace`` of the configuration: another one gives other keys
+    :param namespace: ``key_namespace`` of the configuration: a different value gives different keys
     """
     identity = "\0".join((namespace, dag_id, run_id, task_id, str(-1 if map_index is None else map_index)))
     return f"{int(hashlib.sha256(identity.encode()).hexdigest(), 16) % 10**16:016}"
@@ -34,7 +34,7 @@ def event_key(*identity: str, namespace: str = "") -> str:
     """Return the key of an event, such as a task's failure: 16 hexadecimal digits, as of a task instance.
 
     :param identity: what distinguishes the event from all others
-    :param namespace: ``key_namespace`` of the configuration: another one gives other keys
+    :param namespace: ``key_namespace`` of the configuration: a different value gives different keys
     """
     return hashlib.sha256("\0".join(("event", namespace, *identity)).encode()).hexdigest()[:16]
 
@@ -60,8 +60,8 @@ def row_key_of(name: object, key: str) -> str | None:
 def name_with_key(name: str, key: str) -> str:
     """Return the name of a task instance's campaign: ``[7c41e09ab2f3d815] Storm warning``.
 
-    The key comes first: a server may cut, trim or change the rest. White space is collapsed, and a key that
-    the name has already is replaced.
+    The key comes first: a server may cut, trim or change the rest. White space is collapsed, and an
+    existing key is replaced.
 
     :param key: key of the task instance, or of a row: ``7c41e09ab2f3d815.3f9a0c21d4e8``
     """

@@ -1,4 +1,4 @@
-"""What a task instance has recorded of its request: in ``task_state_store`` (Airflow 3.3+), else nowhere."""
+"""A task instance's record of its request, in ``task_state_store`` (Airflow 3.3+; before, there is none)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: The key in ``task_state_store``.
 STATE_KEY: Final = "bm_campaign"
-#: How often an intent is recorded again if Airflow takes too long for it.
+#: How often to record an intent if Airflow takes too long.
 _MAX_INTENTS: Final = 3
 
 
@@ -56,7 +56,7 @@ class Record:
         """Record that a request is about to leave. It must leave at once, or within the lease.
 
         :param lease: seconds within which requests may leave; the recorded time is their end
-        :return: a stopwatch that runs since just before
+        :return: a stopwatch that was started just before
         :raises BMTransportError: Airflow took too long to record it; nothing was sent
         """
         for _ in range(_MAX_INTENTS):
@@ -77,7 +77,7 @@ class Record:
     def remaining(self, record: dict[str, Any]) -> timedelta:
         """Return how much longer the request of an intent may be in flight: at most one whole window.
 
-        Without both times by the server's clock, the whole window.
+        The whole window, unless both times are by the server's clock.
         """
         window = self.timing.in_flight_window(self.client)
         intended, server_now = intent_time(record), self.client.server_now()
@@ -87,7 +87,7 @@ class Record:
 
 
 def intent_time(record: dict[str, Any]) -> datetime | None:
-    """Return the time of a recorded intent, or None if there is none that can be read."""
+    """Return the time of a recorded intent, or None if it is missing or invalid."""
     try:
         moment = datetime.fromisoformat(str(record["intent_dt"]))
     except (KeyError, ValueError):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Campaigns that are paged through at most, if the server does not filter by name.
+#: Maximum number of campaigns to page through if the server does not filter by name.
 MAX_CAMPAIGNS: Final = 2_000
 #: How much earlier than the DAG run's start a campaign may seem to have been created.
 MARGIN: Final = timedelta(days=1)
@@ -27,7 +27,7 @@ Campaign = dict[str, Any]
 def campaigns_with_key(client: BMClient, key: str, since: datetime | None = None) -> list[Campaign]:
     """Return the campaigns whose names start with a key, oldest first; those that are not drafts come first.
 
-    Asks for ``contains(name)=<key>``, and compares the names itself. If the server ignores or rejects the
+    Requests ``contains(name)=<key>``, and compares the names itself. If the server ignores or rejects the
     filter, pages through its newest campaigns.
 
     :param since: start of the DAG run: no campaign of it is older
@@ -43,7 +43,7 @@ def campaigns_of_rows(
 
     :param key: key of the task instance
     :param since: start of the DAG run
-    :param rows: number of rows: so many more campaigns are paged through if the server does not filter
+    :param rows: number of rows; raises the limit if the server does not filter
     """
     found: dict[str, list[Campaign]] = {}
     matches = _matching(

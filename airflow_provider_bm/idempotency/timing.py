@@ -1,4 +1,4 @@
-"""How long sending once waits, and by which clocks. Tests replace it with :func:`use_timing`."""
+"""Pauses and clocks for sending once. Tests replace them with :func:`use_timing`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Timing:
     :param draft_pause: seconds between two polls of a draft that another attempt activates
     :param sleep: waits
     :param monotonic: clock for elapsed time, in seconds
-    :param now: wall clock, used only where the server does not tell its time
+    :param now: wall clock, used only if the server's time is unknown
     """
 
     window: Callable[[BMClient], timedelta] | None = None
@@ -47,7 +47,7 @@ class Timing:
         return client.settings.in_flight_window if self.window is None else self.window(client)
 
 
-#: What this process uses; see :func:`use_timing`.
+#: The timing of this process; see :func:`use_timing`.
 active = Timing()
 
 
@@ -68,7 +68,7 @@ def use_timing(timing: Timing) -> Iterator[Timing]:
 
 
 class Stopwatch:
-    """Elapsed seconds by a clock that cannot be set; never less than what was slept."""
+    """Elapsed seconds by a monotonic clock; never less than the time slept."""
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
@@ -76,7 +76,7 @@ class Stopwatch:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since this stopwatch was made."""
+        """Seconds since this stopwatch was created."""
         return max(self._timing.monotonic() - self._started, self._slept)
 
     def sleep(self, seconds: float) -> None:

@@ -62,8 +62,8 @@ class BatchWaiter(Watcher):
     async def verdict(self, max_wait: float | None = None) -> Verdict | None:
         """Wait for the end: done, failed, or still waiting at the deadline.
 
-        :param max_wait: seconds to wait for it; None: indefinitely
-        :return: None if it did not come in that time
+        :param max_wait: maximum seconds to wait; None: no limit
+        :return: the verdict, or None if the wait has not ended by then
         :raises Exception: what the last poll raised
         """
         done, _ = await asyncio.wait({self._end}, timeout=max_wait)

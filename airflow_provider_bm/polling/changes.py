@@ -1,4 +1,4 @@
-"""The watcher that never stops: it reports what changes in campaigns."""
+"""A watcher that runs indefinitely and reports changes of campaigns."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CampaignSnapshot:
 
     @property
     def key(self) -> tuple[datetime | None, bool]:
-        """What is compared with the previous poll."""
+        """The values to compare with the previous poll."""
         return self.executed_at, self.finished
 
 
@@ -60,7 +60,7 @@ class PollResult:
     """The result of one poll.
 
     :ivar at: when the poll began, by the server's clock
-    :ivar snapshots: all campaigns, for a subscriber that has not seen any yet
+    :ivar snapshots: all campaigns, for a subscriber without earlier results
     :ivar changes: campaigns that differ from the previous poll, or are gone
     """
 
@@ -98,7 +98,7 @@ class ChangeWatcher(Watcher):
         self.results: asyncio.Queue[PollResult] = asyncio.Queue()
 
     def campaign_ids(self) -> frozenset[str]:
-        """Return the campaign, or those of the list that may have left it."""
+        """Return the campaign, or the campaigns of the list that may have left it."""
         return self._campaign_ids
 
     def on_result(self, found: Found) -> PollResult | None:
@@ -139,7 +139,7 @@ class ChangeWatcher(Watcher):
         return PollResult(at=self.server_time, snapshots=snapshots, changes=[*changes, *gone])
 
     def deliver(self, result: PollResult | Exception) -> None:
-        """Queue a result. An error ends nothing, since nothing would restart the watcher."""
+        """Queue a result. An error does not end the watcher, since nothing would restart it."""
         if isinstance(result, Exception):
             self._warn("The campaigns could not be polled; trying again", result)
         else:
@@ -147,6 +147,6 @@ class ChangeWatcher(Watcher):
 
     def _warn(self, what: str, error: Exception) -> None:
         if str(error) not in self._logged_errors:
-            # Once, and not every minute of a long outage.
+            # Once, instead of every minute of a long outage.
             self._logged_errors.add(str(error))
             log.warning("%s: %s", what, error)

@@ -1,4 +1,4 @@
-"""Which events have been sent, so that none is sent twice: stored in Airflow, where Airflow can store it."""
+"""A record of the events that were sent, so that no event is sent twice. Stored in Airflow if possible."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from airflow_provider_bm.campaigns.times import read_time
 from airflow_provider_bm.client.assumptions import MIN_EXECUTION_INTERVAL
 from airflow_provider_bm.polling.changes import CampaignSnapshot
 
-#: The baseline covers a finished campaign this long after its last execution, and its record is dropped.
+#: This long after its last execution, the baseline covers a finished campaign and its record is dropped.
 _RETENTION: Final = timedelta(days=1)
-#: How often records are checked for that.
+#: How often old records are dropped.
 TIDY_INTERVAL: Final = timedelta(hours=1)
-#: The API reports its time in whole seconds, and some time before the response arrives.
+#: The API's clock has whole seconds, and is read some time before the response arrives.
 _CLOCK_RESOLUTION: Final = timedelta(seconds=2)
 #: States of a campaign that may still execute.
 _FOLLOWED: Final = ("open", "restarted")
-#: Records are stored in one piece for each first digit of the UUID.
+#: Records are grouped by the first digit of the UUID; each group is stored as one value.
 _PIECES: Final = string.hexdigits[:16]
 
 State = Literal["open", "ended", "restarted", "gone"]
@@ -39,7 +39,7 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """Records that end with the process."""
+    """Records in memory, lost when the process ends."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
@@ -55,7 +55,7 @@ class MemoryStore:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is known of a campaign.
+    """What is known about a campaign.
 
     :ivar executed_at: its last execution that was sent as an event, or needs no event; None: none yet
     :ivar state: ``open``; ``ended`` (the event was sent, or is not needed); ``restarted`` after it had ended;
@@ -67,7 +67,7 @@ class Record:
 
     @classmethod
     def from_text(cls, text: str) -> Record:
-        """Parse what :meth:`to_text` has made."""
+        """Parse the result of :meth:`to_text`."""
         moment, _, state = text.partition(" ")
         known = cast("State", _OLD_STATES.get(state, state) or "open")
         return cls(executed_at=read_time(moment) if moment else None, state=known)
@@ -86,14 +86,14 @@ class Ledger:
     baseline. The record is stored *before* the event is sent: a process that is stopped in between loses the
     event, and no event is sent twice.
 
-    There are records of campaigns that have not ended (which are polled even if they are in no list any
-    more), and of those that have executed after the baseline. They are stored in a few large pieces, since
-    each access takes Airflow some hundredths of a second.
+    There are records of campaigns that have not ended (which are polled even after they leave the list), and
+    of those that have executed after the baseline. They are stored in a few large pieces, since
+    each access to Airflow's store takes tens of milliseconds.
 
     :param event: ``execution`` or ``end``
     :param store: where records are kept
-    :param name: names the query; each has records of its own
-    :param since: the baseline, if there is none in the store; None: what the first poll finds is not an event
+    :param name: identifies the query; queries do not share records
+    :param since: the baseline, if there is none in the store; None: the first poll sets it, without events
     :param tidy_interval: how often old records are dropped; default 1 hour
     """
 
@@ -129,7 +129,7 @@ class Ledger:
     async def events(
         self, at: datetime, snapshots: Iterable[CampaignSnapshot]
     ) -> AsyncIterator[CampaignSnapshot]:
-        """Yield the campaigns to send an event for; each is recorded already.
+        """Yield the campaigns to send an event for, after recording them.
 
         :param at: when the poll began, by the server's clock
         :param snapshots: all campaigns of the first poll, later those that have changed
@@ -149,7 +149,7 @@ class Ledger:
                 for piece, some in _in_pieces(snapshots):
                     changed, _ = self._decide(some, at)
                     await self._save(piece, changed)  # without an event
-            # Last, so that a process that is stopped before starts from scratch.
+            # Last, so that a process that is stopped before this line starts from scratch.
             await self.store.aset(f"{self._prefix}/since", self._baseline.isoformat())
         except BaseException:
             self._baseline = None
@@ -185,7 +185,7 @@ class Ledger:
     ) -> tuple[Record | None, bool]:
         """Return the new record of a campaign, and whether to send an event."""
         if snapshot.gone:
-            # It may only seem so: should it come back, no event is sent twice.
+            # It may reappear, and then no event must be sent twice.
             if old is None:
                 return None, False
             states: dict[str, State] = {"open": "gone", "restarted": "ended"}
@@ -212,7 +212,7 @@ class Ledger:
         )
 
     def _if_needed(self, record: Record) -> Record | None:
-        """Return the record, or None if the baseline says as much."""
+        """Return the record, or None if the baseline makes it redundant."""
         needed = record.state in _FOLLOWED or self._is_new(record.executed_at, None)
         return record if needed else None
 

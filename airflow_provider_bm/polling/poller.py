@@ -92,12 +92,12 @@ class Poller:
         self._jitter = self._random_jitter()
         # Watchers have polled just before they join. A round of final polls does not delay the next full one.
         self._polled_at = self._full_round_at = self._time()
-        #: The interval before the last full round: the next one never comes sooner than that.
+        #: The interval before the last full round: the minimum before the next.
         self._kept_interval = 0.0
         self._stop = StopSignal()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bm-poller")
         self._changed = asyncio.Event()
-        # In a context of its own: its log records belong to none of the tasks that wait.
+        # In a separate context: its log records do not belong to any of the waiting tasks.
         self._task = self._loop.create_task(self._run(), context=contextvars.Context())
 
     @property
@@ -137,7 +137,7 @@ class Poller:
             is_full = self._time() >= self._next_full_round_at()
             watchers = self._due(is_full=is_full)
             if not watchers:
-                # Those that were due have left, which says nothing about the server.
+                # The watchers that were due have left; this is not a failure of the server.
                 self._polled_at = self._time()
                 continue
             try:
@@ -187,7 +187,7 @@ class Poller:
     def _next_full_round_at(self) -> float:
         if self._failures:
             return self._full_round_at + self._timing.pause_after(self._failures, self._interval)
-        # A watcher that was left out, since others polled more often, is not late once those have left.
+        # A watcher that was skipped because others polled more often is not late after those have left.
         due = min((watcher.next_poll_at(self._jitter) for watcher in self._watchers), default=math.inf)
         return min(self._full_round_at + self._interval, max(due, self._full_round_at + self._kept_interval))
 
@@ -224,8 +224,8 @@ class Poller:
                 outcome = await self._in_thread(changed.poll, outcome.unread)
                 outcome.answered |= answered
         if isinstance(outcome.error, BMError) and outcome.error.permanent and not outcome.answered:
-            # Watchers that were not due would fail the same way; what is forbidden to some may be allowed to
-            # others.
+            # Watchers that were not due would fail the same way, except that a query may be forbidden while
+            # others are allowed.
             keys = {query_key(watcher) for watcher in outcome.unread}
             for_all = outcome.error.of_token or not isinstance(outcome.error, BMForbiddenError)
             others = [watcher for watcher in self._watchers if for_all or query_key(watcher) in keys]
@@ -244,7 +244,7 @@ class Poller:
     async def _connected(self, *, reread: bool) -> PollRound:
         """Return the round of a client for the current connection.
 
-        :param reread: read the connection now, however recently it was read
+        :param reread: read the connection now, even if it was read recently
         """
         max_age = self._timing.settings_max_age
         if self._round is not None and not reread and self._time() < self._settings_read_at + max_age:
@@ -265,7 +265,7 @@ class Poller:
             if poller is not self:
                 await self._hand_over(poller)
         else:
-            # Whatever service the connection names now: the campaigns are in the one of the beginning.
+            # Keep the original service even if the connection has changed: the campaigns belong to it.
             settings = replace(settings, service_uuid=self._round.client.settings.service_uuid)
         if self._round is None or settings != self._round.client.settings:
             if self._round is not None:
@@ -275,7 +275,7 @@ class Poller:
         return self._round
 
     async def _hand_over(self, other: Poller) -> NoReturn:
-        """Let another poller poll for all watchers, which ends this one."""
+        """Hand all watchers over to another poller, and end this one."""
         for watcher, subscription in list(self._watchers.items()):
             other._add(subscription)
             self.leave(watcher)

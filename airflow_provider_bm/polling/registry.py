@@ -41,7 +41,7 @@ def subscribe(
     if poller is None:
 
         def register(service_uuid: str | None) -> Poller:
-            # A later subscription without a service gets the one that the connection names then.
+            # A later subscription without a service uses the connection's service at that time.
             if service_uuid != key[1]:
                 pollers.pop(key, None)
             return pollers.setdefault((key[0], service_uuid), new)

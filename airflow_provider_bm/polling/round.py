@@ -28,7 +28,7 @@ from airflow_provider_bm.polling.watcher import Found, Watcher
 log = logging.getLogger(__name__)
 
 Results = list[tuple[Watcher, Any]]
-#: What watchers have in common whose campaigns can be read together: a list or None, and optional parts.
+#: Watchers with the same key can be polled together: the list or None, and optional parts.
 QueryKey = tuple[CampaignFilter | None, tuple[str, ...]]
 
 
@@ -37,7 +37,7 @@ class PollingStopped(Exception):  # noqa: N818 - not an error
 
 
 class StopSignal:
-    """Ends a round from another thread, also while it waits between two tries of a request."""
+    """Ends a round from another thread, even while it waits before retrying a request."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -61,7 +61,7 @@ class StopSignal:
 class Outcome:
     """The outcome of a round.
 
-    :ivar unread: watchers for which nothing could be read, each with the reason
+    :ivar unread: watchers for which nothing could be read, each with its error
     :ivar error: an error that concerns more than one campaign or list
     :ivar answered: whether the server returned anything about a campaign or a list
     """
@@ -77,7 +77,7 @@ class Outcome:
 
     @property
     def permanent(self) -> BMError | None:
-        """One of the permanent errors, if there is any."""
+        """A permanent error, if there is one."""
         return next((error for error in self.unread.values() if error.permanent), None)
 
 
@@ -107,7 +107,7 @@ class PollRound:
         self._start_request()
         self._outcome = outcome = Outcome()
         # Urgent polls first, then the least recently answered: no watcher starves if rounds end early.
-        in_order = sorted(watchers, key=lambda one: (not one.is_urgent(), one.answered_at))
+        in_order = sorted(watchers, key=lambda watcher: (not watcher.is_urgent(), watcher.answered_at))
         self._unread = unread = dict.fromkeys(in_order)
         groups: dict[QueryKey, list[Watcher]] = defaultdict(list)
         for watcher in unread:
@@ -122,9 +122,13 @@ class PollRound:
                     if number == 0 and isinstance(error, BMRateLimitError):
                         # It may need more requests than the limit ever allows.
                         self._failed.add(key)
-                    # What is forbidden to this query may be allowed to others.
+                    # Other queries may still be allowed.
                     ends_round = error.of_token or not error.permanent
-                    left = list(unread) if ends_round else [one for one in groups[key] if one in unread]
+                    left = (
+                        list(unread)
+                        if ends_round
+                        else [watcher for watcher in groups[key] if watcher in unread]
+                    )
                     outcome.unread.update(dict.fromkeys(left, error))
                     if ends_round:
                         break
@@ -137,7 +141,7 @@ class PollRound:
         return outcome
 
     def fail(self, watchers: Mapping[Watcher, BMError]) -> None:
-        """Give watchers the reason why nothing could be read."""
+        """Deliver errors to the watchers for which nothing could be read."""
         self._hand_out(watchers.items())
 
     def _start_request(self) -> None:
@@ -154,7 +158,7 @@ class PollRound:
         except PollingStopped:
             raise
         except BMRateLimitError:
-            # It says nothing about the query.
+            # It is not about the query.
             raise
         except BMError:
             self._failed.add(key)
@@ -213,12 +217,12 @@ class PollRound:
             for some in self._reader.read(sorted(missing), listing.fields):
                 followed.update(some)
         except BMError as error:
-            # What the list contains is valid nevertheless.
+            # The contents of the list are still valid.
             failure = error
             followed = dict.fromkeys(missing, error) | followed
         for watcher in group:
             watcher.record_attempt(failed=False)
-        # To each watcher only the campaigns that it follows itself.
+        # Each watcher gets only the campaigns that it follows itself.
         self._hand_out(
             (watcher, listed | {uuid: followed[uuid] for uuid in watcher.campaign_ids() & followed.keys()})
             for watcher in group
@@ -246,7 +250,7 @@ class PollRound:
             self._deliver(results)
 
     def _server_time(self) -> datetime:
-        """Return when the current request began, by the server's clock; by ours if that is not plausible."""
+        """Return when the current request began, by the server's clock, or by ours if that is implausible."""
         try:
             return self._began_utc + self.client.clock_ahead
         except OverflowError:
@@ -254,7 +258,7 @@ class PollRound:
 
 
 def query_key(watcher: Watcher) -> QueryKey:
-    """Return what a watcher has in common with those whose campaigns can be read together with its own."""
+    """Return a watcher's key: watchers with the same key can be polled together."""
     return watcher.listing, watcher.fields
 
 

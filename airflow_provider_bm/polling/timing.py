@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-#: More doublings than any interval needs to reach the maximum; unbounded, the power would overflow.
+#: More doublings than any interval needs to reach the maximum. Without a limit, the power would overflow.
 _MAX_DOUBLINGS: Final = 60
 
 
@@ -13,14 +13,14 @@ _MAX_DOUBLINGS: Final = 60
 class PollTiming:
     """Timing of a poller. All values are in seconds, unless stated otherwise.
 
-    :ivar min_interval: shortest interval between two polls, whatever a watcher asks for
+    :ivar min_interval: shortest interval between two polls, even if a watcher asks for less
     :ivar jitter: fraction of the interval by which a round may be late, so that many pollers do not send
         their requests at the same time
     :ivar max_pause: longest pause after failures (or the interval, if that is longer)
-    :ivar max_retry_after: a server that asks for a longer pause is polled again after this time, since some
-        watchers never give up
+    :ivar max_retry_after: longest pause that a server can ask for with ``Retry-After``: some watchers never
+        give up
     :ivar final_poll_window: watchers whose final (or first) polls are this close together share one
-    :ivar max_pause_before_final_poll: longest pause after failures, if a deadline passes meanwhile
+    :ivar max_pause_before_final_poll: longest pause after failures if a deadline is near
     :ivar settings_max_age: time after which the connection is read again, since it may have been changed
     :ivar settings_timeout: time that reading the connection may take
     """

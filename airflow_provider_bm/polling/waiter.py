@@ -19,7 +19,7 @@ class CampaignWaiter(Watcher):
     :param wait: the wait
     :param interval: seconds between two polls
     :param deadline: time of the final poll; None: never
-    :param max_interval: after each poll the interval doubles, up to so many seconds; None: it stays the same
+    :param max_interval: the interval doubles after each poll, up to this many seconds; None: it is constant
     :param poll_at_once: do not wait for the interval before the first poll
     :param timing: limits of interval and pauses
     """
@@ -70,8 +70,8 @@ class CampaignWaiter(Watcher):
     async def verdict(self, max_wait: float | None = None) -> Verdict | None:
         """Wait for the end: done, failed, or still waiting at the deadline.
 
-        :param max_wait: seconds to wait for it; None: indefinitely
-        :return: None if it did not come in that time
+        :param max_wait: maximum seconds to wait; None: no limit
+        :return: the verdict, or None if the wait has not ended by then
         :raises Exception: what the last poll raised
         """
         done, _ = await asyncio.wait({self._end}, timeout=max_wait)

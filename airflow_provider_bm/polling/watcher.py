@@ -1,4 +1,4 @@
-"""What a poller polls, and who receives the results."""
+"""The interface between a poller and those that receive its results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_bm.client.filters import CampaignFilter
 from airflow_provider_bm.exceptions import BMError
 from airflow_provider_bm.polling.timing import DEFAULT_TIMING, PollTiming
 
-#: Campaigns by UUID, or why one could not be read; or why none could.
+#: A campaign or an error for each UUID; or one error if nothing could be read.
 Found = Mapping[str, dict[str, Any] | BMError] | BMError
 
 
@@ -22,14 +22,15 @@ class Watcher(ABC):
     """Watches campaigns through a poller. Created on the event loop that it belongs to.
 
     :param interval: seconds between two polls
-    :param deadline: time of the final poll; None: never. Converted to the loop's monotonic time, so that a
-        system clock that is set, or stands still, changes nothing.
+    :param deadline: time of the final poll; None: never. Converted to the loop's monotonic time, so that
+        changes of the system clock have no effect.
     :param fields: optional parts of the campaigns: ``tasks``, ``messages``
-    :param poll_at_once: do not wait for the interval before the first poll; False if somebody has just polled
+    :param poll_at_once: do not wait for the interval before the first poll; False if the campaign has just been
+        polled
     :param timing: limits of interval and pauses
     """
 
-    #: Campaigns to find by a list instead of by UUID.
+    #: The list to read campaigns from, instead of reading them by UUID.
     listing: CampaignFilter | None = None
 
     def __init__(
@@ -55,7 +56,7 @@ class Watcher(ABC):
             self.deadline = self.joined_at + (deadline - datetime.now(UTC)).total_seconds()
         #: When the last poll ended; None before the first.
         self.polled_at: float | None = None
-        #: When the poll began whose result was received last.
+        #: When the poll with the latest result began.
         self.poll_began_at = self.joined_at
         #: The same by the server's clock; set before the first result.
         self.server_time: datetime
@@ -67,11 +68,11 @@ class Watcher(ABC):
 
     @abstractmethod
     def campaign_ids(self) -> frozenset[str]:
-        """Return the campaigns to read by UUID; with a ``listing``, those to read if the list lacks them."""
+        """Return the campaigns to read by UUID; with a ``listing``, only if the list lacks them."""
 
     @abstractmethod
     def on_result(self, found: Found) -> Any:
-        """Evaluate the result of a poll. Called in the poller's thread, in the watcher's own context.
+        """Evaluate the result of a poll. Called in the poller's thread, in the watcher's context.
 
         :param found: contains every campaign of :meth:`campaign_ids`
         :return: what to deliver; None: nothing
@@ -92,7 +93,7 @@ class Watcher(ABC):
 
     @property
     def urgent_at(self) -> float:
-        """When a poll is due that does not wait for the next full round: a first one, or the final one."""
+        """When a poll is due that cannot wait for the next full round: the first, or the final poll."""
         if self._poll_at_once and self.polled_at is None:
             return self.joined_at
         return math.inf if self.deadline is None else self.deadline

@@ -1,4 +1,4 @@
-"""The sensor that waits for a campaign: poking, rescheduling, or deferred."""
+"""A sensor that waits for a campaign, in poke or reschedule mode, or deferred."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ log = logging.getLogger(__name__)
 _FAILURES_KEY = "bm_failed_looks"
 _DEFAULT_DEFERRABLE: bool = conf.getboolean("operators", "default_deferrable", fallback=False)
 _START_FROM_TRIGGER: bool = conf.getboolean("bm", "start_from_trigger", fallback=False)
-#: Airflow's base class would look it up again for each task: a quarter of the cost of constructing one.
+#: Airflow's base class would look it up for each task: a quarter of the time to construct a task.
 _DEFAULT_TIMEOUT: float = conf.getfloat("sensors", "default_timeout", fallback=7 * 24 * 3600.0)
 #: Longest interval of a deferred sensor with ``exponential_backoff`` and without ``max_wait``, in seconds.
 _MAX_BACKOFF = 3600.0
 
 
 class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
-    """Waits until a campaign has finished, or has executed, and returns it as it ended.
+    """Waits until a campaign has finished, or has executed, and returns it.
 
     The decision is the same in every mode. The sensor fails, without retries, if the campaign can no longer
     reach the awaited state: it was stopped or deleted, it finished without executing, or its status is
-    unknown. A draft is waited for, since a person may activate it, unless the connection is ``draft_only``:
-    then the sensor ends at once. Up to five consecutive transient poll failures are tolerated (none in
-    ``reschedule`` mode before Airflow 3.3, which cannot count them).
+    unknown. The sensor keeps waiting for a draft, since a person may activate it, unless the connection is
+    ``draft_only``: it then ends at once. Up to five consecutive transient poll failures are tolerated (none
+    in ``reschedule`` mode before Airflow 3.3, which cannot count them).
 
     .. code-block:: python
 
@@ -122,7 +122,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
         super().__init__(timeout=timeout, **kwargs)
         if end_from_trigger is None:
             end_from_trigger = DEFAULT_END_FROM_TRIGGER
-        # Only where it has an effect: beside listeners of plugins, Airflow refuses tasks that have it.
+        # Only if it has an effect: Airflow refuses such tasks if a plugin has listeners.
         self.end_from_trigger = end_from_trigger and deferrable
         if deferrable and (_START_FROM_TRIGGER if start_from_trigger is None else start_from_trigger):
             self._start_in_triggerer()
@@ -214,7 +214,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
             if store is not None:
                 wait.failures = int(store.get(_FAILURES_KEY, 0))
             elif self.reschedule:
-                # Nothing counts from one process to the next, so the first failure is one too many.
+                # Failures cannot be counted across processes, so the first failure is final.
                 wait.failures = TOLERATED_FAILURES
             before = wait.failures
             verdict = wait.poll(self.hook.client)
@@ -239,7 +239,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
         return super().resume_execution(next_method, next_kwargs, context)
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
-        """Return the campaign that the trigger has seen, or fail with the reason that it reports."""
+        """Return the campaign from the trigger's event, or fail with the reason in it."""
         from airflow_provider_bm.triggers.deferral import apply_result, campaign_from_event, result_from_event
 
         campaign = campaign_from_event(event)

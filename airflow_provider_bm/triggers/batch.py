@@ -27,7 +27,7 @@ _HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
 
 
 class BMCampaignBatchTrigger(BaseTrigger):
-    """Waits until none of many campaigns is active any more, or the deadline has passed.
+    """Waits until all campaigns of a batch have ended, or the deadline has passed.
 
     The event is ``{"state": …, "reason": …}``, with state ``done``, ``failed``, ``timeout`` or ``error``
     (then with ``permanent``). It shares the poller of :class:`.BMCampaignTrigger`.
@@ -81,7 +81,7 @@ class BMCampaignBatchTrigger(BaseTrigger):
                 await self._stop_if_killed()
             raise
         except BMError as error:
-            # Raised, it would come back as text, and the task could not know that retries are pointless.
+            # If raised, it would reach the task as text, without the information that retries are pointless.
             reason = f"The campaigns of the batch could not be polled: {error}"
             yield _event("error", reason, permanent=error.permanent)
 
@@ -142,7 +142,7 @@ class BMCampaignBatchTrigger(BaseTrigger):
 
 
 def pack_uuids(uuids: Iterable[str]) -> str:
-    """Return UUIDs in one short text: a database may limit the arguments of a trigger to 65,535 bytes."""
+    """Return UUIDs as one short string: a database may limit the arguments of a trigger to 65,535 bytes."""
     return base64.b64encode(b"".join(uuid.UUID(each).bytes for each in uuids)).decode()
 
 

@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 #: Stored in the metadata database of every deferred task: the public path, wherever the class moves.
 CLASS_PATH = "airflow_provider_bm.triggers.BMCampaignTrigger"
 
-#: How long after the deadline the response to the final poll is awaited; shorter than Airflow's own timeout.
+#: How long to wait for the final poll after the deadline; shorter than Airflow's own timeout.
 GRACE = timedelta(minutes=2)
-#: How much later than the trigger's own deadline Airflow's timeout is: it only ends waits whose trigger died.
-#: A final poll may take as long as the client retries it.
+#: How much later Airflow's timeout is than the trigger's deadline: it only ends waits whose trigger has
+#: died. A final poll may take as long as the client retries it.
 DEFER_MARGIN = timedelta(minutes=5)
 #: Before Airflow 3.3 a trigger is cancelled without a reason.
 _HAS_ON_KILL = hasattr(BaseTrigger, "on_kill")
@@ -41,8 +41,8 @@ class BMCampaignTrigger(BaseTrigger):
 
     The event is ``{"state": …, "reason": …, "campaign": …}``, with state ``done``, ``failed``, ``timeout``
     or ``error`` (then with ``permanent``, and with ``invalid`` if an argument is). All triggers of a process
-    with the same connection and service share one poller, which does all HTTP with the same client as
-    everywhere, in one thread; nothing blocks the event loop.
+    with the same connection and service share one poller, which makes all requests with the usual
+    client in one thread; nothing blocks the event loop.
 
     :param campaign_uuid: the campaign to wait for
     :param campaign_name: its name, for messages
@@ -50,13 +50,14 @@ class BMCampaignTrigger(BaseTrigger):
     :param service_uuid: BM account; None: the connection's
     :param target_status: done at this status
     :param executed_after: done when it has executed at this time or later (RFC 3339), instead
-    :param failed_status: failed at one of these
+    :param failed_status: failed at one of these statuses
     :param fields: optional parts of the campaign in the event: ``tasks``, ``messages``
     :param poke_interval: seconds between two polls, and up to a tenth more; other waits for the same service
-        may make it less
-    :param max_poke_interval: after each poll the interval doubles, up to so many seconds; None: it stays
+        may shorten it
+    :param max_poke_interval: the interval doubles after each poll, up to this many seconds; None: it is
+        constant
     :param deadline: time (RFC 3339) after which it gives up; None: never. It is absolute, so that a restart
-        of the triggerer does not start it again.
+        of the triggerer does not extend it.
     :param timeout: seconds after the start of the task, instead of ``deadline``, for a task that starts in
         the triggerer
     :param stop_on_kill: stop the campaign if a person marks the deferred task as failed
@@ -136,8 +137,8 @@ class BMCampaignTrigger(BaseTrigger):
     def render_template_fields(self, context: Context, jinja_env: jinja2.Environment | None = None) -> None:
         """Render the arguments of a task that starts in the triggerer (Airflow 3.3+).
 
-        What renders to nothing is reported by :meth:`run`: an ``executed_after`` of None, for example, would
-        make the wait end at another time.
+        :meth:`run` reports arguments that render to nothing: an ``executed_after`` of None, for example,
+        would make the wait end at another time.
         """
         from airflow_provider_bm.campaigns.values import is_missing
 
@@ -166,7 +167,7 @@ class BMCampaignTrigger(BaseTrigger):
                 await self._stop_if_killed()
             raise
         except BMError as error:
-            # Raised, it would come back as text, and the task could not know that retries are pointless.
+            # If raised, it would reach the task as text, without the information that retries are pointless.
             label = wait.label if wait else self.campaign_uuid
             reason = f"Campaign {label} could not be polled: {error}"
             yield self._failure("error", reason, wait, permanent=error.permanent)
@@ -298,7 +299,7 @@ class BMCampaignTrigger(BaseTrigger):
         await self._stop_if_killed()
 
     async def _stop_if_killed(self) -> None:
-        """Stop the campaign if its task instance has failed, however often this is cancelled meanwhile."""
+        """Stop the campaign if its task instance has failed, even if this is cancelled meanwhile."""
         ti = self.task_instance
         if not self.stop_on_kill or ti is None:
             return

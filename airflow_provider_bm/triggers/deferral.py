@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 def failing_fast(subject: str = "") -> Iterator[None]:
     """Turn permanent errors into AirflowFailException, which Airflow does not retry.
 
-    :param subject: what failed, for the message; default: the error says it all
+    :param subject: what failed, for the message; default: only the error is reported
     """
     try:
         yield
@@ -144,14 +144,14 @@ def campaign_from_event(event: Any) -> dict[str, Any]:
 
 
 def result_from_event(event: Any) -> WaitResult:
-    """Return how the task ends, from an event of a wait that is done."""
+    """Return how the task ends, from the event of a completed wait."""
     from airflow_provider_bm.waiting.result import WaitResult
 
     return WaitResult(**event.get("result", {}))
 
 
 def apply_result(result: WaitResult, context: Context, *, push: bool) -> None:
-    """Push the XComs of a wait that is done, and end the task as the result says.
+    """Push the XComs of a completed wait, and end the task according to the result.
 
     :param push: whether the task pushes XComs
     :raises AirflowFailException: no message was sent, and ``on_empty="fail"``
@@ -169,7 +169,7 @@ def apply_result(result: WaitResult, context: Context, *, push: bool) -> None:
 
 
 def fail_wait(reason: Any) -> NoReturn:
-    """Fail a wait without retries: the campaign cannot reach the awaited state any more."""
+    """Fail a wait without retries: the campaign can no longer reach the awaited state."""
     # With soft_fail, Airflow replaces the reason by its own message.
     log.error("%s", reason)
     raise AirflowFailException(str(reason))

@@ -1,4 +1,4 @@
-"""The trigger that sends asset events for what campaigns do (Airflow 3.0+)."""
+"""A trigger that sends asset events when campaigns execute or end (Airflow 3.0+)."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         )
 
     The event's ``extra["payload"]`` is ``{"event": …, "campaign": {…}}``, with the campaign as the API
-    returned it (4.4). Executions that follow each other faster than ``poke_interval`` are one event, since
-    the API reports the last one only.
+    returned it (4.4). Executions that follow each other faster than ``poke_interval`` become one event,
+    since the API reports only the last execution.
 
     No event is sent twice, not even when the triggerer restarts. On Airflow 3.3+ sent events are recorded in
-    the asset's state, and what happened while no triggerer ran is sent afterwards. Before 3.3 nothing can be
-    recorded: each start begins with what the first poll finds.
+    the asset's state, and events that were missed while no triggerer ran are sent afterwards. Before
+    3.3 nothing can be recorded: each start begins with the results of the first poll.
 
     Arguments are checked when the DAG is parsed. All triggers of a process for the same service share one
     poller, with the deferred sensors.
@@ -69,10 +69,10 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     :param event: ``execution``: whenever a campaign has executed (its ``last_dt`` moved); ``end``: when it
         has finished
     :param sending_type: only campaigns of these channels
-    :param status: only campaigns with these statuses; one that matched is followed until its end
+    :param status: only campaigns with these statuses; a campaign that matched is followed until its end
     :param filters: only these campaigns: ``{"startswith(name)": "Storm"}``, or pairs; see ``BMHook``
-    :param since: also send events for what happened after this time (aware datetime, or RFC 3339); None: for
-        what happens after the first poll. They are sent again whenever Airflow has lost the asset's state,
+    :param since: also send events for changes after this time (aware datetime, or RFC 3339); None: only
+        for changes after the first poll. They are sent again whenever Airflow has lost the asset's state,
         for example because no DAG file had the asset for some minutes. Where nothing can be recorded, a time
         in the past is ignored.
     :param poke_interval: seconds between two polls, and up to a tenth more
@@ -137,9 +137,9 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         )
 
     def shared_stream_key(self) -> Hashable | None:
-        """Triggers for the same campaign (its executions and its end, say) share polls (Airflow 3.3+).
+        """Let triggers for the same campaign (such as its executions and its end) share polls (Airflow 3.3+).
 
-        Triggers for a list do not: each follows the campaigns that have left the list by its own records. On
+        Triggers for a list do not: each has its own records of the campaigns that have left the list. On
         every version of Airflow, all triggers for one service share the poller, and with it requests,
         connection and token.
         """
@@ -158,9 +158,9 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     async def filter_shared_stream(
         self, shared_stream: AsyncIterator[PollResult]
     ) -> AsyncGenerator[TriggerEvent, None]:
-        """Send an event for each change that has none yet.
+        """Send an event for each change without an event.
 
-        :param shared_stream: the results of the polls; there may have been earlier ones
+        :param shared_stream: the results of the polls; earlier results may be missing
         """
         async with aclosing(self._events(await self._ledger(), shared_stream)) as events:
             async for event in events:
@@ -183,7 +183,7 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         from airflow_provider_bm.campaigns.wait_condition import describe
 
         log.info("Watching %s: an event for each %s", self._subject(), self.event)
-        # What could not be recorded yet: all campaigns of the first result, since another trigger has
+        # Results that could not be recorded yet: all campaigns of the first result, since another trigger has
         # received earlier changes; later only changes, since there may be thousands of polls.
         pending: deque[tuple[datetime, Sequence[CampaignSnapshot]]] = deque()
         is_first = True

@@ -1,8 +1,8 @@
-"""Stop a campaign whose task was killed by a person, and for no other reason.
+"""Stop a campaign if a person has killed its task, and only then.
 
-A worker's SIGTERM and a trigger's cancellation have many causes: a mark in the UI, a clear, a deployment.
-Only the task instance's state distinguishes them: it is ``failed`` if a person (or Airflow, with no retries
-left) has ended it, and anything else if another try continues with the campaign.
+A worker's SIGTERM and a trigger's cancellation have many causes: a person marking or clearing the task in the UI, or a
+deployment. Only the task instance's state distinguishes them: it is ``failed`` if a person (or Airflow, with no retries
+left) has ended it, and has another state if another try continues with the campaign.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a killed worker process has: Airflow sends SIGKILL after five.
+#: Seconds until a killed worker process must be done: Airflow sends SIGKILL after five.
 GRACE = 4.5
 #: Campaigns of a batch that are stopped at a time.
 _STOPPED_AT_ONCE = 8
@@ -60,8 +60,8 @@ def stop_all_if_failed(client: BMClient, campaign_uuids: Sequence[str], state: s
 
 
 async def finish_despite_cancel(awaitable: Coroutine[Any, Any, object]) -> None:
-    """Await something to its end, however often the current task is cancelled meanwhile."""
-    # Every second, Airflow cancels again what it has cancelled and what has not ended yet.
+    """Await something to its end, even if the current task is cancelled meanwhile."""
+    # Every second, Airflow cancels tasks again that have not ended yet.
     running = asyncio.ensure_future(awaitable)
     while not running.done():
         with contextlib.suppress(asyncio.CancelledError):

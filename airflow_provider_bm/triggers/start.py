@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def start_arguments(sensor: Any) -> tuple[StartTriggerArgs | None, str]:
-    """Return what Airflow needs to start a sensor in the triggerer, or why it has to start on a worker.
+    """Return the arguments to start a sensor in the triggerer, or the reason why it must start on a worker.
 
     The templated fields are passed as they are: Airflow renders them in the triggerer.
 

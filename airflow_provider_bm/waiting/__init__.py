@@ -1,1 +1,1 @@
-"""Waiting for a campaign: poll it and evaluate the response. No Airflow in it."""
+"""Waiting for a campaign: poll it and evaluate the response. Does not import Airflow."""

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Campaigns that a message names.
+#: Maximum number of campaigns to name in a message.
 _NAMED: Final = 5
 
 
 class BatchWait:
-    """A wait until none of many campaigns is active any more.
+    """A wait until all campaigns of a batch have ended.
 
-    It fails in the end if one was stopped or deleted, and not before: the others continue.
+    If a campaign was stopped or deleted, the wait fails, but only once all others have ended.
 
     :param campaign_uuids: the campaigns
     :ivar statuses: status by campaign, as last seen
@@ -42,7 +42,7 @@ class BatchWait:
 
     @property
     def is_over(self) -> bool:
-        """Whether no campaign is active any more."""
+        """Whether all campaigns have ended."""
         return not self._open
 
     @property
@@ -53,7 +53,7 @@ class BatchWait:
     def poll(self, client: BMClient) -> Verdict:
         """Read the campaigns that have not ended yet, and evaluate them.
 
-        :raises BMError: a permanent error, or one transient error too many in a row
+        :raises BMError: a permanent error, or too many transient errors in a row
         """
         try:
             for found in BulkReader(client).read(sorted(self._open)):
@@ -67,7 +67,7 @@ class BatchWait:
         """Evaluate one campaign.
 
         :param result: the campaign, or why it could not be read
-        :raises BMError: the error, if it is permanent or one too many in a row
+        :raises BMError: the error, if it is permanent or there were too many in a row
         """
         if uuid not in self._open:
             return
@@ -89,7 +89,7 @@ class BatchWait:
     def observe_failure(self, error: BMError) -> None:
         """Count a poll that could not read anything.
 
-        :raises BMError: the error, if it is permanent or one too many in a row
+        :raises BMError: the error, if it is permanent or there were too many in a row
         """
         log.warning("Polling the campaigns failed: %s", error)
         self._open = {uuid: failures + 1 for uuid, failures in self._open.items()}

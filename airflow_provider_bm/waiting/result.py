@@ -1,4 +1,4 @@
-"""How a wait that is done ends its task: what is reported, and what if no message was sent."""
+"""How a completed wait ends its task: what it reports, and what it does if no messages were sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 from airflow_provider_bm.campaigns.labels import campaign_label
 
-#: What a task does if the campaign sent no message.
+#: What a task does if the campaign sent no messages.
 OnEmpty = Literal["warn", "fail", "skip"]
 ON_EMPTY: Final[tuple[str, ...]] = get_args(OnEmpty)
 #: XCom keys.
@@ -21,7 +21,7 @@ class WaitResult:
     """How a task ends.
 
     :ivar state: ``success``, ``failed`` or ``skipped``
-    :ivar warning: what is reported; empty: nothing
+    :ivar warning: the warning to log; empty: none
     :ivar xcoms: XComs to push, besides the campaign
     """
 
@@ -33,9 +33,9 @@ class WaitResult:
 def wait_result(campaign: Mapping[str, Any], *, fields: Sequence[str], on_empty: str = "warn") -> WaitResult:
     """Count the messages of a campaign, if ``fields`` contains ``messages``.
 
-    :param campaign: the campaign as the wait ended
-    :param fields: optional parts that were asked for
-    :param on_empty: what to do if there are none: ``warn``, ``fail`` or ``skip``
+    :param campaign: the campaign at the end of the wait
+    :param fields: requested optional parts
+    :param on_empty: what to do if there are no messages: ``warn``, ``fail`` or ``skip``
     """
     if MESSAGES_KEY not in fields:
         return WaitResult()

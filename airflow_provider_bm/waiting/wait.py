@@ -39,7 +39,7 @@ class CampaignWait:
     :param fields: optional parts of the response: ``tasks``, ``messages``
     :param failures: consecutive failed polls so far
     :param name: the campaign's name, if it was read before
-    :param draft_only: whether the connection is ``draft_only``: then a draft is not waited for
+    :param draft_only: whether the connection is ``draft_only``: the wait then ends at a draft
     """
 
     campaign_uuid: str
@@ -62,7 +62,7 @@ class CampaignWait:
         failed_status: Any = ("stopped",),
         fields: str | Sequence[str] = (),
     ) -> CampaignWait:
-        """Make a wait from the arguments of a sensor or trigger.
+        """Create a wait from the arguments of a sensor or trigger.
 
         :raises BMPayloadError: an argument is invalid
         """
@@ -75,7 +75,7 @@ class CampaignWait:
     def poll(self, client: BMClient) -> Verdict:
         """Get the campaign once, and evaluate it.
 
-        :raises BMError: a permanent error, or one transient error too many in a row
+        :raises BMError: a permanent error, or too many transient errors in a row
         """
         try:
             result: dict[str, Any] | BMError = client.get_campaign(self.campaign_uuid, fields=self.fields)
@@ -84,10 +84,10 @@ class CampaignWait:
         return self.observe(result)
 
     def observe(self, result: dict[str, Any] | BMError) -> Verdict:
-        """Evaluate the result of a poll, whoever has polled.
+        """Evaluate the result of a poll.
 
         :param result: the campaign, or why it could not be read
-        :raises BMError: the error, if it is permanent or one too many in a row
+        :raises BMError: the error, if it is permanent or there were too many in a row
         """
         if not isinstance(result, BMError):
             return self._evaluate(result)
@@ -110,11 +110,11 @@ class CampaignWait:
     def _evaluate(self, campaign: dict[str, Any]) -> Verdict:
         self.failures = 0
         if self._verdict is not None and campaign == self.campaign:
-            return self._verdict  # Most polls bring nothing new, and thousands of tasks may wait.
+            return self._verdict  # Most polls return no change, and thousands of tasks may wait.
         self.campaign = campaign
         description = describe(campaign)
         if description != self._logged:
-            # Once per change: a wait of days would fill the log with the same line.
+            # Once per change, or a wait of days would fill the log with the same line.
             self._logged = description
             log.info("Campaign %s: %s", self.label, description)
         # Reset first: if the campaign cannot be evaluated, every poll must raise.
@@ -122,7 +122,7 @@ class CampaignWait:
         self._verdict = evaluate(campaign, self.condition)
         if self._verdict.state == "waiting" and self.is_unsent_draft(campaign):
             self._verdict = Verdict(
-                state="done", reason=f"Campaign {self.label} is a draft, and remains one."
+                state="done", reason=f"Campaign {self.label} is a draft, and stays a draft."
             )
         return self._verdict
 
@@ -140,5 +140,5 @@ class CampaignWait:
     def last_seen(self) -> str:
         """Return what the last successful poll showed, for the message of a timeout."""
         if self.campaign is None:
-            return f"Campaign {self.label} was never seen."
+            return f"Campaign {self.label} was never polled successfully."
         return f"Last seen: {describe(self.campaign)} (campaign {self.label})."
