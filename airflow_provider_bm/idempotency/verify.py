@@ -1,4 +1,4 @@
-"""Whether the reply to a POST is the campaign that was asked for."""
+"""Verification that the reply to a POST is the requested campaign."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def verify_reply(
     recorded: bool,
     timing: Timing,
 ) -> None:
-    """Check that a reply is the campaign that was asked for.
+    """Check that a reply is the requested campaign.
 
     :param campaign: the reply
     :param payload: the body of the request; its name starts with the key
     :param expected: returns the content to compare with, see :func:`.expected_content`
     :param key: key of the task instance, or of a row
-    :param recorded: whether the campaign's UUID will be recorded, so that a retry finds it under any name
-    :raises BMOutcomeUnknownError: it is another campaign
+    :param recorded: whether the campaign's UUID will be recorded, so that a retry finds it by any name
+    :raises BMOutcomeUnknownError: it is a different campaign
     :raises BMCampaignStateError: it is not active, though that was asked for, or a retry would not find it
     """
     if not has_key(campaign.get("name"), key):

@@ -25,7 +25,7 @@ class Watcher(ABC):
     :param deadline: time of the final poll; None: never. Converted to the loop's monotonic time, so that
         changes of the system clock have no effect.
     :param fields: optional parts of the campaigns: ``tasks``, ``messages``
-    :param poll_at_once: do not wait for the interval before the first poll; False if the campaign has just been
+    :param poll_at_once: do not wait for the interval before the first poll; False if the campaign was just
         polled
     :param timing: limits of interval and pauses
     """

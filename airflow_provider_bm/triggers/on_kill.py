@@ -1,8 +1,8 @@
 """Stop a campaign if a person has killed its task, and only then.
 
-A worker's SIGTERM and a trigger's cancellation have many causes: a person marking or clearing the task in the UI, or a
-deployment. Only the task instance's state distinguishes them: it is ``failed`` if a person (or Airflow, with no retries
-left) has ended it, and has another state if another try continues with the campaign.
+A worker's SIGTERM and a trigger's cancellation have many causes, such as a person marking or clearing the
+task, or a deployment. Only the task instance's state distinguishes them: it is ``failed`` if a person (or
+Airflow, with no retries left) has ended it, and has another state if another try continues with the campaign.
 """
 
 from __future__ import annotations
