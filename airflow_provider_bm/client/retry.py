@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -16,11 +18,36 @@ from airflow_provider_bm.exceptions import BMAPIError, BMError, RetryClass
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: Tries of one call, and seconds after which no further one begins. Usually it is the time that ends them.
-MOST_TRIES = 20
-LONGEST_TIME = 60.0
-_FIRST_WAIT = 0.5
-_LONGEST_WAIT = 15.0
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """How often and how long one call is tried, and the waits in between.
+
+    :param max_tries: tries of one call. Usually time ends them.
+    :param max_seconds: seconds after which no further try begins
+    :param first_wait: seconds before the second try; doubled from try to try
+    :param longest_wait: seconds between two tries at most, unless the server asks for more
+    """
+
+    max_tries: int = 20
+    max_seconds: float = 60.0
+    first_wait: float = 0.5
+    longest_wait: float = 15.0
+
+
+#: What this process uses; see :func:`use_retry_policy`.
+active = RetryPolicy()
+
+
+@contextmanager
+def use_retry_policy(policy: RetryPolicy) -> Iterator[RetryPolicy]:
+    """Use another policy until the end of the block. For tests."""
+    global active
+    before, active = active, policy
+    try:
+        yield policy
+    finally:
+        active = before
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
@@ -59,14 +86,15 @@ def repeat(
     """Make a call until it succeeds, fails permanently, or time is up.
 
     :param may_repeat: decides after which errors to repeat it
-    :param longest: seconds after which no further try begins; default: ``LONGEST_TIME``
+    :param longest: seconds after which no further try begins; default: the policy's ``max_seconds``
     :raises BMError: the last one. At once, if the server asks for a longer wait than there is time.
     """
-    seconds = LONGEST_TIME if longest is None else longest
+    policy = active
+    seconds = policy.max_seconds if longest is None else longest
 
     def time_is_up(state: tenacity.RetryCallState) -> bool:
         spent = max(state.seconds_since_start or 0.0, state.idle_for)
-        return state.attempt_number >= MOST_TRIES or spent + state.upcoming_sleep >= seconds
+        return state.attempt_number >= policy.max_tries or spent + state.upcoming_sleep >= seconds
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, BMError) and may_repeat(error)),
@@ -80,7 +108,7 @@ def repeat(
 
 def _wait(state: tenacity.RetryCallState) -> float:
     """Exponential with jitter, and never less than the server asked for."""
-    longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(state.attempt_number - 1, 10))
+    longest = min(active.longest_wait, active.first_wait * 2.0 ** min(state.attempt_number - 1, 10))
     wait = longest * random.uniform(0.5, 1.0)
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, BMAPIError) else None

@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.client.limits import MAX_BODY
+from airflow_provider_bm.client.retry import RetryPolicy
 from airflow_provider_bm.exceptions import (
     BMOutcomeUnknownError,
     BMResponseError,
@@ -102,7 +103,7 @@ DRIPS = {
 
 @pytest.mark.parametrize("part", DRIPS)
 def test_a_server_that_drips_is_given_up(server, client, part, monkeypatch):
-    monkeypatch.setattr("airflow_provider_bm.client.retry.MOST_TRIES", 1)
+    monkeypatch.setattr("airflow_provider_bm.client.retry.active", RetryPolicy(max_tries=1))
     server.answer = DRIPS[part]
     with pytest.raises(BMTimeoutError, match=r"no complete response of .* within 0\.75 s"):
         client.get_campaign(UUID)
@@ -167,7 +168,7 @@ def compressed_zeros(size: int) -> bytes:
 def test_a_response_that_is_too_large_or_not_as_compressed_as_it_claims(
     server, client, response, says, monkeypatch
 ):
-    monkeypatch.setattr("airflow_provider_bm.client.retry.MOST_TRIES", 1)
+    monkeypatch.setattr("airflow_provider_bm.client.retry.active", RetryPolicy(max_tries=1))
     monkeypatch.setattr(client.settings.__class__, "exchange_deadline", 60.0)
     server.answer = lambda connection: connection.sendall(response)
     with pytest.raises(BMResponseError, match=says):

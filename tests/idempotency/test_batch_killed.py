@@ -104,7 +104,7 @@ def test_killed_again_and_again_with_many_threads(batch, start, assert_each_sent
 
 @pytest.fixture
 def quick(monkeypatch, sandbox):
-    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=0.01))
     # A request is in flight for up to 2.7 s.
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
     # The sandbox's clock runs twenty times as fast, see the fixture `task`.

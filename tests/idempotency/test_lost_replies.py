@@ -42,7 +42,7 @@ VANISHED = {"dropped": {"drop": True}, "502": {"status": 502}, "503": {"status":
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, sandbox):
-    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=0.01))
     # A request is in flight for up to 2.7 s.
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
     # The sandbox's clock runs twenty times as fast, see the fixture `task`.
@@ -72,7 +72,7 @@ def test_carried_out(sandbox, task, assert_sent_once, caplog, kind, how):
 
 
 def test_the_time_that_a_token_takes_does_not_count(sandbox, task, assert_sent_once, monkeypatch):
-    monkeypatch.setattr(retry, "_FIRST_WAIT", 2.0)
+    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=2.0))
     sandbox.fault(path="/access-token", times=2, status=503)
     sandbox.fault(method="POST", path="/campaigns", delay=0.5)  # carried out when the client has given up
     execute(task, "create")
@@ -297,7 +297,7 @@ def test_found_although_the_server_neither_filters_nor_sorts(sandbox, requests_m
 
 def test_a_replay_that_comes_too_late_is_not_made(sandbox, task, monkeypatch):
     """After a 401 the new token took so long that others may count on the first request's being over."""
-    monkeypatch.setattr(retry, "_FIRST_WAIT", 1.0)
+    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=1.0))
     BMHook().client.ensure_token()
     sandbox.fault(method="POST", path="/campaigns", status=401)
     sandbox.fault(path="/access-token", times=1, status=503)

@@ -26,8 +26,7 @@ ALL_MODES = pytest.mark.parametrize("mode", MODES)
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch):
-    monkeypatch.setattr(retry, "_FIRST_WAIT", 0.001)
-    monkeypatch.setattr(retry, "MOST_TRIES", 2)
+    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=0.001, max_tries=2))
 
 
 @pytest.fixture
@@ -103,7 +102,7 @@ def test_transient_errors_are_tolerated(sandbox, wait, mode):
     sandbox.clock.freeze()
     campaign = sandbox.create(status="active")
     # All tries of as many polls as are tolerated, from the second one.
-    times = TOLERATED_FAILURES * retry.MOST_TRIES
+    times = TOLERATED_FAILURES * retry.active.max_tries
     sandbox.fault(method="GET", path=campaign["uuid"], nth=2, times=times, status=503)
     after_polls(sandbox, 1 + times, lambda: sandbox.clock.advance(60))
     run = wait(mode, campaign["uuid"], expect="success", poke_interval=0.05)
@@ -120,7 +119,7 @@ def test_persistent_transient_errors_fail_the_try(sandbox, wait, mode):
     )
     assert "HTTP 503" in run.logs("wait")
     # All of the first try, and there was a second.
-    assert len(sandbox.requests(method="GET")) > 1 + retry.MOST_TRIES * (TOLERATED_FAILURES + 1)
+    assert len(sandbox.requests(method="GET")) > 1 + retry.active.max_tries * (TOLERATED_FAILURES + 1)
 
 
 def test_invalid_argument_uses_no_retries(sandbox, wait):
