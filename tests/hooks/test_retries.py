@@ -126,6 +126,7 @@ def test_write_is_not_repeated_after_a_late_token(hook, http_stub, clock, monkey
 
     monkeypatch.setattr(Transport, "token", slow)
     monkeypatch.setattr(transport, "time", clock)
+    monkeypatch.setattr(session, "time", clock)
     hook.client.ensure_token()
     with pytest.raises(BMRateLimitError):
         call.do(hook)

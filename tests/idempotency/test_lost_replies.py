@@ -157,6 +157,7 @@ def test_nothing_is_sent_if_an_intent_cannot_be_kept_in_time(sandbox, task, tmp_
 
 def test_what_does_not_end_in_time_is_told(sandbox, task, caplog):
     arguments = {**task["create"], "schedule_rrule": "FREQ=DAILY", "wait_for_completion": True}
+    arguments["allow_immediate"] = True
     with pytest.raises(AirflowException):
         run("create", {**arguments, "timeout": 0.1}, TaskInstance("run", 1, lambda _: None), None)
     assert "'FREQ=DAILY' has no end" in caplog.text
