@@ -12,6 +12,7 @@ from typing import Any, Final
 from airflow_provider_bm.campaigns.constants import JSON_TEMPLATE_SENDING_TYPES, WEBPUSH_FIELDS
 from airflow_provider_bm.campaigns.executions import executions
 from airflow_provider_bm.campaigns.json_text import parse_json
+from airflow_provider_bm.campaigns.labels import name_without_key
 from airflow_provider_bm.campaigns.problems import Problems
 from airflow_provider_bm.campaigns.schedule import parse_schedule
 from airflow_provider_bm.campaigns.schedule_words import schedule_in_words
@@ -30,7 +31,7 @@ _AS_SOURCE: Final = "as in the campaign that is cloned"
 class Preview:
     """What a campaign would send; see :func:`preview`. ``str()`` returns a readable summary.
 
-    :ivar name: the campaign's name, or None
+    :ivar name: the campaign's name, without the key of a task instance, or None
     :ivar status: its status, or None
     :ivar sending_type: its channel, or None
     :ivar sender: its sender, or None
@@ -120,7 +121,7 @@ def preview(
     schedule, moments = _schedule(campaign, now, count)
     is_sms = campaign.get("sending_type") == "sms" and text is not None
     return Preview(
-        name=_or_none(campaign.get("name")),
+        name=_or_none(name_without_key(str(campaign.get("name") or ""))),
         status=_or_none(campaign.get("status")),
         sending_type=_or_none(campaign.get("sending_type")),
         sender=_or_none(campaign.get("sender")),
