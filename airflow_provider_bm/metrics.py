@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -99,12 +99,18 @@ def count_wait(outcome: Literal["done", "failed", "timeout"]) -> None:
 
 
 @contextmanager
-def counting_refusals() -> Iterator[None]:
-    """Count the campaigns that a check or the server refuses in this context, and unknown outcomes."""
+def counting_refusals(unless: Callable[[], bool]) -> Iterator[None]:
+    """Count the campaigns that a check or the server refuses in this context, and unknown outcomes.
+
+    :param unless: errors are not counted once this is true
+    """
     try:
         yield
     except (BMError, AirflowException) as error:
-        if isinstance(error, BMOutcomeUnknownError) or isinstance(error.__cause__, BMOutcomeUnknownError):
+        causes = (error, error.__cause__ or error.__context__)
+        if unless():
+            pass
+        elif any(isinstance(cause, BMOutcomeUnknownError) for cause in causes):
             count("bm.campaigns.unknown")
         elif isinstance(error, AirflowFailException) or (isinstance(error, BMError) and error.permanent):
             count("bm.campaigns.refused")

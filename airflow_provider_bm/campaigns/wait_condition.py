@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from airflow_provider_bm.campaigns.constants import STATUSES
@@ -134,18 +134,37 @@ def evaluate(campaign: Mapping[str, Any], wait: WaitCondition) -> Verdict:
     return _waiting(campaign, f"to become {wait.target_status}", seen)
 
 
-def describe(campaign: Mapping[str, Any]) -> str:
-    """Describe a campaign on one line: status, schedule, next and last execution.
+def describe(campaign: Mapping[str, Any], now: datetime | None = None) -> str:
+    """Describe a campaign on one line: ``finished, sent at 15:16:02 UTC, no further execution``.
 
     :param campaign: a ``CampaignResponse``
+    :param now: the current time, whose date is left out; default: now
     """
-    schedule = " ".join(
-        _show(campaign.get(name)) for name in ("schedule_type", "schedule_rrule") if campaign.get(name)
-    )
-    return (
-        f"status {_show(campaign.get('status'))}, schedule {schedule or 'none'}, "
-        f"next_dt {_show(campaign.get('next_dt'))}, last_dt {_show(campaign.get('last_dt'))}"
-    )
+    status, last, following = (campaign.get(name) for name in ("status", "last_dt", "next_dt"))
+    today = (now or datetime.now(UTC)).astimezone(UTC).date()
+    words = [_show(status) if status else "no status"]
+    if campaign.get("schedule_type") == "scheduled":
+        from airflow_provider_bm.campaigns.schedule_words import schedule_in_words
+
+        words.append(_show(schedule_in_words(campaign)))
+    if last:
+        words.append(f"{'sent' if status == 'finished' else 'last execution'} at {_in_utc(last, today)}")
+    else:
+        words.append("never sent" if status == "finished" else "not sent yet")
+    if following:
+        words.append(f"next execution at {_in_utc(following, today)}")
+    elif last or status == "finished":
+        words.append("no further execution")
+    return ", ".join(words)
+
+
+def _in_utc(value: object, today: date) -> str:
+    """Return a time of the API for people, without the date if it is today."""
+    try:
+        moment = read_time(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return _show(value)
+    return f"{moment:%H:%M:%S} UTC" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _decide_execution(

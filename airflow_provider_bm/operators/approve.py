@@ -189,6 +189,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         from airflow_provider_bm.triggers.deferral import failing_fast
 
         self.check_rendered(context)
+        self.restore_link(context)
         response = HITLOperator.execute_complete(self, context, event)
         user = response.get("responded_by_user")
         who = f"{user['name']} (id {user['id']})" if user else "nobody"
@@ -199,7 +200,9 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
             if response["chosen_options"] != [APPROVE] or timed_out:
                 self._end_rejected(context, campaign, None if timed_out else who)
             log.info("Campaign %s was approved by %s", uuid, who)
-            return self._send(context, campaign, response["responded_at"])
+            result = self._send(context, campaign, response["responded_at"])
+        self.finish(context)
+        return result
 
     def _begin_review(self, context: Context, draft: dict[str, Any]) -> None:
         from airflow_provider_bm.campaigns import writable
@@ -221,7 +224,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         reviewed = content_hash(draft)
         self._check_what_is_shown(context, draft, reviewed)
         context["ti"].xcom_push(key=REVIEWED_KEY, value=reviewed)
-        self.push_link(context, uuid)
+        self.push_link(context, uuid, draft)
         self.subject = self.subject or f"Send campaign {name_without_key(str(draft.get('name')))!r}?"
         self.body = review_text(draft, tz=self.tz, allowed_variables=guards.server_variables)
         log.info("Campaign %s waits for approval", campaign_label(uuid, draft))

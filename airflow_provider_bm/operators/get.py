@@ -64,7 +64,7 @@ class BMGetCampaignOperator(BMOperator):
         check_choices(on_empty=self.on_empty)
         campaign = self.hook.get_campaign(self.campaign_uuid, fields=self.fields)
         uuid = campaign["uuid"]
-        self.push_link(context, uuid)
+        self.push_link(context, uuid, campaign)
         result = wait_result(campaign, fields=optional_fields(self.fields), on_empty=self.on_empty)
         if result.xcoms:
             log.info("Campaign %s: %d messages", campaign_label(uuid, campaign), result.xcoms[MESSAGES_KEY])

@@ -57,6 +57,24 @@ class ActivatingOperator(BMOperator):
     allowed_variables: str | Iterable[str]
     on_unknown_variable: str
     on_draft_only: str
+    #: As it was last read; None: not known yet. Errors after that are of the wait, and refuse nothing.
+    _campaign: dict[str, Any] | None = None
+
+    def execute(self, context: Context) -> Any:
+        """Execute the task, and count what is refused in Airflow's metrics."""
+        from airflow_provider_bm.metrics import counting_refusals
+
+        with counting_refusals(unless=lambda: self._campaign is not None):
+            result = super().execute(context)
+        self.finish(context)
+        return result
+
+    def finish(self, context: Context) -> None:
+        """Put the campaign into the events of the outlets of a task that succeeds."""
+        if self._campaign is not None:
+            from airflow_provider_bm.operators.outlets import update_outlets
+
+            update_outlets(self, context, self._campaign, self.hook.client.settings.service_uuid)
 
     def guards(self, context: Context) -> SendGuards:
         """Return the checks of this task.
@@ -114,7 +132,9 @@ class ActivatingOperator(BMOperator):
         """
         from airflow_provider_bm.exceptions import BMOutcomeUnknownError
         from airflow_provider_bm.idempotency.compare import differences
+        from airflow_provider_bm.metrics import count_campaign
 
+        self.push_link(context, campaign_uuid)
         client, guards = self.hook.client, self.guards(context)
         scheduled: dict[str, Any] = {}
         fields = tuple(name for name in changes if name != "status")
@@ -155,6 +175,7 @@ class ActivatingOperator(BMOperator):
             )
         except BMOutcomeUnknownError as error:
             raise_for_retry(error)
+        count_campaign("adopted" if activation.adopted else "activated", campaign)
         self.push_result(context, campaign, adopted=activation.adopted, scheduled_for=guards.scheduled_for)
         return campaign_uuid
 
@@ -167,18 +188,33 @@ class ActivatingOperator(BMOperator):
         scheduled_for: datetime | None = None,
     ) -> None:
         """Push the campaign, the link, and whether it was sent."""
+        from airflow_provider_bm.operators.outlets import is_sent
         from airflow_provider_bm.waiting.result import SENT_KEY
 
         if scheduled_for is not None:
             log.info("The send window is closed: the campaign is scheduled for %s", scheduled_for.isoformat())
         if self.do_xcom_push:
             ti = context["ti"]
-            ti.xcom_push(key=SENT_KEY, value=campaign["status"] in ("active", "finished"))
+            ti.xcom_push(key=SENT_KEY, value=is_sent(campaign))
             if adopted:
                 ti.xcom_push(key=ADOPTED_KEY, value=True)
             if scheduled_for is not None:
                 ti.xcom_push(key=SCHEDULED_FOR_KEY, value=scheduled_for.isoformat())
         self.push_campaign(context, campaign)
+        if not getattr(self, "wait_for_completion", False):  # A wait logs it, too.
+            self.log_state(campaign)
+
+    def push_campaign(self, context: Context, campaign: dict[str, Any]) -> None:
+        """Push the campaign, and the link to it."""
+        self._campaign = campaign
+        super().push_campaign(context, campaign)
+
+    def log_state(self, campaign: Mapping[str, Any]) -> None:
+        """Log what has become of the campaign."""
+        from airflow_provider_bm.campaigns.labels import campaign_label
+        from airflow_provider_bm.campaigns.wait_condition import describe
+
+        log.info("Campaign %s: %s", campaign_label(campaign["uuid"], campaign), describe(campaign))
 
     def end_draft_only(self, campaign: Mapping[str, Any]) -> None:
         """End a run through a draft_only connection: see :meth:`end_unsent`."""
@@ -244,6 +280,7 @@ class SendOperator(ActivatingOperator):
         from airflow_provider_bm.idempotency.compare import expected_content
         from airflow_provider_bm.idempotency.key import name_with_key
         from airflow_provider_bm.idempotency.verify import check_active
+        from airflow_provider_bm.metrics import count_campaign
 
         self._check_arguments()
         client, guards = self.hook.client, self.guards(context)
@@ -269,6 +306,7 @@ class SendOperator(ActivatingOperator):
                 if client.settings.send_window is not None:
                     # The session refuses a clone whose schedule is not in the request.
                     payload.update(_schedule(content()))
+            _log_intent(content())
 
         one = self._once(context, key, staged=self.staged and sends) if key else None
         if one is None:
@@ -289,9 +327,9 @@ class SendOperator(ActivatingOperator):
                 )
             except BMOutcomeUnknownError as error:
                 raise_for_retry(error)
-        self.push_result(
-            context, campaign, adopted=one is not None and one.adopted, scheduled_for=guards.scheduled_for
-        )
+        adopted = one is not None and one.adopted
+        count_campaign("adopted" if adopted else "created", campaign)
+        self.push_result(context, campaign, adopted=adopted, scheduled_for=guards.scheduled_for)
         return campaign
 
     def _once(self, context: Context, key: str, *, staged: bool) -> FindOrCreate | DraftThenActivate:
@@ -333,8 +371,6 @@ class SendOperator(ActivatingOperator):
 
     def call_api(self, context: Context) -> str:
         """Send the campaign, push it, wait if asked to, and return its UUID."""
-        from airflow_provider_bm.campaigns.labels import campaign_label
-
         campaign = self.submit(context)
         uuid: str = campaign["uuid"]
         if self.wait_for_completion:
@@ -343,7 +379,6 @@ class SendOperator(ActivatingOperator):
             self._waiting = None
             self.end_draft_only(campaign)
             return uuid
-        log.info("Campaign %s is %s", campaign_label(uuid, campaign), campaign["status"])
         if self.wait_for_completion:
             from airflow_provider_bm.campaigns.payload_warnings import wait_warnings
             from airflow_provider_bm.triggers.deferral import seconds
@@ -356,6 +391,7 @@ class SendOperator(ActivatingOperator):
         return uuid
 
     def _wait(self, context: Context, campaign: dict[str, Any]) -> None:
+        from airflow_provider_bm.metrics import count_poll, count_wait
         from airflow_provider_bm.triggers.campaign import timeout_message
         from airflow_provider_bm.triggers.deferral import (
             defer_arguments,
@@ -371,6 +407,7 @@ class SendOperator(ActivatingOperator):
         ends_at = time.monotonic() + timeout
         wait = CampaignWait.validated(campaign["uuid"])
         verdict = wait.observe(campaign)
+        wait.on_poll = count_poll
         if verdict.state == "waiting" and self.deferrable:
             self.defer(
                 **defer_arguments(
@@ -387,6 +424,7 @@ class SendOperator(ActivatingOperator):
             while verdict.state == "waiting":
                 remaining = ends_at - time.monotonic()
                 if remaining <= 0:
+                    count_wait("timeout")
                     fail_wait(timeout_message(wait.last_seen()))
                 time.sleep(min(seconds(self.poke_interval), remaining))
                 with failing_fast(f"Campaign {wait.label} could not be polled"):
@@ -394,6 +432,7 @@ class SendOperator(ActivatingOperator):
         finally:
             # Whatever ended the wait: on_kill has nothing to stop any more.
             self._waiting = None
+        count_wait("failed" if verdict.state == "failed" else "done")
         if verdict.state == "failed":
             fail_wait(verdict.reason)
         self.push_campaign(context, wait.campaign or campaign)
@@ -402,8 +441,10 @@ class SendOperator(ActivatingOperator):
         """Return the UUID of the campaign that the trigger waited for, or fail with what it says."""
         from airflow_provider_bm.triggers.deferral import campaign_from_event
 
+        self.restore_link(context)
         campaign = campaign_from_event(event)
         self.push_campaign(context, campaign)
+        self.finish(context)
         uuid: str = campaign["uuid"]
         return uuid
 
@@ -436,3 +477,18 @@ def raise_for_retry(error: BMOutcomeUnknownError) -> NoReturn:
 
 def _schedule(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name: content[name] for name in ("schedule_type", "schedule_rrule") if content.get(name)}
+
+
+def _log_intent(content: Mapping[str, Any]) -> None:
+    """Log what is about to be created."""
+    from airflow_provider_bm.campaigns.labels import name_without_key
+    from airflow_provider_bm.campaigns.schedule_words import schedule_in_words
+
+    log.info(
+        "%s campaign %r: %s, %s, recipient lists %s",
+        "Sending" if content.get("status") == "active" else "Creating the draft of",
+        name_without_key(str(content.get("name"))),
+        content.get("sending_type"),
+        schedule_in_words(content),
+        content.get("recipient_lists"),
+    )

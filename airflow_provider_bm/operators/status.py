@@ -88,6 +88,7 @@ class BMCampaignStatusOperator(ActivatingOperator):
         from airflow_provider_bm.campaigns import CampaignStatus, parse_uuid
 
         uuid, client = parse_uuid(self.campaign_uuid), self.hook.client
+        self.push_link(context, uuid)
         changes = CampaignStatus(status=self.status).to_payload()
         if changes["status"] == "stopped":
             self.push_result(context, client.set_campaign_status(uuid, "stopped"))

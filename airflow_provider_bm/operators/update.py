@@ -145,6 +145,7 @@ class BMUpdateCampaignOperator(ActivatingOperator):
         uuid = parse_uuid(self.campaign_uuid)
         changes = CampaignUpdate.from_mapping(self.provided(CAMPAIGN_FIELDS)).to_payload()
         client = self.hook.client
+        self.push_link(context, uuid)
         status = changes.get("status")
         if "name" in changes or (changes and status is None):
             current = client.get_campaign(uuid)

@@ -143,15 +143,18 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
     @cached_property
     def wait(self) -> CampaignWait:
         """The wait, validated before the first request."""
+        from airflow_provider_bm.metrics import count_poll
         from airflow_provider_bm.waiting.wait import CampaignWait
 
-        return CampaignWait.validated(
+        wait = CampaignWait.validated(
             self.campaign_uuid,
             target_status=self.target_status,
             executed_after=self.executed_after,
             failed_status=self.failed_status,
             fields=self.fields,
         )
+        wait.on_poll = count_poll
+        return wait
 
     @property
     def max_poke_interval(self) -> float | None:
@@ -162,6 +165,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Wait; deferred, poll once before."""
+        from airflow_provider_bm.metrics import count_wait
         from airflow_provider_bm.triggers.deferral import defer_arguments, end_arguments, failing_fast
 
         self.check_rendered(context)
@@ -172,6 +176,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
             try:
                 campaign = super().execute(context)
             except AirflowSensorTimeout as error:
+                count_wait("timeout")
                 raise AirflowSensorTimeout(f"{error} {wait.last_seen()}") from error
             return campaign
         deadline = datetime.now(UTC) + timedelta(seconds=self.timeout)
@@ -201,6 +206,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Poll once."""
+        from airflow_provider_bm.metrics import count_wait
         from airflow_provider_bm.triggers.deferral import apply_result, fail_wait, failing_fast
         from airflow_provider_bm.waiting.result import nothing_sent, wait_result
         from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
@@ -220,6 +226,10 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
             verdict = wait.poll(self.hook.client)
             if store is not None and wait.failures != before:
                 store.set(_FAILURES_KEY, wait.failures)
+        if wait.campaign is not None:
+            self.push_link(context, wait.campaign_uuid, wait.campaign)
+        if verdict.state != "waiting":
+            count_wait(verdict.state)
         if verdict.state == "failed":
             fail_wait(verdict.reason)
         log.info("%s", verdict.reason)
@@ -242,7 +252,8 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
         """Return the campaign from the trigger's event, or fail with the reason in it."""
         from airflow_provider_bm.triggers.deferral import apply_result, campaign_from_event, result_from_event
 
+        self.restore_link(context)
         campaign = campaign_from_event(event)
-        self.push_link(context, campaign["uuid"])
+        self.push_link(context, campaign["uuid"], campaign)
         apply_result(result_from_event(event), context, push=self.do_xcom_push)
         return campaign

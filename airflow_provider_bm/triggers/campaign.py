@@ -175,6 +175,7 @@ class BMCampaignTrigger(BaseTrigger):
     def _campaign_wait(self) -> CampaignWait:
         # Imported here: this module is also imported where DAGs are parsed, and these import requests.
         from airflow_provider_bm.campaigns.ids import parse_uuid
+        from airflow_provider_bm.metrics import count_poll
         from airflow_provider_bm.waiting.wait import CampaignWait
 
         if self.service_uuid is not None:
@@ -187,6 +188,7 @@ class BMCampaignTrigger(BaseTrigger):
             fields=self.fields,
         )
         wait.name = self.campaign_name
+        wait.on_poll = count_poll
         return wait
 
     async def _wait(self, wait: CampaignWait) -> TriggerEvent:
@@ -246,8 +248,10 @@ class BMCampaignTrigger(BaseTrigger):
         client.close()
 
     def _done(self, reason: str, wait: CampaignWait, settings: BMSettings | None) -> TriggerEvent:
+        from airflow_provider_bm.metrics import count_wait
         from airflow_provider_bm.waiting.result import nothing_sent, wait_result
 
+        count_wait("done")
         campaign = wait.campaign or {}
         if wait.is_unsent_draft(campaign):
             result = nothing_sent(campaign, self.bm_conn_id)
@@ -283,6 +287,9 @@ class BMCampaignTrigger(BaseTrigger):
 
     def _failure(self, state: str, reason: str, wait: CampaignWait | None, **more: Any) -> TriggerEvent:
         """Return the event of a wait that has failed: to a worker, unless the task is to be skipped."""
+        from airflow_provider_bm.metrics import count_wait
+
+        count_wait("timeout" if state == "timeout" else "failed")
         if not (self.end_from_trigger and self.soft_fail):
             return _event(state, reason, wait, **more)
         from airflow.triggers.base import TaskSkippedEvent

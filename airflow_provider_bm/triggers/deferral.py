@@ -41,7 +41,8 @@ def failing_fast(subject: str = "") -> Iterator[None]:
             # With soft_fail, Airflow replaces the message by its own.
             log.error("%s", message)
         if error.permanent:
-            raise AirflowFailException(message) from error
+            # The message is all that a person needs; Airflow would log the frames of libraries below it.
+            raise AirflowFailException(message) from None
         if subject:
             raise AirflowException(message) from error
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ class CampaignWait:
     :param failures: consecutive failed polls so far
     :param name: the campaign's name, if it was read before
     :param draft_only: whether the connection is ``draft_only``: the wait then ends at a draft
+    :param on_poll: called for each poll
     """
 
     campaign_uuid: str
@@ -48,6 +49,7 @@ class CampaignWait:
     failures: int = 0
     draft_only: bool = False
     name: str | None = None
+    on_poll: Callable[[], None] = lambda: None
     campaign: dict[str, Any] | None = field(default=None, init=False)
     _verdict: Verdict | None = field(default=None, init=False, repr=False)
     _logged: str = field(default="", init=False, repr=False)
@@ -89,6 +91,7 @@ class CampaignWait:
         :param result: the campaign, or why it could not be read
         :raises BMError: the error, if it is permanent or there were too many in a row
         """
+        self.on_poll()
         if not isinstance(result, BMError):
             return self._evaluate(result)
         if isinstance(result, BMNotFoundError) and not result.of_token:

@@ -64,20 +64,21 @@ def test_target_status_is_ignored_with_executed_after() -> None:
 
 
 def test_reasons_are_sentences_with_the_campaign() -> None:
-    seen = "(status {}, schedule scheduled FREQ=DAILY, next_dt {}, last_dt {})."
     campaign = {"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY", "last_dt": BEFORE}
     finished = decide(campaign | {"status": "finished"}, executed_after=T)
     assert finished.reason == (
         "The campaign finished without executing at or after 2024-05-01T17:05:00Z; its last execution was "
-        "at 2024-05-01T17:04:59Z " + seen.format("finished", "none", BEFORE)
+        "at 2024-05-01T17:04:59Z "
+        "(finished, daily, sent at 2024-05-01 17:04:59 UTC, no further execution)."
     )
     uuid = "1592695e-c1b1-11ee-b153-774c9d3a7957"
     stopped = decide({"status": "stopped", "uuid": uuid, "name": "[7c41e09ab2f3d815] Storm warning"})
-    assert stopped.reason.startswith(f"Campaign {uuid} 'Storm warning' is stopped (status stopped")
+    assert stopped.reason.startswith(f"Campaign {uuid} 'Storm warning' is stopped (stopped, not sent yet")
     waiting = decide(campaign | {"status": "draft", "next_dt": AT})
     assert waiting.reason == (
         "The campaign is a draft: waiting for a person to activate it, and then for it to become finished "
-        + seen.format("draft", AT, BEFORE)
+        "(draft, daily, last execution at 2024-05-01 17:04:59 UTC, "
+        "next execution at 2024-05-01 17:05:00 UTC)."
     )
     never = decide({"status": "finished"}, target_status="stopped").reason
     assert "can no longer become stopped" in never
@@ -157,7 +158,7 @@ def test_parse_time_returns_utc() -> None:
 
 
 def test_describe_is_one_line() -> None:
-    assert describe({}) == "status none, schedule none, next_dt none, last_dt none"
+    assert describe({}) == "no status, not sent yet"
     campaign = {
         "status": "active",
         "schedule_type": "scheduled",
@@ -165,7 +166,14 @@ def test_describe_is_one_line() -> None:
         "next_dt": AT,
         "last_dt": "",
     }
-    assert describe(campaign) == (
-        f"status active, schedule scheduled DTSTART:20240501T080000Z RRULE:FREQ=DAILY, next_dt {AT}, "
-        "last_dt none"
-    )
+    words = "active, daily, from 2024-05-01 08:00 UTC, not sent yet, next execution at "
+    assert describe(campaign) == f"{words}2024-05-01 17:05:00 UTC"
+    assert describe(campaign, now=T) == f"{words}17:05:00 UTC"
+
+
+def test_describe_a_finished_campaign() -> None:
+    finished = {"status": "finished", "last_dt": AT}
+    assert describe(finished, now=T) == "finished, sent at 17:05:00 UTC, no further execution"
+    assert describe({"status": "finished"}) == "finished, never sent, no further execution"
+    assert describe({"status": "draft"}) == "draft, not sent yet"
+    assert "last execution at 'soon'" in describe({"status": "active", "last_dt": "'soon'"})
