@@ -220,6 +220,7 @@ def get_provider_info() -> dict[str, Any]:
                 "schemes": ["bm"],
                 "handler": "airflow_provider_bm.assets.sanitize_uri",
                 "factory": "airflow_provider_bm.assets.campaign_asset",
+                "to_openlineage_converter": "airflow_provider_bm.lineage.asset_to_dataset",
             }
         ],
         "config": CONFIG,

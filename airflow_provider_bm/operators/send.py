@@ -76,6 +76,14 @@ class ActivatingOperator(BMOperator):
 
             update_outlets(self, context, self._campaign, self.hook.client.settings.service_uuid)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return the lineage for OpenLineage, which calls this if it is installed."""
+        if self._campaign is None:
+            return None
+        from airflow_provider_bm.lineage import campaign_lineage
+
+        return campaign_lineage(self._campaign, self.hook.client.settings.service_uuid)
+
     def guards(self, context: Context) -> SendGuards:
         """Return the checks of this task.
 
