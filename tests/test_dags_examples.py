@@ -110,6 +110,8 @@ def writes(sandbox: Sandbox) -> list[str]:
         ("email_from_draft", "email_from_draft"),
         ("stop_everything", "stop_everything"),
         ("on_call", "on_call"),
+        ("follow_up", "warn"),
+        ("follow_up", "after_a_warning"),
         *([] if is_airflow_2() else [("after_each_execution", "after_each_execution")]),
         *([("approval", "approval")] if HAS_HITL else []),
     ],

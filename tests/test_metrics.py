@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 from airflow_provider_bm import metrics
 
@@ -62,3 +64,10 @@ def test_metrics_never_end_a_task(monkeypatch, caplog):
     monkeypatch.setattr(metrics, "_stats", lambda: Broken)
     metrics.count_poll()
     assert "The metric bm.polls could not be sent" in caplog.text
+
+
+def test_the_documentation_has_all_counters_and_tags():
+    page = (Path(__file__).parent.parent / "docs" / "operating.md").read_text()
+    rows = re.findall(r"^\| `(bm\.[^`]+)` \|[^|]*\|([^|]*)\|$", page, re.MULTILINE)
+    assert {name: tuple(re.findall(r"`(\w+)`", tags)) for name, tags in rows} == metrics.COUNTERS
+    assert f"`{metrics.TIMER}`" in page

@@ -18,7 +18,7 @@ from airflow_provider_bm.operators import (
 )
 from airflow_provider_bm.sandbox.contacts import DEFAULT_SERVICE
 from airflow_provider_bm.sensors import BMCampaignSensor
-from tools.airflow_env import is_airflow_2
+from tools.airflow_env import ROOT, is_airflow_2
 
 CONSOLE = "https://console.example.com/campaigns/{campaign_uuid}"
 
@@ -202,6 +202,14 @@ class TestOutlets:
         ((uri, extra),) = events()
         assert uri == campaign_uri(DEFAULT_SERVICE, run.xcom("send"))
         assert extra["campaign"]["name"].endswith("Storm")
+
+    def test_the_example_tells_the_next_dag_what_was_sent(self, sandbox, run_dag_file, events):
+        sandbox.execution_seconds = 0.3
+        example = ROOT / "dags_examples" / "follow_up.py"
+        run = run_dag_file(example, "warn", expect="success")
+        ((_, extra),) = events()
+        assert extra["campaign"]["uuid"] == run.xcom("send")
+        assert extra["campaign"]["last_dt"]
 
     def test_what_was_not_sent_has_no_event(self, sandbox, run_dag, sms, events, monkeypatch):
         draft = sandbox.create(status="draft")["uuid"]
