@@ -3,8 +3,8 @@ them.
 
 Every attempt creates a draft, which sends nothing. Then it lists all drafts of the task instance. The oldest
 draft is used; the attempts that created the others delete them. Only the attempt that created a
-draft activates it, and only during its lease. After the lease its creator must be dead, and another attempt
-takes over.
+draft activates it, and only during its lease. After the lease its creator must be dead: another attempt
+deletes the draft, and creates its own.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class DraftThenActivate:
         :param post_draft: creates a draft
         :param payload: the campaign's content; its name starts with the key
         :param expected: returns the content to compare a campaign with; None: the payload
-        :param before_post: called before a draft is created or activated; may raise
+        :param before_post: called before a draft is created; may raise
         :raises BMOutcomeUnknownError: it is not known whether the campaign was activated in time; the next
             try searches again
         :raises BMCampaignStateError: the campaign or draft that was found differs from what this task
@@ -115,8 +115,8 @@ class DraftThenActivate:
                     )
                     self.timing.sleep(self.timing.draft_pause)
                     continue
-                self._take_over(oldest, contents())
-                before_post()
+                self._discard_abandoned(oldest, contents())
+                continue
             campaign = self._activate(oldest["uuid"])
             check_active(campaign)
             return self._keep(campaign)
@@ -139,21 +139,22 @@ class DraftThenActivate:
         now = self.client.server_now()
         return seen if now is None else max(seen, (now - created_at(draft)).total_seconds())
 
-    def _take_over(self, draft: Campaign, expected: Mapping[str, Any]) -> None:
+    def _discard_abandoned(self, draft: Campaign, expected: Mapping[str, Any]) -> None:
+        """Delete a draft whose creator must be dead; this attempt then creates its own.
+
+        Its creator, or another attempt that is alive, cannot activate it any more.
+        """
         label = campaign_label(draft["uuid"], draft)
         different = differences(expected, draft)
         if different:
             raise BMCampaignStateError(
                 f"An earlier attempt created draft {label}, which is not what this task would send: "
                 f"{'; '.join(different)}. Nothing was sent. Activate it in the BM console, or delete it, "
-                "and clear "
-                "the task.",
+                "and clear the task.",
                 draft,
             )
-        log.warning(
-            "Draft %s was not activated within its lease: its creator must be dead. Taking it over", label
-        )
-        self._own_draft, self._seen[draft["uuid"]] = draft["uuid"], Stopwatch(self.timing)
+        log.warning("Draft %s was not activated within its lease: its creator must be dead", label)
+        self._discard(draft["uuid"])
 
     def _create(self, post_draft: Callable[[], Campaign]) -> None:
         watch = Stopwatch(self.timing)
@@ -196,14 +197,18 @@ class DraftThenActivate:
 
     def _discard_own_draft(self, unless: str) -> None:
         own, self._own_draft = self._own_draft, None
-        if own is None or own == unless:
-            return
+        if own is not None and own != unless:
+            self._discard(own)
+
+    def _discard(self, uuid: str) -> None:
+        """Delete a campaign, if it still is a draft."""
         try:
-            if self.client.get_campaign(own)["status"] == "draft":
-                log.info("Deleting draft %s, which is not needed", own)
-                self.client.delete_campaign(own, missing_ok=True)
+            campaign = self.client.get_campaign(uuid)
         except BMNotFoundError:
             return
+        if campaign["status"] == "draft":
+            log.info("Deleting draft %s, which is not needed", campaign_label(uuid, campaign))
+            self.client.delete_campaign(uuid, missing_ok=True)
 
     def _adopt(
         self,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_bm.campaigns import SegmentationQuery
+from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow
 from airflow_provider_bm.exceptions import BMConnectError
 from airflow_provider_bm.idempotency.key import task_key
 from airflow_provider_bm.idempotency.record import STATE_KEY
@@ -195,3 +198,58 @@ def test_a_post_that_would_leave_long_after_its_intent_is_not_sent(sandbox, task
     with pytest.raises(BMConnectError, match="took too long; the request was not sent"):
         execute(task["create"])
     assert posts(sandbox) == []
+
+
+# Drafts of dead attempts, staged=True
+
+
+@pytest.fixture
+def abandoned(sandbox, task):
+    """A draft whose creator died long ago."""
+    sandbox.clock.speed = 1
+    draft = sandbox.create(**{**task["create"], "name": f"[{KEY}] Storm"}, status="draft")
+    sandbox.clock.advance(600)
+    return draft
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["no store", "store"])
+def test_a_try_that_is_killed_after_it_found_an_abandoned_draft(
+    sandbox, task, abandoned, store, assert_sent_once, stored
+):
+    """The second try is killed in the middle of a slow PUT, and the third comes at once."""
+    arguments, store = {**task["create"], "staged": True}, store if stored else None
+
+    def die_while_polling(seconds):
+        if seconds == 0.05:
+            raise Killed
+
+    sandbox.fault(method="PUT", delay=1.5)
+    timing = Timing(sleep=die_while_polling, created_dt_resolution=0.1, draft_pause=0.05)
+    with use_timing(timing), pytest.raises(Killed):
+        execute(arguments, number=2, store=store)
+    execute(arguments, number=3, store=store)
+    sandbox.clock.advance(60)
+    time.sleep(1.5)
+    assert_sent_once("run")
+
+
+def test_an_abandoned_draft_does_not_bypass_a_window(sandbox, task, abandoned):
+    """The draft says "now", and was created while the window was open."""
+    now = datetime.now(UTC)
+    opening, closing = (f"{now + timedelta(hours=hours):%H:%M}" for hours in (6, 12))
+    window = SendWindow(opening, closing, on_closed="schedule")
+    uuid = execute({**task["create"], "staged": True, "send_window": window}, number=2)
+    assert sandbox.executions() == []
+    (sent,) = [each for each in sandbox.campaigns() if each["uuid"] == uuid]
+    assert (sent["status"], sent["schedule_type"]) == ("active", "once")
+
+
+def test_an_abandoned_draft_that_was_changed_is_kept(sandbox, task, abandoned):
+    with pytest.raises(AirflowFailException, match=r"not what this task would send.*template is"):
+        execute({**task["create"], "template": "Go home.", "staged": True}, number=2)
+    assert abandoned["uuid"] in {each["uuid"] for each in sandbox.campaigns()}
+    assert sandbox.executions() == []
