@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 #: Fields that hold JSON, and may be given as the name of a ``.json`` file.
 FILE_FIELDS = ("query", "template")
-_EXPRESSION = re.compile(r"\{\{|\{%")
+#: A closed comment counts, since Airflow would remove it; an open one may be CSS.
+_EXPRESSION = re.compile(r"\{\{|\{%|\{#.*?#\}", re.DOTALL)
 #: One expression and nothing else: it may evaluate to an object.
 _WHOLE = re.compile(r"\s*\{\{(?:(?!\{\{|\}\}|\{%).)*\}\}\s*", re.DOTALL)
 
@@ -41,6 +42,16 @@ class BMTemplating:
     template_ext: Sequence[str] = (".json",)
     template_fields: Sequence[str]
     float_format: str | None = None
+
+    #: Arguments that were passed as None.
+    _given_none: frozenset[str] = frozenset()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Note what is passed as None: ``__init__`` cannot tell it from what is left out."""
+        self = super().__new__(cls)
+        given_none = frozenset(name for name, value in kwargs.items() if value is None)
+        object.__setattr__(self, "_given_none", given_none)
+        return self
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -107,6 +118,14 @@ class BMTemplating:
         """
         from airflow_provider_bm.exceptions import truncated_repr
 
+        map_index = getattr(context.get("ti"), "map_index", -1)
+        for field in sorted(self._given_none.intersection(self._unrendered)):
+            if map_index is not None and map_index >= 0:
+                raise AirflowFailException(
+                    f"{field} is None in the mapped task instance {map_index}: there is no value. If that is "
+                    "intended, leave the argument out (expand_kwargs); otherwise check the task that it "
+                    "comes from."
+                )
         for field, argument in self._unrendered.items():
             value = getattr(self, field)
             if _is_file(field, argument) and value == argument:

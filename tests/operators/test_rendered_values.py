@@ -123,6 +123,8 @@ def test_a_template_in_a_variable(sandbox, execute, sms, native, text):
         ("None of our shops opens today", "None of our shops opens today"),
         ("{% raw %}Code {{1}}, {{ name }}{% endraw %}", "Code {{1}}, {{ name }}"),
         ("{{ var.value.whatsapp }}", "Hello {{1}}"),
+        ("Hello!{# to do: a better text #}", "Hello!"),
+        ("p{#main}", "p{#main}"),
         ("It is {{ 21 }} degrees, {{ 1.5 }} m", "It is 21 degrees, 1.5 m"),
         ("{{ '+41' }} {{ '1_000' }}", "+41 1_000"),
     ],

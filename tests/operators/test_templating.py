@@ -196,6 +196,17 @@ def test_what_airflow_does_not_render_is_not_sent_as_it_is(sandbox, run_dag):
     assert sandbox.requests() == []
 
 
+@pytest.mark.parametrize("field", ["query", "schedule_rrule"])
+def test_a_mapped_none_is_not_an_argument_left_out(sandbox, run_dag, field):
+    """Without its query, the whole list would be messaged; without its schedule, at once."""
+    with make_dag(f"mapped_none_{field}") as dag:
+        arguments = {name: value for name, value in sms(sandbox).items() if name != field}
+        BMCreateCampaignOperator.partial(task_id="send", **arguments).expand(**{field: [None]})
+    run = run_dag(dag, expect="failed")
+    assert f"{field} is None in the mapped task instance 0" in run.logs("send", map_index=0)
+    assert sandbox.requests() == []
+
+
 def test_json_files(sandbox, run_dag, tmp_path):
     (tmp_path / "query.json").write_text(json.dumps(QUERY).replace("Nowhere", "{{ params.city }}"))
     (tmp_path / "mail.json").write_text('{"subject": "{{ ds }}", "text": "Hello {first_name}"}')
