@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import creating, goals, machine, parsing, plot, serving, starting, tables, waiting
+from benchmarks import batching, creating, goals, machine, parsing, plot, serving, starting, tables, waiting
 from benchmarks.child import SERVING, Child
 from tools.airflow_env import ROOT
 
@@ -21,7 +21,7 @@ RESULTS = ROOT / ".airflow" / "bench.json"
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 #: Processes that want to run, on average of a minute, above which the results are worth little.
 BUSY = 0.5
-PARTS = ("starting", "serving", "creating", "parsing", "waiting")
+PARTS = ("starting", "serving", "creating", "batching", "parsing", "waiting")
 
 
 def measure(parts: list[str], *, quick: bool) -> dict[str, list[Any]]:
@@ -40,6 +40,9 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, list[Any]]:
                 say("Creating a campaign ...")
                 runs = creating.QUICK_RUNS if quick else creating.RUNS
                 found["creating"] = creating.run(runs, folder, sandbox)
+            if "batching" in parts:
+                say("Sending a table ...")
+                found["batching"] = batching.run(folder, sandbox, quick=quick)
             if "parsing" in parts:
                 say("Parsing 200 tasks ...")
                 found["parsing"] = parsing.run(parsing.QUICK_RUNS if quick else parsing.RUNS, folder)
@@ -54,7 +57,7 @@ def report(found: dict[str, list[Any]], about: dict[str, str], command: str) -> 
     """What was measured, in pieces of Markdown."""
     reached = [
         goal
-        for part in ("waiting", "parsing", "serving", "starting")
+        for part in ("waiting", "parsing", "batching", "serving", "starting")
         if part in found
         for goal in getattr(goals, f"of_{part}")(found[part])
     ]
@@ -87,6 +90,7 @@ _TITLES = {
     "waiting": "Waiting",
     "parsing": "Parsing",
     "creating": "Creating",
+    "batching": "Batches",
     "serving": "The sandbox",
     "starting": "The sandbox's start",
 }

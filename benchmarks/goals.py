@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from benchmarks.batching import Batched
 from benchmarks.parsing import HTTP, OPERATORS, Parsed
 from benchmarks.serving import Served
 from benchmarks.starting import COMMAND, Started
@@ -65,3 +66,17 @@ def of_serving(found: Sequence[Served]) -> list[Goal]:
 def of_starting(found: Sequence[Started]) -> list[Goal]:
     (seconds,) = (one.seconds for one in found if one.name == COMMAND)
     return [Goal("sandbox, from the command to an answer", "under 1 s", f"{seconds:.2f} s", seconds < 1)]
+
+
+def of_batching(found: Sequence[Batched]) -> list[Goal]:
+    batch, clones = found[0], found[-1]
+    faster = clones.seconds / batch.seconds
+    return [
+        Goal(
+            f"{batch.rows:,} rows, beside mapped clones",
+            "20 times faster",
+            f"{faster:.0f} times",
+            faster >= 20,
+        ),
+        Goal("a batch, requests a row", "at most 1.1", f"{batch.requests:.3f}", batch.requests <= 1.1),
+    ]

@@ -61,6 +61,12 @@ class CountingSandbox(Sandbox):
             token = self.store.clients.issue_token(self.client_id, self.client_secret, 4 * EXECUTION_SECONDS)
         return {"uuids": uuids, "ended": ended, "token": token}
 
+    def draft(self) -> str:
+        """Forget all campaigns, and make a draft to clone."""
+        self.reset()
+        uuid: str = self.create(status="draft", template="Hello {first_name}. {headline}")["uuid"]
+        return uuid
+
     def tally(self, forget: bool = False, round_ended: bool = False) -> dict[str, Any]:
         """Tell what was counted."""
         with self._counting:
@@ -98,7 +104,10 @@ class CountingSandbox(Sandbox):
 def main() -> None:
     with CountingSandbox() as sandbox:
         answer_all(
-            {name: getattr(sandbox, name) for name in ("stage", "tally", "finish", "where", "requests")}
+            {
+                name: getattr(sandbox, name)
+                for name in ("draft", "stage", "tally", "finish", "where", "requests")
+            }
             | {"cpu": time.process_time}
         )
 

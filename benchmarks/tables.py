@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from benchmarks.batching import Batched
 from benchmarks.creating import Created
 from benchmarks.goals import Goal
 from benchmarks.parsing import BARE_SENSORS, EMPTY, OPERATORS, SENSORS, Parsed
@@ -113,6 +114,20 @@ def creating(found: Sequence[Created]) -> str:
         for one in found
     ]
     return table(("One campaign", "Requests", "which", "ms", "ratio"), rows)
+
+
+def batching(found: Sequence[Batched]) -> str:
+    rows = [
+        (
+            f"{one.name}, extrapolated" if one.extrapolated else one.name,
+            f"{one.rows:,}",
+            f"{one.seconds:.1f}",
+            f"{one.requests:.3f}",
+            "" if one.megabytes is None else f"{one.megabytes:.1f}",
+        )
+        for one in found
+    ]
+    return table(("A table sent by", "Rows", "s", "Requests a row", "Memory, MB"), rows)
 
 
 def serving(found: Sequence[Served]) -> str:

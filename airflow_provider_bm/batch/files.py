@@ -30,14 +30,19 @@ def read_file(path: Any) -> Iterator[dict[str, Any]]:
             yield from _parquet(file)
     elif suffix in (".csv", ".tsv"):
         with path.open("r", encoding="utf-8-sig", newline="") as file:
-            yield from _csv(path, file, "\t" if suffix == ".tsv" else ",")
+            yield from _csv(path, _lines(file), "\t" if suffix == ".tsv" else ",")
     else:
         with path.open("r", encoding="utf-8") as file:
-            yield from _json_lines(path, file)
+            yield from _json_lines(path, _lines(file))
 
 
-def _csv(path: Any, file: IO[str], delimiter: str) -> Iterator[dict[str, Any]]:
-    lines = csv.reader(file, delimiter=delimiter, strict=True)
+def _lines(file: IO[str]) -> Iterator[str]:
+    """Yield the lines of a file: Airflow 2's wrapper of one is not iterable."""
+    return iter(file.readline, "")
+
+
+def _csv(path: Any, text: Iterator[str], delimiter: str) -> Iterator[dict[str, Any]]:
+    lines = csv.reader(text, delimiter=delimiter, strict=True)
     try:
         columns = next(lines, None) or []
         if len(columns) == 1 and ";" in columns[0]:
@@ -58,8 +63,8 @@ def _csv(path: Any, file: IO[str], delimiter: str) -> Iterator[dict[str, Any]]:
         raise _problem(path, f"line {lines.line_num} is not CSV: {error}") from None
 
 
-def _json_lines(path: Any, file: IO[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(file, 1):
+def _json_lines(path: Any, text: Iterator[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text, 1):
         if not line.strip():
             continue
         try:

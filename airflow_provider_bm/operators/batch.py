@@ -283,14 +283,14 @@ class BMCampaignBatchOperator(ActivatingOperator):
             manifest = self._push_results(context, results)
         self._raise_failures(rows)
         settings = self.hook.client.settings
-        if settings.draft_only and self.status == "active":
+        if settings.draft_only and self.status != "draft":
             drafts = manifest["campaigns"].get("draft", 0)
             self.end_unsent(
                 f"NOTHING WAS SENT: the connection {settings.conn_id!r} or [bm] draft_only of Airflow's "
                 f"configuration is draft_only. {drafts} campaigns are drafts."
             )
             return manifest
-        uuids = [row.uuid for row in rows if row.uuid is not None and row.campaign_status != "finished"]
+        uuids = [row.uuid for row in rows if row.uuid is not None and row.campaign_status == "active"]
         if self.wait_for_completion and uuids:
             verdict, statuses = self._wait(context, uuids)
             manifest = self._push_results(context, _with_statuses(results, statuses))
@@ -483,7 +483,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         """Return the results that this task has written before it was deferred."""
         if self.results_path is not None:
             with self._results_path().open("r", encoding="utf-8") as file:
-                return [json.loads(line) for line in file]
+                return [json.loads(line) for line in file.read().split("\n") if line]
         ti = context["ti"]
         return ti.xcom_pull(task_ids=ti.task_id, key=ROWS_KEY, map_indexes=ti.map_index) or []
 

@@ -276,5 +276,11 @@ def render_compiled(template: jinja2.Template, context: Mapping[str, Any]) -> An
         if len(nodes) == 1 and not isinstance(nodes[0], str):
             return nodes[0]
         return "".join(map(str, nodes))
-    except Exception:  # noqa: BLE001 - as Airflow does
-        env.handle_exception()  # Points the traceback to the template, and raises.
+    except AirflowFailException:
+        raise
+    except Exception as error:  # noqa: BLE001 - as Airflow does
+        try:
+            env.handle_exception()  # Points the traceback to the template, and raises.
+        except AttributeError:
+            # Jinja expects the context to be a dict, which Airflow 2's is not.
+            raise error from None
