@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_bm.campaigns.labels import campaign_label
 from airflow_provider_bm.campaigns.wait_condition import last_execution
 from airflow_provider_bm.exceptions import BMCampaignStateError, BMOutcomeUnknownError
-from airflow_provider_bm.idempotency.record import Record, StateStore, intent_time
+from airflow_provider_bm.idempotency.record import Record, StateStore
 from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
 from airflow_provider_bm.idempotency.verify import check_active
 
@@ -121,7 +121,7 @@ class Activation:
         """Return how long an earlier request may be in flight; None if there was none."""
         if record.get("activated"):
             return timedelta(0)
-        if intent_time(record) is not None:
+        if "intent_dt" in record:
             return self._record.remaining(record)
         if self.tried_before and self.store is None:
             return self.timing.in_flight_window(self.client)

@@ -155,6 +155,8 @@ class DraftThenActivate:
             )
         log.warning("Draft %s was not activated within its lease: its creator must be dead", label)
         self._discard(draft["uuid"])
+        # The list may show it for a moment.
+        self.timing.sleep(self.timing.created_dt_resolution)
 
     def _create(self, post_draft: Callable[[], Campaign]) -> None:
         watch = Stopwatch(self.timing)

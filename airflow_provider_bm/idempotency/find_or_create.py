@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_bm.campaigns.labels import campaign_label
 from airflow_provider_bm.exceptions import BMOutcomeUnknownError
 from airflow_provider_bm.idempotency.adopt import adopt, recorded_campaign
-from airflow_provider_bm.idempotency.record import Record, StateStore, intent_time
+from airflow_provider_bm.idempotency.record import Record, StateStore
 from airflow_provider_bm.idempotency.search import campaigns_with_key
 from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
 from airflow_provider_bm.idempotency.verify import verify_reply
@@ -105,7 +105,7 @@ class FindOrCreate:
     ) -> Campaign | None:
         record = self._record.read()
         found = recorded_campaign(self.client, record)
-        if found is None and intent_time(record) is not None:
+        if found is None and "intent_dt" in record:
             # The reply to the search provides the server's time.
             found = self._search("an earlier try", None, record=record)
             strict = False

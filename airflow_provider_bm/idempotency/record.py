@@ -45,7 +45,10 @@ class Record:
     def read(self) -> dict[str, Any]:
         """Return the record; empty if there is none."""
         found = self.store.get(STATE_KEY) if self.store is not None else None
-        return dict(found) if isinstance(found, dict) else {}
+        if found is None or isinstance(found, dict):
+            return dict(found or {})
+        # Whatever it is: a request may be in flight, since nobody knows when.
+        return {"intent_dt": None}
 
     def write(self, **record: Any) -> None:
         """Replace the record."""

@@ -171,6 +171,17 @@ def test_workers_whose_clocks_differ(sandbox, task, tmp_path, assert_sent_once, 
     assert_sent_once("run")
 
 
+@pytest.mark.parametrize("record", [{"intent_dt": "yesterday"}, {"intent_dt": None}, "text", ["text"]])
+def test_a_record_that_cannot_be_read(sandbox, task, store, assert_sent_once, record):
+    """A request may be in flight: the whole window applies."""
+    store.set(STATE_KEY, record)
+    slept = []
+    with use_timing(Timing(sleep=slept.append, monotonic=lambda: 0.0, first_pause=0.1)):
+        execute(task["create"], number=2, store=store)
+    assert sum(slept) == pytest.approx(2 * (2 * 0.3 + 0.3) + 3 * 0.3)
+    assert_sent_once("run")
+
+
 def test_an_intent_by_the_servers_clock_that_is_long_over(sandbox, task, tmp_path):
     store = Recorded(tmp_path / "state", lambda _: None)
     store.record(intent_dt="2026-01-01T00:00:00+00:00", intent_clock="server")
@@ -194,7 +205,7 @@ def test_a_post_that_would_leave_long_after_its_intent_is_not_sent(sandbox, task
     connection = sandbox.connection_json(timeout=0.3, max_campaigns_per_hour=5)
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection)
     # The first list is the search; the second one counts, and is repeated after a pause.
-    sandbox.fault(method="GET", path="/campaigns$", nth=2, status=503)
+    sandbox.fault(method="GET", path="/campaigns$", nth=2, times=3, status=503)
     with pytest.raises(BMConnectError, match="took too long; the request was not sent"):
         execute(task["create"])
     assert posts(sandbox) == []
