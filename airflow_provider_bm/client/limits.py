@@ -19,6 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError
 
+from airflow_provider_bm.client.outbound_guard import check_outbound
 from airflow_provider_bm.exceptions import BMResponseError
 
 #: Bytes of a response, decompressed, beyond which it is not read.
@@ -98,11 +99,20 @@ class _DeadlineConnection:
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter without retries, whose connections keep :func:`exchange_deadline`."""
+    """An adapter without retries, whose connections keep :func:`exchange_deadline`.
 
-    def __init__(self) -> None:
+    It connects only to servers that the pytest plugin allows. Mocks, which replace it, may be called.
+    """
+
+    def __init__(self, conn_id: str | None = None) -> None:
         # No retries: an adapter cannot know which call may be repeated.
         super().__init__(max_retries=0)
+        self._conn_id = conn_id
+
+    def get_connection_with_tls_context(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return a connection for a request that is about to be sent."""
+        check_outbound(request.method or "", request.url or "", self._conn_id)
+        return super().get_connection_with_tls_context(request, *args, **kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pools for direct connections."""

@@ -16,7 +16,7 @@ from airflow_provider_bm._loopback import is_loopback
 from airflow_provider_bm.client.assumptions import TOKEN_REJECTED_STATUS
 from airflow_provider_bm.client.limits import ACCEPT_ENCODING, DeadlineAdapter, exchange_deadline, read_body
 from airflow_provider_bm.client.observer import Exchange, Observer, ignore
-from airflow_provider_bm.client.outbound_guard import check_outbound, origin
+from airflow_provider_bm.client.outbound_guard import origin
 from airflow_provider_bm.client.restrictions import Restrictions
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMConnectError, BMError
@@ -63,7 +63,7 @@ class BMSession(requests.Session):
             {"User-Agent": user_agent, "Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING}
         )
         for scheme in ("https://", "http://"):
-            self.mount(scheme, DeadlineAdapter())
+            self.mount(scheme, DeadlineAdapter(settings.conn_id))
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
         """Prefer the connection's proxies and CA bundle to the environment's."""
@@ -98,7 +98,6 @@ class BMSession(requests.Session):
         :param replay_until: a write is not replayed after this time (monotonic)
         :raises BMPolicyError: a restriction of the connection refuses it; nothing was sent
         """
-        check_outbound(request.method or "", request.url or "", self._settings.conn_id)
         self._restrictions.check(request, self.call_name(request))
         bearer = _Bearer(self._token)
         to_api = origin(request.url) == self._origin and "Authorization" not in request.headers
