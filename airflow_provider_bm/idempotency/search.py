@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_bm.client.query import list_params
-from airflow_provider_bm.exceptions import BMBadRequestError, BMResponseError
+from airflow_provider_bm.exceptions import BMBadRequestError, BMCampaignStateError, BMResponseError
 from airflow_provider_bm.idempotency.key import has_key, row_key_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def campaigns_with_key(client: BMClient, key: str, since: datetime | None = None
 
     :param since: start of the DAG run: no campaign of it is older
     :raises BMResponseError: the server does not filter, and has too many campaigns to page through
+    :raises BMCampaignStateError: only campaigns with the key elsewhere in their names were found
     """
     return _matching(client, key, since, lambda name: has_key(name, key), MAX_CAMPAIGNS)
 
@@ -57,12 +58,14 @@ def campaigns_of_rows(
 def _matching(
     client: BMClient, key: str, since: datetime | None, is_match: Callable[[object], bool], limit: int
 ) -> list[Campaign]:
-    matches, filtered = [], True
+    matches, elsewhere, filtered = [], [], True
     try:
         for campaign in _pages(client, filters=[("contains(name)", key)]):
             if is_match(campaign.get("name")):
                 matches.append(campaign)
-            elif key not in str(campaign.get("name")).casefold():
+            elif key in str(campaign.get("name")).casefold():
+                elsewhere.append(campaign)
+            else:
                 filtered = False
                 break
     except BMBadRequestError as error:
@@ -72,6 +75,15 @@ def _matching(
         filtered = False
     if not filtered:
         matches = list(_newest(client, key, since, is_match, limit))
+    elif elsewhere and not matches:
+        raise BMCampaignStateError(
+            f"Campaign {elsewhere[0]['uuid']} {elsewhere[0].get('name')!r} has the key of this task "
+            "instance, but "
+            "not at the start of its name: it may be the campaign of an earlier try. Nothing was sent. If "
+            "it is, put "
+            f"[{key}] at the start of its name; if not, remove the key from its name. Then clear the task.",
+            elsewhere[0],
+        )
     return sorted(matches, key=lambda each: (each["status"] == "draft", created_at(each), each["uuid"]))
 
 

@@ -264,3 +264,12 @@ def test_an_abandoned_draft_that_was_changed_is_kept(sandbox, task, abandoned):
         execute({**task["create"], "template": "Go home.", "staged": True}, number=2)
     assert abandoned["uuid"] in {each["uuid"] for each in sandbox.campaigns()}
     assert sandbox.executions() == []
+
+
+@pytest.mark.parametrize("name", [f"DONE [{KEY}] Storm", f"&#91;{KEY}&#93; Storm"])
+def test_a_key_elsewhere_in_a_name_is_not_ignored(sandbox, task, name):
+    """A server that escapes brackets, or a person who put something in front: it may be ours."""
+    sandbox.create(**{**task["create"], "name": name, "status": "active"})
+    with pytest.raises(AirflowFailException, match="not at the start of its name"):
+        execute(task["create"])
+    assert posts(sandbox) == []
