@@ -127,7 +127,8 @@ class RowSender:
         if known and intent_time(record) is not None:
             self._in_flight = frozenset(record.get("in_flight") or ())
             self._window = self._record.remaining(record).total_seconds()
-        elif self.tried_before and self.store is None:
+        elif "intent_dt" in record or (self.tried_before and self.store is None):
+            # There is no record, or it cannot be read: any row may be in flight.
             self._in_flight = None
             self._window = self.timing.in_flight_window(self.client).total_seconds()
         others = found.keys() - {row.row_key for row in rows}

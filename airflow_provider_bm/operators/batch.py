@@ -373,7 +373,8 @@ class BMCampaignBatchOperator(ActivatingOperator):
         windows = self.send_window is not None or settings.send_window is not None
 
         def check(row: BatchRow) -> dict[str, Any]:
-            return self.guards(context).check(preparation.content(row)) if _sends(row) else {}
+            now = self.hook.client.server_now()
+            return self.guards(context).check(preparation.content(row), now) if _sends(row) else {}
 
         def before_post(row: BatchRow) -> None:
             row.payload.update(check(row))
