@@ -35,6 +35,10 @@ NOT_TESTED: Final = {
     "TOKEN_LIFETIME": "it counts only if the token's reply does not tell its lifetime",
     "UNKNOWN_OUTCOME_STATUSES": "the server would have to fail",
     "NOT_CARRIED_OUT_STATUSES": "the server would have to be overloaded",
+    "TOKEN_REJECTED_STATUS": "a token would have to expire",
+    "CREATED_DT_TOLERANCE": "a campaign would have to be created",
+    "CREATED_DT_RESOLUTION": "campaigns would have to be created",
+    "MIN_EXECUTION_INTERVAL": "campaigns would have to be executed",
 }
 _PAGINATION: Final = ("total", "count", "perPage", "currentPage", "totalPages")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -250,9 +251,12 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Return the campaign from the trigger's event, or fail with the reason in it."""
+        from airflow_provider_bm.campaigns import parse_uuid
+        from airflow_provider_bm.exceptions import BMError
         from airflow_provider_bm.triggers.deferral import apply_result, campaign_from_event, result_from_event
 
-        self.restore_link(context)
+        with contextlib.suppress(BMError):  # The event has the reason of a failure.
+            self.push_link(context, parse_uuid(self.campaign_uuid))
         campaign = campaign_from_event(event)
         self.push_link(context, campaign["uuid"], campaign)
         apply_result(result_from_event(event), context, push=self.do_xcom_push)

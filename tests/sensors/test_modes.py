@@ -112,7 +112,7 @@ def test_timeout(sandbox, sensor, mode, soft_fail, caplog):
     assert ended.state == ("skipped" if soft_fail else "failed")
     if mode != "poke":
         assert ended.where == ends_in_triggerer(mode, ended.state)
-        assert "The wait timed out; the campaign continues. Last seen: status active" in caplog.text
+        assert "The wait timed out; the campaign continues. Last seen: active" in caplog.text
         assert f"(campaign {uuid} 'Storm')" in caplog.text
     assert sandbox.campaigns()[0]["status"] == "active"
 
