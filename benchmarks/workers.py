@@ -32,7 +32,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "start_from_trigger": {"start_from_trigger": True},
     "both": {"start_from_trigger": True, "end_from_trigger": True},
 }
-PATIENCE = 1800.0
+TIMEOUT = 1800.0
 #: Each worker process parses the DAG and counts itself: Airflow allows no listener with end_from_trigger.
 DAG_FILE = """
 import inspect
@@ -101,8 +101,8 @@ def measure(tasks: int, say: Callable[[str], None] = print) -> list[Result]:
         )
         running.home.dags_folder = dags
         with running.running():
-            running.until(
-                "Airflow is up", lambda: running.healthy() and running.dag_ids() == {*WAYS}, PATIENCE
+            running.wait_until(
+                "Airflow is up", lambda: running.healthy() and running.dag_ids() == {*WAYS}, TIMEOUT
             )
             return [_measure(running, bm, way, tasks, starts, say) for way in WAYS]
 
@@ -127,11 +127,11 @@ def _measure(
         time.sleep(1)  # Airflow's API server takes CPU, too
         return not {*states()} & {"None", "scheduled", "queued", "running", "up_for_retry"}
 
-    running.until("all are deferred", none_is_starting, PATIENCE)
+    running.wait_until("all are deferred", none_is_starting, TIMEOUT)
     bm.clock.advance(60)
     ended = time.monotonic()
     finished = {"success", "failed", "skipped", "upstream_failed"}
-    running.until("all have ended", lambda: {*states()} <= finished, PATIENCE)
+    running.wait_until("all have ended", lambda: {*states()} <= finished, TIMEOUT)
     seconds = time.monotonic() - ended
     result = Result(
         way, tasks, states(), _count(starts) - before, round(_cpu(running) - cpu, 1), round(seconds, 1)

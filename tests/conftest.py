@@ -1,4 +1,4 @@
-"""For the whole suite: an isolated Airflow, no network except loopback, guards for secrets and the contract.
+"""Fixtures of the whole suite: an isolated Airflow, and guards for the network, secrets and the contract.
 
 Nothing here imports Airflow before the environment is set.
 """
@@ -55,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.getplugin("capturemanager").read_global_capture()
 
 
-#: All tests in these folders are slow: they start a whole Airflow, or a browser.
+#: All tests in these folders are slow: they start a complete Airflow, or a browser.
 SLOW_FOLDERS = {"tests/system", "tests/sandbox/browser"}
 
 

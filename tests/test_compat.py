@@ -1,4 +1,4 @@
-"""What the provider uses of Airflow that is not public: it works today, and its loss is reported clearly."""
+"""Private names of Airflow that the provider uses: they work, and an error names one that is gone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from airflow_provider_bm import _compat
 
 TI = SimpleNamespace(dag_id="storm", run_id="manual", task_id="send", map_index=-1)
-on_airflow_3 = pytest.mark.skipif(_compat.IS_AIRFLOW_2, reason="Airflow 2 is asked through its database")
+on_airflow_3 = pytest.mark.skipif(
+    _compat.IS_AIRFLOW_2, reason="reads the state from the database on Airflow 2"
+)
 
 
 @on_airflow_3

@@ -1,4 +1,4 @@
-"""The example DAGs, each run as it stands, against the sandbox: what was sent, to whom, in which words."""
+"""Each example DAG runs unchanged against the sandbox: what was sent, to whom, with which text."""
 
 from __future__ import annotations
 
@@ -31,31 +31,30 @@ from tools.sandbox_process import set_the_stage
 EXAMPLES = ROOT / "dags_examples"
 
 
-class Looks(list[str]):
-    """The campaigns that triggers waited for, and what happens while they do."""
+class Polls(list[str]):
+    """UUIDs of the campaigns that triggers polled, and a function to call during the first poll."""
 
     meanwhile: Callable[[], Any] | None = None
 
 
 @pytest.fixture(autouse=True)
-def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
-    """The examples look once a minute, as one should; here they look all the time."""
-    looks = Looks()
-
+def polls(monkeypatch: pytest.MonkeyPatch) -> Polls:
+    """Record polls, and poll continuously instead of once a minute."""
+    polls = Polls()
     on_result = CampaignWaiter.on_result
 
-    def look(waiter: CampaignWaiter, found: Found) -> Verdict | None:
-        looks.append(waiter.wait.campaign_uuid)
-        if looks.meanwhile is not None:
-            looks.meanwhile()
-            looks.meanwhile = None
+    def record_poll(waiter: CampaignWaiter, found: Found) -> Verdict | None:
+        polls.append(waiter.wait.campaign_uuid)
+        if polls.meanwhile is not None:
+            polls.meanwhile()
+            polls.meanwhile = None
         return on_result(waiter, found)
 
-    monkeypatch.setattr(CampaignWaiter, "on_result", look)
+    monkeypatch.setattr(CampaignWaiter, "on_result", record_poll)
     monkeypatch.setattr(
         CampaignWaiter, "interval", property(lambda _: 0.2, lambda _, seconds: None), raising=False
     )
-    return looks
+    return polls
 
 
 @pytest.fixture
@@ -68,7 +67,7 @@ def staged(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 
 
 def console(sandbox: Sandbox) -> BMClient:
-    """Somebody at the BM console, beside Airflow."""
+    """A client for the actions of a person at the BM console."""
     return BMClient(
         BMSettings(
             api_url=sandbox.api_url,
@@ -81,12 +80,12 @@ def console(sandbox: Sandbox) -> BMClient:
 
 
 def sent(sandbox: Sandbox, campaign_uuid: str | None = None) -> Counter[tuple[str, str]]:
-    """Receivers and texts, with how often each went out."""
+    """Count the messages by recipient and text."""
     return Counter((message["to"], message["text"]) for message in sandbox.messages(campaign_uuid))
 
 
 def expected(sandbox: Sandbox, recipients: str, text: str) -> Counter[tuple[str, str]]:
-    """The text once for everybody on a list."""
+    """One message with this text for each contact of a list."""
     members = recipient_lists()[sandbox.recipient_lists[recipients]]
     return Counter((one["mobile"], text.replace("{first_name}", one["first_name"])) for one in members)
 
@@ -150,7 +149,7 @@ STORMY, FROSTY, QUIET = (datetime(2013, 12, day, 6, tzinfo=UTC) for day in (1, 7
         ),
     ],
 )
-def test_weather_alert_on_an_alert_day(staged, run_dag_file, looks, when, text):
+def test_weather_alert_on_an_alert_day(staged, run_dag_file, polls, when, text):
     path = EXAMPLES / "weather_alert.py"
     run = run_dag_file(path, "weather_alert", logical_date=when, expect="success")
 
@@ -159,7 +158,7 @@ def test_weather_alert_on_an_alert_day(staged, run_dag_file, looks, when, text):
     (clone,) = staged.campaigns(status="finished")
     assert run.xcom("send") == clone["uuid"]
     assert clone["name"].endswith(f"] Weather alert {when:%Y-%m-%d}")
-    assert set(looks) == {clone["uuid"]}, "the wait was not deferred"
+    assert set(polls) == {clone["uuid"]}, "the wait was not deferred"
     assert writes(staged) == ["POST"]
     assert "1500 messages" in run.logs("report")
 
@@ -180,7 +179,7 @@ def test_weather_alert_on_a_day_without_data(staged, run_dag, tmp_path, monkeypa
     monkeypatch.setitem(dag.get_task("look_out").python_callable.__globals__, "WEATHER", empty)
     run = run_dag(dag, logical_date=QUIET, expect="failed")
 
-    assert run.task_states["look_out"] == "failed", "nobody knows whether it is quiet"
+    assert run.task_states["look_out"] == "failed", "without data, it is unknown whether the day is quiet"
     assert "empty.csv has no weather for 2013-12-03" in run.logs("look_out")
     assert staged.requests() == []
 
@@ -188,29 +187,29 @@ def test_weather_alert_on_a_day_without_data(staged, run_dag, tmp_path, monkeypa
 # life_cycle
 
 
-def test_life_cycle(sandbox, run_dag_file, looks):
+def test_life_cycle(sandbox, run_dag_file, polls):
     sandbox.clock.freeze()
-    looks.meanwhile = lambda: sandbox.clock.advance(60)
+    polls.meanwhile = lambda: sandbox.clock.advance(60)
     run = run_dag_file(EXAMPLES / "life_cycle.py", "life_cycle", expect="success")
 
     text = "Hello {first_name}, the canteen opens at noon today."
     assert sent(sandbox) == expected(sandbox, "staff", text)
     assert run.xcom("wait")["status"] == "finished"
-    assert set(looks) == {run.xcom("create")}
+    assert set(polls) == {run.xcom("create")}
     assert writes(sandbox) == ["POST", "DELETE"]
     assert sandbox.campaigns() == []
 
 
-def test_life_cycle_with_what_was_filled_in(sandbox, run_dag_file):
+def test_life_cycle_with_params(sandbox, run_dag_file):
     conf = {"text": "Fire drill, {first_name}.", "recipients": sandbox.recipient_lists["region-north"]}
     run_dag_file(EXAMPLES / "life_cycle.py", "life_cycle", conf=conf, expect="success")
 
     assert sent(sandbox) == expected(sandbox, "region-north", "Fire drill, {first_name}.")
 
 
-def test_life_cycle_keeps_a_campaign_that_somebody_stopped(sandbox, run_dag_file, looks):
+def test_life_cycle_keeps_a_stopped_campaign(sandbox, run_dag_file, polls):
     sandbox.execution_seconds = 600
-    looks.meanwhile = lambda: console(sandbox).set_campaign_status(looks[0], "stopped")
+    polls.meanwhile = lambda: console(sandbox).set_campaign_status(polls[0], "stopped")
     run = run_dag_file(EXAMPLES / "life_cycle.py", "life_cycle", expect="failed")
 
     assert run.task_states == {"create": "success", "wait": "failed", "delete": "upstream_failed"}
@@ -220,7 +219,7 @@ def test_life_cycle_keeps_a_campaign_that_somebody_stopped(sandbox, run_dag_file
 # recurring
 
 
-def test_recurring(sandbox, run_dag_file, looks):
+def test_recurring(sandbox, run_dag_file, polls):
     path, midnight = EXAMPLES / "recurring.py", datetime(2026, 6, 1, tzinfo=UTC)
     sandbox.clock.set(midnight)
     sandbox.clock.freeze()
@@ -234,27 +233,27 @@ def test_recurring(sandbox, run_dag_file, looks):
     assert again.task_states == {"not_started_yet": "success", "create": "skipped", "remember": "skipped"}
     assert sandbox.messages() == []
 
-    looks.meanwhile = lambda: sandbox.clock.advance(timedelta(hours=7))
+    polls.meanwhile = lambda: sandbox.clock.advance(timedelta(hours=7))
     first = run_dag_file(path, "recurring_daily", logical_date=midnight, expect="success")
-    assert looks
+    assert polls
     assert first.xcom("carry_on") == "2026-06-01T06:30:00+00:00"
     text = "Good morning {first_name}. Today's menu: example.com/menu"
     assert sent(sandbox) == expected(sandbox, "staff", text)
 
-    # Late: it has executed already, and nothing more is waited for.
-    looks.clear()
+    # A late run: the campaign has executed already, so the task does not wait.
+    polls.clear()
     late = run_dag_file(
         path, "recurring_daily", logical_date=midnight + timedelta(seconds=1), expect="success"
     )
     assert late.xcom("carry_on") == "2026-06-01T06:30:00+00:00"
-    assert not looks
+    assert not polls
 
     # The next day, yesterday's execution does not count.
-    looks.meanwhile = lambda: sandbox.clock.advance(timedelta(days=1))
+    polls.meanwhile = lambda: sandbox.clock.advance(timedelta(days=1))
     second = run_dag_file(
         path, "recurring_daily", logical_date=midnight + timedelta(days=1), expect="success"
     )
-    assert looks
+    assert polls
     assert second.xcom("carry_on") == "2026-06-02T06:30:00+00:00"
     assert set(sent(sandbox).values()) == {2}
     assert "the next time is 2026-06-03T06:30:00+00:00" in second.logs("carry_on")
@@ -263,9 +262,9 @@ def test_recurring(sandbox, run_dag_file, looks):
 # mapped_regions
 
 
-# Airflow 2.11 reads all of its context for map_index_template, what it deprecates itself included.
+# For map_index_template, Airflow 2.11 reads its whole context, including deprecated keys.
 @pytest.mark.filterwarnings("ignore:Accessing .* from the template is deprecated:DeprecationWarning")
-def test_mapped_regions(sandbox, run_dag_file, looks, monkeypatch):
+def test_mapped_regions(sandbox, run_dag_file, polls, monkeypatch):
     sandbox.execution_seconds = 0.3
     draft = sandbox.create(name="Storm by region", template="Hello {first_name}. {headline} {advice}")
     monkeypatch.setenv("AIRFLOW_VAR_REGIONS_DRAFT", draft["uuid"])
@@ -282,7 +281,7 @@ def test_mapped_regions(sandbox, run_dag_file, looks, monkeypatch):
         uuid = run.xcom("send", map_index=index)
         assert names.pop(uuid).endswith(f"] Storm {region}")
         assert sent(sandbox, uuid) == expected(sandbox, f"region-{region}", text)
-        assert uuid in looks
+        assert uuid in polls
     assert not names
     counts = {region: expected(sandbox, f"region-{region}", "").total() for region in texts}
     assert run.xcom("gather") == counts
@@ -331,7 +330,7 @@ def test_from_a_table(sandbox, run_dag_file, warehouse):
     assert run.xcom("report") == {"sent": 2}
 
 
-def test_from_a_table_with_a_row_that_is_wrong(sandbox, run_dag_file, warehouse):
+def test_from_a_table_with_an_invalid_row(sandbox, run_dag_file, warehouse):
     with closing(sqlite3.connect(warehouse)) as database, database:
         database.execute("INSERT INTO shop_news VALUES ('2026-06-01', 'east', NULL, 'x')")
     run = run_dag_file(EXAMPLES / "from_a_table.py", "from_a_table", expect="failed")
@@ -377,7 +376,7 @@ def test_email_from_draft(sandbox, run_dag_file, monkeypatch):
 
 @pytest.fixture
 def sending(sandbox: Sandbox) -> dict[str, str]:
-    """Campaigns that go on for long, by name; and others that are of no concern."""
+    """Campaigns that are active for long, by name; and others that the DAG must not touch."""
     sandbox.clock.freeze()
     sandbox.execution_seconds = 600
     made = [
@@ -433,7 +432,7 @@ def test_stop_everything_when_one_finishes_and_one_is_deleted_meanwhile(
     assert run.task_states["nothing_is_active"] == "success"
 
 
-def test_stop_everything_says_what_it_could_not_stop(sandbox, run_dag_file, sending):
+def test_stop_everything_reports_what_it_could_not_stop(sandbox, run_dag_file, sending):
     sandbox.fault(method="PATCH", path=sending["long"], status=403, times=None)
     run = run_dag_file(EXAMPLES / "stop_everything.py", "stop_everything", expect="failed")
 
@@ -449,14 +448,14 @@ def test_stop_everything_when_nothing_is_active(sandbox, run_dag_file):
     assert writes(sandbox) == []
 
 
-# The demo: it must not say that all is well if it is not.
+# The demo must detect wrong results.
 
 RUN = {"state": "success", "campaign": None, "reported": None, "triggers": []}
 
 
 @pytest.fixture
-def played(staged: Sandbox) -> tuple[list[demo.Day], list[dict[str, Any]], set[str]]:
-    """A quiet day and a stormy one, as the demo would have seen them."""
+def demo_results(staged: Sandbox) -> tuple[list[demo.Day], list[dict[str, Any]], set[str]]:
+    """Results of the demo for a quiet day and a stormy one."""
     days = [day for day in demo.read_days() if day.date in (date(2013, 11, 30), date(2013, 12, 1))]
     drafts = {campaign["uuid"] for campaign in staged.campaigns()}
     (draft,) = [campaign for campaign in staged.campaigns() if campaign["template"] == demo.WEATHER_TEMPLATE]
@@ -476,13 +475,13 @@ def played(staged: Sandbox) -> tuple[list[demo.Day], list[dict[str, Any]], set[s
     return days, runs, drafts
 
 
-def test_demo_finds_nothing_wrong(staged, played):
-    days, runs, drafts = played
+def test_demo_accepts_correct_results(staged, demo_results):
+    days, runs, drafts = demo_results
     assert demo.check(days, runs, staged, drafts, faults=False) == []
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"state": "failed"}, "2013-12-01: state of the run: failed, expected success"),
         ({"tasks": {}}, "2013-12-01: tasks: {}"),
@@ -492,29 +491,29 @@ def test_demo_finds_nothing_wrong(staged, played):
         ({"day": "2013-12-02"}, "days run: "),
     ],
 )
-def test_demo_notices_a_run_that_went_wrong(staged, played, wrong, said):
-    days, runs, drafts = played
+def test_demo_detects_a_wrong_run(staged, demo_results, wrong, message):
+    days, runs, drafts = demo_results
     runs[1] |= wrong
-    assert any(line.startswith(said) for line in demo.check(days, runs, staged, drafts, faults=False))
+    assert any(line.startswith(message) for line in demo.check(days, runs, staged, drafts, faults=False))
 
 
-def test_demo_notices_a_run_that_is_missing(staged, played):
-    days, runs, drafts = played
+def test_demo_detects_a_missing_run(staged, demo_results):
+    days, runs, drafts = demo_results
     assert demo.check(days, runs[:1], staged, drafts, faults=False)
     assert demo.check(days, [], staged, drafts, faults=False)
 
 
-def test_demo_notices_what_was_sent_beside(staged, played):
-    days, runs, drafts = played
+def test_demo_detects_additional_messages(staged, demo_results):
+    days, runs, drafts = demo_results
     staged.create(name="stray", status="active")
     staged.clock.advance(10)
-    said = "\n".join(demo.check(days, runs, staged, drafts, faults=False))
-    assert "executions: 2, expected 1" in said
-    assert "messages in all: 1540, expected 1500" in said
+    message = "\n".join(demo.check(days, runs, staged, drafts, faults=False))
+    assert "executions: 2, expected 1" in message
+    assert "messages in all: 1540, expected 1500" in message
 
 
-def test_demo_notices_another_text(staged, played, monkeypatch):
-    days, runs, drafts = played
+def test_demo_detects_a_wrong_text(staged, demo_results, monkeypatch):
+    days, runs, drafts = demo_results
     monkeypatch.setattr(demo, "WEATHER_TEMPLATE", demo.WEATHER_TEMPLATE + "!")
-    (said,) = demo.check(days, runs, staged, drafts, faults=False)
-    assert said.startswith("2013-12-01: messages that differ: ")
+    (message,) = demo.check(days, runs, staged, drafts, faults=False)
+    assert message.startswith("2013-12-01: messages that differ: ")

@@ -1,4 +1,4 @@
-"""What the documentation says is so: links, code, names, arguments, and the messages that it quotes."""
+"""The documentation is correct: links, code, names, arguments, and the messages that it quotes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`]+)`")
-#: What a message is filled with: elsewhere told apart by …, and these words.
+#: Values that quoted messages contain where the source has a placeholder, besides ….
 FILLED_IN = re.compile(
     r"…|(?<=[a-z)]): |\bHTTP \d+|\b(?:GET|POST|PUT|PATCH)\b|\b2000\b"
     r"|^(?:Connection|Token|Service)(?= (?:failed|not found))|\((?:token|service|status stopped)\b"
@@ -78,7 +78,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def tables(page: str) -> list[list[list[str]]]:
-    """The tables of a page: rows of cells, the heading first."""
+    """The tables of a page, each a list of rows. The first row is the header."""
     found = []
     for lines in re.findall(r"(?:^\|.*\|$\n?)+", prose(page), re.MULTILINE):
         rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines.splitlines()]
@@ -87,13 +87,13 @@ def tables(page: str) -> list[list[list[str]]]:
 
 
 def table(page: str, heading: str) -> list[list[str]]:
-    """The rows of the one table whose first heading is this."""
+    """The rows of the only table with this first header."""
     (rows,) = [rows for rows in tables(page) if rows[0][0] == heading]
     return rows[1:]
 
 
 def classes() -> dict[str, type]:
-    """What users import from the four modules."""
+    """The classes that users import from the four modules."""
     found = {}
     for name in ("operators", "sensors", "triggers", "hooks"):
         module = importlib.import_module(f"airflow_provider_bm.{name}")
@@ -104,7 +104,7 @@ def classes() -> dict[str, type]:
 
 
 def arguments(cls: type) -> set[str]:
-    """Arguments that a class takes, its own and those of its bases."""
+    """Arguments of a class, including those of its bases."""
     return {name for each in cls.__mro__ for name in inspect.signature(each.__init__).parameters} - {"self"}
 
 
@@ -115,7 +115,7 @@ def skip_what_airflow_2_has_not(code: str) -> None:
 
 @cache
 def texts_in_source() -> str:
-    """All texts of the package, docstrings aside, with … for what is filled in."""
+    """All strings of the package except docstrings, with … in place of each placeholder."""
     found = []
     for path in sorted((ROOT / "airflow_provider_bm").rglob("*.py")):
         tree = ast.parse(path.read_text())
@@ -129,7 +129,7 @@ def texts_in_source() -> str:
 
 
 @pytest.mark.parametrize("page", PAGE_NAMES)
-def test_links_lead_somewhere(page):
+def test_links_have_a_target(page):
     broken = []
     for target in LINK.findall(prose(page)):
         if target.startswith("https://"):
@@ -153,7 +153,7 @@ def test_every_page_is_in_the_index():
 
 
 def test_the_reference_names_every_module_with_public_names():
-    """Sphinx takes the names from each module's ``__all__``."""
+    """Sphinx reads the names from each module's ``__all__``."""
     listed = set(
         re.findall(r"^   (airflow_provider_bm\.\w+)$", text_of("docs/reference/index.md"), re.MULTILINE)
     )
@@ -165,7 +165,7 @@ def test_the_reference_names_every_module_with_public_names():
     assert listed == packages | {"airflow_provider_bm.exceptions"}
 
 
-def test_the_tests_against_each_threat_exist():
+def test_tests_named_for_each_threat_exist():
     for name in CODE.findall(text_of("docs/threats.md")):
         assert not name.startswith("tests/") or (ROOT / name).is_file(), name
 
@@ -178,7 +178,7 @@ def test_pictures_exist(page):
 
 
 @pytest.mark.parametrize("page", PAGE_NAMES)
-def test_no_path_of_a_machine(page):
+def test_no_local_paths(page):
     assert not re.findall(
         r"(?<![\w.}/])/(?:home|root|work|tmp|Users|opt|usr|var|mnt|private)\b\S*", text_of(page)
     )
@@ -191,8 +191,8 @@ def test_python_compiles(code):
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_calls_us_as_we_are(code):
-    """Imports exist, and keyword arguments are arguments."""
+def test_python_uses_existing_names_and_arguments(code):
+    """Imported names and keyword arguments exist."""
     skip_what_airflow_2_has_not(code)
     known: dict[str, Any] = classes()
     for node in ast.walk(ast.parse(code)):
@@ -226,7 +226,7 @@ def test_dags_parse(code, tmp_path):
         if re.search(r"^(query =|with Sandbox\()", each.values[0], re.MULTILINE)
     ],
 )
-def test_what_stands_by_itself_runs(code):
+def test_self_contained_python_runs(code):
     names: dict[str, Any] = {}
     exec(compile(code, "<documentation>", "exec"), names)
     if "query" in names:
@@ -283,7 +283,7 @@ def test_arguments_of_sending_and_waiting_exist(page):
         assert words <= arguments(getattr(operators, name))
 
 
-def test_every_extra_is_described_and_no_other():
+def test_exactly_the_known_extras_are_documented():
     described = [CODE.findall(row[0])[0] for row in table("docs/connection.md", "Extra")]
     assert sorted(described) == sorted(EXTRAS)
     named = re.findall(r"extras\s+((?:`\w+`[,and\s]*)+)", text_of("CHANGELOG.md"))
@@ -299,8 +299,8 @@ def test_every_make_target_exists():
 
 
 @pytest.mark.parametrize("page", PAGE_NAMES)
-def test_quoted_messages_are_ours(page):
-    """In tables of messages, each piece between what is filled in is a piece of a text in the source."""
+def test_quoted_messages_are_in_the_source(page):
+    """In tables of messages, each part between placeholders is part of a string in the source."""
     messages = [
         message
         for rows in tables(page)
@@ -314,7 +314,7 @@ def test_quoted_messages_are_ours(page):
 
 
 def test_the_table_of_guards():
-    """Each guard's arguments exist, and the error that it quotes is one of ours."""
+    """Each guard's arguments exist, and its error is in the source."""
     known = set().union(*(arguments(cls) for cls in classes().values()))
     known |= {field.name for each in (BMSettings, campaigns.SendWindow) for field in fields(each)}
     source = texts_in_source()
@@ -325,7 +325,7 @@ def test_the_table_of_guards():
         assert all(quoted in source for quoted in CODE.findall(error)), error
 
 
-def test_the_tree_of_errors_is_whole():
+def test_error_tree_is_complete():
     (tree,) = [code for _, code in FENCE.findall(text_of("docs/errors.md")) if code.startswith("BMError\n")]
     named = set(re.findall(r"\bBM\w+Error\b", tree))
     assert named == {name for name in vars(exceptions) if re.fullmatch(r"BM\w*Error", name)} - {"BMError"}
@@ -353,7 +353,7 @@ def test_every_dependency_is_justified():
     assert set(pyproject["project"]["optional-dependencies"]) == {"sandbox"}
 
 
-def test_the_sandbox_has_what_is_named():
+def test_names_of_the_sandbox_exist():
     page = "docs/sandbox.md"
     options = {option for action in sandbox_parser()._actions for option in action.option_strings}
     assert {word for row in table(page, "Option") for word in CODE.findall(row[0])} == options - {
@@ -368,12 +368,12 @@ def test_the_sandbox_has_what_is_named():
             control |= {words.split()[-1] for words in CODE.findall(row[1]) if " " in words}
         with pytest.raises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(f"{running.url}/_sandbox/")
-        said = error.value.read().decode()
-    assert not [name for name in control if name not in said]
+        message = error.value.read().decode()
+    assert not [name for name in control if name not in message]
     assert f"more than {MOST_AT_ONCE:,} executions at once" in text_of(page)
 
 
-def test_the_limits_of_once_are_as_said():
+def test_documented_limits_of_sending_once():
     page = text_of("docs/sending-safely.md")
     url = "https://example.com"
     client = BMClient(BMSettings(api_url=url, token_url=url, client_id="c", client_secret="not a secret"))

@@ -1,4 +1,4 @@
-"""The suite's guards work: each probe is caught."""
+"""The guards of the test suite work: they catch each probe of tests/support/guard_probes.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.leaks import LeakGuard
 
 @pytest.fixture(scope="module")
 def outcome() -> dict[str, str]:
-    """The outcome of each probe, in a pytest session of its own."""
+    """The outcome of each probe, in a separate pytest session."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rfEp", "--tb=no", guard_probes.__file__],
         capture_output=True,
@@ -51,7 +51,7 @@ def test_deprecation_warnings_of_other_packages_are_ignored():
         warnings.warn_explicit("old", DeprecationWarning, "x.py", 1, module="airflow_providers_other")
 
 
-def test_secret_in_a_file(tmp_path: Path):
+def test_secret_in_a_file_is_found(tmp_path: Path):
     guard = LeakGuard()
     guard.register("a-planted-secret")
     (tmp_path / "deep").mkdir()
@@ -72,12 +72,12 @@ def test_short_words_are_not_secrets():
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "::1", "localhost", "127.9.9.9", None, "0.0.0.0", b"localhost"]
 )
-def test_local(host):
+def test_loopback_addresses_are_local(host):
     assert network.is_local(host)
 
 
 @pytest.mark.parametrize(
     "host", ["example.com", "192.0.2.1", "10.0.0.1", "2001:db8::1", "127.0.0.1.example.com"]
 )
-def test_not_local(host):
+def test_other_addresses_are_not_local(host):
     assert not network.is_local(host)

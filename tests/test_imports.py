@@ -1,4 +1,4 @@
-"""What an import costs: each in a Python of its own."""
+"""What each import loads, in a new Python process."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_sandbox_needs_the_standard_library_only():
 
 
 @pytest.mark.parametrize("module", ["operators", "sensors"])
-def test_parsing_a_dag_loads_nothing_that_airflow_has_not(module):
+def test_parsing_a_dag_loads_no_additional_modules(module):
     loaded = modules_after(
         f"""
         from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseSensorOperator
@@ -92,7 +92,7 @@ def test_parsing_a_dag_loads_nothing_that_airflow_has_not(module):
     assert "airflow_provider_bm.sandbox" not in loaded["ours"]
 
 
-#: Our modules that a DAG file with the operator may import. All others are for the running task.
+#: Modules of this package that parsing a DAG file with the operator may import.
 SHARED = {"_lazy", "campaigns", "campaigns.constants", "campaigns.labels", "links", "links.bm", "operators"}
 SHARED |= {"operators.base", "operators.guards", "operators.templating", "waiting", "waiting.result"}
 PARSED = {
@@ -118,7 +118,7 @@ def test_parsing_a_dag_loads_the_operators_that_it_uses(operator):
 
 
 @pytest.mark.parametrize("package", ["campaigns", "operators"])
-def test_lazy_names_are_names_like_others(package):
+def test_lazy_names_behave_like_other_names(package):
     named = modules_after(
         f"""
         import airflow_provider_bm.{package} as package
@@ -136,9 +136,9 @@ def test_lazy_names_are_names_like_others(package):
 
     assert set(named["all"]) <= set(named["listed"])
     assert set(named["all"]) <= set(named["starred"])
-    # Loaded once: later uses do not ask for it again.
+    # A lazy name is loaded once, then stored in the module.
     assert set(named["all"]) <= set(named["kept"])
-    # What can be had is what is promised.
+    # Exactly the names of `__all__` are available.
     lazy = {name for name in named["listed"] if name.startswith(("BM", "Campaign", "Segmentation"))}
     assert lazy <= set(named["all"])
     assert named["missing"] == [f"module 'airflow_provider_bm.{package}' has no attribute 'no_such_name'"]

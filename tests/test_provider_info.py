@@ -1,4 +1,4 @@
-"""What Airflow learns about the provider: valid, true, and what its UI shows."""
+"""The provider info is valid and correct, and Airflow's UI shows it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def schema(name: str) -> dict[str, Any]:
     return json.loads((AIRFLOW / name).read_text())
 
 
-def test_valid_for_airflow_at_run_time():
+def test_provider_info_is_valid_for_airflow_at_run_time():
     jsonschema.validate(INFO, schema("provider_info.schema.json"))
 
 
@@ -45,7 +45,7 @@ def test_parts_are_valid_for_airflow_own_providers():
         assert "conn-fields" in strict["properties"]["connection-types"]["items"]["properties"]
 
 
-def test_found_by_its_entry_point():
+def test_provider_is_found_by_its_entry_point():
     (entry_point,) = [
         point
         for point in importlib.metadata.entry_points(group="apache_airflow_provider")
@@ -82,7 +82,7 @@ def test_asset_functions_exist():
         assert callable(getattr(importlib.import_module(module), name))
 
 
-def test_hook_says_the_same():
+def test_hook_agrees_with_the_provider_info():
     from airflow_provider_bm.hooks import BMHook
 
     assert BMHook.conn_type == CONNECTION_TYPE["connection-type"]
@@ -91,12 +91,12 @@ def test_hook_says_the_same():
     assert BMHook.default_conn_name == "bm_default"
 
 
-def test_form_has_every_extra_and_no_other():
+def test_form_has_exactly_the_known_extras():
     assert set(CONN_FIELDS) == set(connection.EXTRAS)
 
 
 @pytest.mark.parametrize("name", sorted(CONN_FIELDS))
-def test_fields_explain_themselves_and_can_be_left_alone(name):
+def test_fields_have_descriptions_and_are_optional(name):
     field = CONN_FIELDS[name]
     assert field["label"]
     assert field["label"] != name
@@ -107,7 +107,7 @@ def test_fields_explain_themselves_and_can_be_left_alone(name):
     assert "null" in field["schema"]["type"]
 
 
-def test_airflow_takes_the_provider(caplog):
+def test_airflow_loads_the_provider(caplog):
     manager = ProvidersManager()
     manager.initialize_providers_list()
 
@@ -128,7 +128,8 @@ def test_airflow_takes_the_provider(caplog):
 
 
 @pytest.mark.skipif(
-    (3, 0) <= VERSION < (3, 2), reason="3.0 and 3.1 read the hook's form where a FAB is, or a mock of it"
+    (3, 0) <= VERSION < (3, 2),
+    reason="3.0 and 3.1 read the hook's form if FAB, or a mock of it, is installed",
 )
 def test_airflow_shows_the_form():
     manager = ProvidersManager()
@@ -140,7 +141,7 @@ def test_airflow_shows_the_form():
     assert [key.removeprefix("extra__bm__") for key in fields] == list(CONN_FIELDS)
 
 
-@pytest.mark.skipif(not WHOLE_FORM_IN_INFO, reason="before 3.2 the form is the hook's")
+@pytest.mark.skipif(not WHOLE_FORM_IN_INFO, reason="Airflow before 3.2 reads the form from the hook")
 def test_airflow_shows_the_fields_as_described():
     widgets = ProvidersManager().connection_form_widgets
     for name, field in CONN_FIELDS.items():

@@ -1,4 +1,4 @@
-"""Asset URIs: what Airflow makes of them, and what it refuses."""
+"""Asset URIs: which forms Airflow normalizes, and which it refuses."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ CAMPAIGN = "1592695e-c1b1-11ee-b153-774c9d3a7957"
 ALL = f"bm://{SERVICE}/campaigns"
 ONE = f"{ALL}/{CAMPAIGN}"
 
-from_airflow_3 = pytest.mark.skipif(is_airflow_2(), reason="Airflow 2.11 does not ask for asset URIs")
+from_airflow_3 = pytest.mark.skipif(
+    is_airflow_2(), reason="Airflow 2.11 does not call the provider for asset URIs"
+)
 
 
-def test_uri_of_one_and_of_all():
+def test_uri_of_one_campaign_and_of_all_campaigns():
     assert campaign_uri(SERVICE, CAMPAIGN) == ONE
     assert campaign_uri(SERVICE) == ALL
     assert campaign_uri(UUID(SERVICE), CAMPAIGN.upper()) == ONE
 
 
-def test_all_that_is_wrong_is_named_at_once():
+def test_error_names_every_invalid_argument():
     with pytest.raises(BMPayloadError) as caught:
         campaign_asset("bm_default", "Storm warning")
 
@@ -42,7 +44,7 @@ def test_an_empty_campaign_is_not_all_campaigns():
         campaign_uri(SERVICE, "")
 
 
-def test_two_spellings_are_one_asset():
+def test_spellings_of_one_uuid_are_the_same_asset():
     asset = campaign_asset(SERVICE, CAMPAIGN, extra={"team": "crm"})
 
     assert isinstance(asset, Asset)
@@ -64,7 +66,7 @@ def test_two_spellings_are_one_asset():
         (f"{ONE}#now", ONE),
     ],
 )
-def test_airflow_keeps_one_form(written, kept):
+def test_airflow_normalizes_the_uri(written, kept):
     asset = Asset(uri=written, name="whatever")
 
     assert asset.uri == kept
@@ -73,7 +75,7 @@ def test_airflow_keeps_one_form(written, kept):
 
 @from_airflow_3
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "message"),
     [
         ("bm://example.com/campaigns", "service_uuid='example.com': must be a UUID"),
         (f"bm://{SERVICE}:443/campaigns", f"service_uuid='{SERVICE}:443': must be a UUID"),
@@ -84,14 +86,14 @@ def test_airflow_keeps_one_form(written, kept):
         (f"{ONE}?status=draft", "no query"),
     ],
 )
-def test_airflow_refuses_any_other_form(uri, said):
-    with pytest.raises(ValueError, match=re.escape(said)):
+def test_airflow_refuses_any_other_form(uri, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         Asset(uri=uri, name="whatever")
 
 
 @from_airflow_3
 def test_no_asset_has_a_user():
-    """Airflow 3.0 takes it away before it asks."""
+    """Airflow 3.0 removes the user before it calls the provider."""
     try:
         asset = Asset(uri=f"bm://somebody@{SERVICE}/campaigns", name="whatever")
     except ValueError as error:
@@ -109,7 +111,7 @@ def test_a_connection_taken_for_an_asset_shows_no_secret(user, leak_guard):
     leak_guard.register("asset-secret")
     uri = f"bm://{user}@example.com/{SERVICE}?proxies={{}}".format(*["asset-secret"] * 2)
 
-    # The guard looks at the whole traceback, too.
+    # The guard searches the whole traceback.
     with pytest.raises(ValueError, match=rf"uri='bm://(…|example\.com/{SERVICE})'"):
         Asset(uri=uri, name="whatever")
 

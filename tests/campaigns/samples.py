@@ -33,7 +33,7 @@ QUERY: dict[str, Any] = {
 
 
 def required(**changes: Any) -> dict[str, Any]:
-    """The fewest fields of a new campaign."""
+    """The required fields of a new campaign."""
     return {
         "name": "Storm",
         "sending_type": "sms",
@@ -44,12 +44,12 @@ def required(**changes: Any) -> dict[str, Any]:
 
 
 def whole(**changes: Any) -> dict[str, Any]:
-    """A whole campaign as PUT wants it."""
+    """A complete campaign, as PUT requires it."""
     return required(status="active", schedule_type="now") | changes
 
 
 def problems_of(call: Callable[[], Any]) -> dict[str, str]:
-    """What is wrong, per field, of a call that must fail."""
+    """Return the problems of a call that must fail, by field."""
     with pytest.raises(BMPayloadError) as caught:
         call()
     return {problem.field: problem.expected for problem in caught.value.problems}

@@ -1,4 +1,4 @@
-"""What the models accept, the sandbox accepts; what only the sandbox accepts is listed here."""
+"""The sandbox accepts what the models accept. Payloads that only the sandbox accepts are listed here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from airflow_provider_bm.sandbox.validation import new_campaign
 from tests.campaigns.samples import LIST_A, required
 
 NOW: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-#: Parts of problems that the sandbox, like a lenient server, does not have.
+#: Parts of the messages for problems that the sandbox, as a lenient server, accepts.
 STRICTER: Final = (
     "must not be empty",
     "must contain at least one contact list",
@@ -76,7 +76,7 @@ fields = st.fixed_dictionaries(
 
 @settings(deadline=None, database=None, max_examples=400)
 @given(fields)
-def test_payloads(changes: dict[str, Any]) -> None:
+def test_sandbox_agrees_with_the_models(changes: dict[str, Any]) -> None:
     payload = required(**changes)
     problems: tuple[str, ...] = ()
     try:

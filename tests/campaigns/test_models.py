@@ -134,7 +134,7 @@ def test_required_fields_of_a_new_campaign(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [*STATUSES, "Active", "", "None", 1, ["active"]])
-def test_status(model: Any, allowed: tuple[str, ...], status: Any) -> None:
+def test_status_of_each_model(model: Any, allowed: tuple[str, ...], status: Any) -> None:
     base: dict[Any, dict[str, Any]] = {CampaignCreate: required(), CampaignClone: {"clone_uuid": LIST_A}}
     made = model(**base.get(model, {}) | {"status": status})
     if status in allowed:
@@ -153,7 +153,7 @@ def test_a_str_enum_is_a_choice() -> None:
 
 
 @pytest.mark.parametrize("name", ["name", "sender", "webpush_title", "webpush_icon"])
-def test_texts(name: str) -> None:
+def test_text_fields(name: str) -> None:
     assert create(**{name: "007"})[name] == "007"
     for wrong in (True, 1.5, ["x"], {"x": 1}, b"x", *MISSING, "cut \ud83d", 10**5000):
         assert list(problems_of(lambda wrong=wrong: create(**{name: wrong}))) == [name]  # type: ignore[misc]
@@ -231,7 +231,7 @@ def test_a_new_campaign_has_nothing_to_clear(name: str) -> None:
 
 
 @pytest.mark.parametrize("sending_type", SENDING_TYPES)
-def test_template(sending_type: str) -> None:
+def test_template_of_each_channel(sending_type: str) -> None:
     def sent(template: Any) -> str:
         text: str = create(sending_type=sending_type, template=template)["template"]
         return text

@@ -62,7 +62,7 @@ def test_a_schedule_in_the_past(kind, moment, warned):
 
 
 @pytest.mark.parametrize(
-    ("kind", "moment", "says"),
+    ("kind", "moment", "message"),
     [
         ("once", "2026-03-09 12:00:00", None),
         ("once", "2026-03-09 12:00:01", "2026-03-09 12:00:01"),
@@ -73,8 +73,8 @@ def test_a_schedule_in_the_past(kind, moment, warned):
         ("now", None, None),
     ],
 )
-def test_a_wait_that_cannot_end_in_time(kind, moment, says):
+def test_a_wait_that_cannot_end_in_time(kind, moment, message):
     campaign = {"schedule_type": kind, "schedule_rrule": moment}
     found = list(wait_warnings(campaign, WEEK, NOW))
-    assert len(found) == bool(says)
-    assert all(says in text for text in found)
+    assert len(found) == bool(message)
+    assert all(message in text for text in found)

@@ -39,7 +39,7 @@ START = datetime(2026, 3, 2, 12, 0, 0, 999, tzinfo=UTC)
         ("FREQ=MONTHLY;BYDAY=+5MO;COUNT=1", ["2026-03-30T12:00"]),
     ],
 )  # fmt: skip
-def test_times(rule, first):
+def test_times_of_a_rule(rule, first):
     assert [f"{moment:%Y-%m-%dT%H:%M}" for moment in islice(occurrences(rule, START), 3)] == first
 
 

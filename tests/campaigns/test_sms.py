@@ -24,7 +24,7 @@ from airflow_provider_bm.campaigns.sms import sms_parts
         ("ê" * 66 + "🔥" + "ê" * 10, "UCS-2", 78, 2, 55),
     ],
 )
-def test_parts(text: str, encoding: str, units: int, parts: int, left: int) -> None:
+def test_number_of_parts(text: str, encoding: str, units: int, parts: int, left: int) -> None:
     found = sms_parts(text)
     assert (found.encoding, found.units, found.parts, found.units_left) == (encoding, units, parts, left)
 

@@ -24,7 +24,7 @@ TABLE = [row for row in ROWS if not row[0].islower() or not row[0].replace("_", 
 
 
 def sent(**fields: Any) -> str:
-    """Return what is sent, in the words of the page."""
+    """Return the text that is sent, as the page shows it."""
     try:
         payload = CampaignClone(clone_uuid=LIST_A, **fields).to_payload()
     except BMPayloadError:

@@ -26,21 +26,21 @@ def settings_for(sandbox: Sandbox, **changes: Any) -> BMSettings:
 
 @pytest.fixture
 def waits() -> list[float]:
-    """Seconds that clients waited between tries; they do not really wait."""
+    """Pauses between tries, in seconds, recorded instead of slept."""
     return []
 
 
 @pytest.fixture
 def new_client(sandbox: Sandbox, waits: list[float]) -> Iterator[NewClient]:
-    """Makes a client of the sandbox; keyword arguments are settings."""
-    made: list[BMClient] = []
+    """Create a client of the sandbox; keyword arguments are settings."""
+    clients: list[BMClient] = []
 
     def new(**changes: Any) -> BMClient:
-        made.append(BMClient(settings_for(sandbox, **changes), sleep=waits.append))
-        return made[-1]
+        clients.append(BMClient(settings_for(sandbox, **changes), sleep=waits.append))
+        return clients[-1]
 
     yield new
-    for client in made:
+    for client in clients:
         client.close()
 
 
@@ -51,7 +51,7 @@ def client(new_client: NewClient) -> BMClient:
 
 @pytest.fixture
 def payload(sandbox: Sandbox) -> dict[str, Any]:
-    """A campaign that would message the forty of the staff, now."""
+    """A campaign that would immediately message the 40 contacts of the list `staff`."""
     return {
         "name": "Storm",
         "sending_type": "sms",

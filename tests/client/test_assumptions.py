@@ -1,4 +1,4 @@
-"""What is assumed of the API, not known: one test for each, which says so, and names the line to change.
+"""One test for each assumption about the API that its documentation does not confirm.
 
 The first test fails if an assumption is added without one here.
 """
@@ -20,14 +20,14 @@ TESTED = set()
 def assumes(name):
     TESTED.add(name)
 
-    def keep(test):
+    def mark(test):
         return test
 
-    return keep
+    return mark
 
 
-def asked(sandbox):
-    """Query of the last list, as it came in."""
+def last_query(sandbox):
+    """Query of the last list request, as the sandbox received it."""
     return sandbox.requests("GET", "/campaigns")[-1]["query"]
 
 
@@ -41,14 +41,14 @@ def test_several_values_of_a_filter_are_separated_by_commas(sandbox, client, pay
         sandbox.create(**payload, status=status, schedule_type="now")
     found = client.list_campaigns(status=["draft", "stopped"])
     assert {one["status"] for one in found} == {"draft", "stopped"}
-    assert asked(sandbox)["in(status)"] == "draft,stopped"
+    assert last_query(sandbox)["in(status)"] == "draft,stopped"
 
 
 @assumes("FILTER_WITHOUT_VALUE")
 def test_an_operator_without_value_has_true_after_the_equals_sign(sandbox, client, payload):
     sandbox.create(**payload, status="draft")
     assert len(list(client.list_campaigns(filters={"isnull(last_dt)": None}))) == 1
-    assert asked(sandbox)["isnull(last_dt)"] == "true"
+    assert last_query(sandbox)["isnull(last_dt)"] == "true"
 
 
 @assumes("SORT_SEPARATOR")
@@ -56,7 +56,7 @@ def test_columns_of_sort_are_separated_by_commas(sandbox, client, payload):
     for name, status in (("b", "draft"), ("a", "draft"), ("c", "stopped")):
         sandbox.create(**payload | {"name": name}, status=status, schedule_type="now")
     assert [one["name"] for one in client.list_campaigns(sort=["-status", "name"])] == ["c", "a", "b"]
-    assert asked(sandbox)["sort"] == "-status,name"
+    assert last_query(sandbox)["sort"] == "-status,name"
 
 
 @assumes("FIELDS_SEPARATOR")
@@ -64,13 +64,13 @@ def test_fields_are_separated_by_commas(sandbox, client, payload):
     sandbox.create(**payload, status="draft")
     (found,) = client.list_campaigns(fields=["tasks", "messages"])
     assert {"tasks", "messages"} <= found.keys()
-    assert asked(sandbox)["fields"] == "tasks,messages"
+    assert last_query(sandbox)["fields"] == "tasks,messages"
 
 
 @assumes("PAGE_SIZE")
-def test_a_hundred_rows_are_asked_for_and_perpage_is_believed(sandbox, client):
+def test_100_rows_are_requested_and_perpage_of_the_response_is_used(sandbox, client):
     assert list(client.list_campaigns()) == []
-    assert asked(sandbox)["page_size"] == str(assumptions.PAGE_SIZE) == "100"
+    assert last_query(sandbox)["page_size"] == str(assumptions.PAGE_SIZE) == "100"
 
 
 @assumes("TOKEN_LIFETIME")
@@ -125,7 +125,7 @@ def test_a_draft_is_compared_with_others_once_later_ones_have_a_later_created_dt
     assert Timing().created_dt_resolution == assumptions.CREATED_DT_RESOLUTION > 1
 
 
-# How they decide is tested in tests/idempotency/test_adoption.py and tests/polling/test_ledger.py.
+# The decisions are tested in tests/idempotency/test_adoption.py and tests/polling/test_ledger.py.
 assumes("CREATED_DT_TOLERANCE")
 assumes("MIN_EXECUTION_INTERVAL")
 

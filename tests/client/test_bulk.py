@@ -1,4 +1,4 @@
-"""Reading many campaigns with few requests: a list is believed as far as its content goes."""
+"""Reading many campaigns with few requests, although servers may ignore filters or omit campaigns."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def page(rows):
     return {"data": rows, "meta": {"pagination": {**pagination, "links": {}}}}
 
 
-def test_all_with_one_request(reader, sandbox, uuids):
+def test_all_campaigns_are_read_with_one_request(reader, sandbox, uuids):
     assert list(read(reader, uuids)) == uuids
     assert (lists(sandbox), singles(sandbox)) == (1, [])
 
 
 @pytest.mark.parametrize("position", ["before", "after"])
 def test_server_that_ignores_the_filter_is_asked_once(reader, sandbox, position):
-    """And never for its second page, which would be the whole service."""
+    """The second page is not requested, since the list would be all campaigns of the service."""
 
     def create(status, count):
         return [sandbox.create(status=status)["uuid"] for _ in range(count)]
@@ -94,12 +94,12 @@ def test_campaigns_that_a_list_lacks_are_read_one_by_one(reader, sandbox, uuids)
         assert set(read(reader, uuids)) == set(uuids)
     missing = set(uuids) - {row["uuid"] for row in body["data"]}
     assert singles(sandbox) == sorted(3 * [*missing])
-    # It lacks less than it has, so it is still used.
+    # The list contains more campaigns than it lacks, so it is still used.
     assert lists(sandbox) == 3
 
 
 @pytest.mark.parametrize(("times", "used"), [(None, 2), (1, 4)])
-def test_lists_that_lack_most_campaigns_twice_in_a_row_are_given_up(reader, sandbox, uuids, times, used):
+def test_lists_are_not_used_after_two_that_lack_most_campaigns(reader, sandbox, uuids, times, used):
     few = page(sandbox.campaigns()[:3])
     sandbox.fault(method="GET", path=LISTS, times=times, status=200, body=few)
     for _ in range(4):
@@ -150,7 +150,7 @@ def test_three_failing_campaigns_in_a_row_are_an_error_of_the_server(reader, san
         sandbox.fault(method="GET", path=bad, times=None, status=500)
     with pytest.raises(BMError, match="HTTP 500"):
         read(reader, uuids)
-    # Those that failed come last the next time.
+    # Campaigns that failed are read last the next time.
     found = []
     with pytest.raises(BMError, match="HTTP 500"):
         found += [uuid for some in reader.read(uuids) for uuid in some]
@@ -189,7 +189,7 @@ def test_url_is_not_too_long_wherever_the_api_is(fields, length):
         with pytest.raises(BMError, match="503"):
             read(BulkReader(client), [str(uuid.uuid4()) for _ in range(60)], fields)
     client.close()
-    # A page number of three digits would fit, too.
+    # A page number of three digits would fit as well.
     assert 1900 < len(mock.last_request.url) + 2 <= 2000
 
 

@@ -1,4 +1,4 @@
-"""Whole stories over real sockets: what the server did is counted, and so is what people got."""
+"""The client against the sandbox over real sockets: requests and sent messages are counted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.client.conftest import settings_for
 
 STAFF = 40
 LATER = {"schedule_rrule": "2099-05-01 17:05:00"}
-#: Faults after which the server has done what it was asked to, and those after which it has not.
+#: Faults of requests that the server processes, and of requests that it does not.
 APPLIED = {
     "lost": {"lose_reply": True},
     "cut off": {"truncate": True},
@@ -47,21 +47,21 @@ KNOWN = {
 
 
 def sent(sandbox) -> int:
-    """Messages that went out, once all campaigns are through."""
+    """Return all messages, after every campaign has finished."""
     sandbox.clock.advance(60)
     return len(sandbox.messages())
 
 
 @pytest.fixture
-def hasty(new_client):
+def impatient_client(new_client):
     return new_client(timeout=0.4)
 
 
 @pytest.mark.parametrize("fault", APPLIED | NOT_APPLIED)
-def test_a_created_campaign_is_sent_once_at_the_most(sandbox, hasty, waits, payload, fault):
+def test_a_created_campaign_is_sent_once_at_the_most(sandbox, impatient_client, waits, payload, fault):
     sandbox.fault("POST", "campaigns", **(APPLIED | NOT_APPLIED)[fault])
     with pytest.raises(BMOutcomeUnknownError, match="'Storm' may exist") as caught:
-        hasty.create_campaign(payload)
+        impatient_client.create_campaign(payload)
     assert caught.value.name == "Storm"
     assert len(sandbox.requests("POST", "campaigns")) == 1
     assert len(sandbox.campaigns()) == (fault in APPLIED)
@@ -71,12 +71,12 @@ def test_a_created_campaign_is_sent_once_at_the_most(sandbox, hasty, waits, payl
 
 @pytest.mark.parametrize("fault", APPLIED)
 @pytest.mark.parametrize("before", ["draft", "stopped"])
-def test_a_started_campaign_is_sent_once_at_the_most(sandbox, hasty, payload, fault, before):
+def test_a_started_campaign_is_sent_once_at_the_most(sandbox, impatient_client, payload, fault, before):
     uuid = sandbox.create(**payload, status=before, schedule_type="now")["uuid"]
     method = "PUT" if before == "draft" else "PATCH"
     sandbox.fault(method, uuid, **APPLIED[fault])
     with pytest.raises(BMOutcomeUnknownError, match=f"campaign {uuid} 'Storm' may be active"):
-        hasty.set_campaign_status(uuid, "active")
+        impatient_client.set_campaign_status(uuid, "active")
     assert len(sandbox.requests(method)) == 1
     assert sent(sandbox) <= STAFF
 
@@ -107,10 +107,10 @@ def test_a_revoked_token_sends_once(sandbox, client, payload):
 
 
 @pytest.mark.parametrize("stage", [{"delay": 1.0}, {"drop": True}])
-def test_missing_token_is_not_an_unknown_outcome(sandbox, hasty, payload, stage):
+def test_missing_token_is_not_an_unknown_outcome(sandbox, impatient_client, payload, stage):
     sandbox.fault("POST", "access-token", times=None, **stage)
     with pytest.raises(BMTransportError) as caught:
-        hasty.create_campaign(payload)
+        impatient_client.create_campaign(payload)
     assert caught.value.of_token
     assert (len(sandbox.requests("POST", "campaigns")), sandbox.campaigns()) == (0, [])
 
@@ -140,60 +140,60 @@ READS = {
 
 @pytest.mark.parametrize("fault", READS)
 @pytest.mark.parametrize("times", [2, None])
-def test_reads_are_repeated_after_transient_errors(sandbox, hasty, waits, payload, fault, times):
+def test_reads_are_repeated_after_transient_errors(sandbox, impatient_client, waits, payload, fault, times):
     uuid = sandbox.create(**payload, status="draft")["uuid"]
     effect, error = READS[fault]
     sandbox.fault("GET", uuid, times=times, **effect)
     if times:
-        assert hasty.get_campaign(uuid)["uuid"] == uuid
+        assert impatient_client.get_campaign(uuid)["uuid"] == uuid
     else:
         with pytest.raises(error) as caught:
-            hasty.get_campaign(uuid)
+            impatient_client.get_campaign(uuid)
         assert type(caught.value) is error
     assert len(sandbox.requests("GET", uuid)) == len(waits) + 1
     assert len(waits) == 2 if times else 30 < sum(waits) < 60
 
 
 @pytest.mark.parametrize("fault", sorted({**APPLIED, **NOT_APPLIED}.keys() - {"redirect", "wrong shape"}))
-def test_delete_stop_and_a_draft_are_repeated_until_done(sandbox, hasty, payload, fault):
+def test_delete_stop_and_a_draft_are_repeated_until_done(sandbox, impatient_client, payload, fault):
     effect = (APPLIED | NOT_APPLIED)[fault]
     one, two = (
         sandbox.create(**payload, **LATER, status="active", schedule_type="once")["uuid"] for _ in "12"
     )
     for method in ("PATCH", "DELETE", "PUT"):
         sandbox.fault(method, **effect)
-    assert hasty.set_campaign_status(one, "stopped")["status"] == "stopped"
-    assert hasty.update_campaign(two, {"status": "stopped", "name": "Gale"})["name"] == "Gale"
-    hasty.delete_campaign(one)
+    assert impatient_client.set_campaign_status(one, "stopped")["status"] == "stopped"
+    assert impatient_client.update_campaign(two, {"status": "stopped", "name": "Gale"})["name"] == "Gale"
+    impatient_client.delete_campaign(one)
     assert [each["name"] for each in sandbox.campaigns()] == ["Gale"]
-    # A 204 has no body that could be garbage, or cut off but in its head.
+    # A 204 has no body that could be invalid or truncated.
     for method in ("PATCH", "PUT"):
         assert len(sandbox.requests(method)) == 2
     with pytest.raises(BMNotFoundError):
-        hasty.delete_campaign(one)
+        impatient_client.delete_campaign(one)
 
 
-def test_the_whole_life_of_a_campaign(sandbox, client, payload):
-    made = client.create_campaign(payload | {"status": "draft", "template": "It is {temp}, {first_name}"})
-    assert client.get_campaign(made["uuid"])["status"] == "draft"
-    assert client.update_campaign(made["uuid"], {"name": "Gale"})["name"] == "Gale"
-    clone = client.clone_campaign(made["uuid"], template_vars={"temp": -22}, status="draft", name="Now")
+def test_life_cycle_of_a_campaign(sandbox, client, payload):
+    created = client.create_campaign(payload | {"status": "draft", "template": "It is {temp}, {first_name}"})
+    assert client.get_campaign(created["uuid"])["status"] == "draft"
+    assert client.update_campaign(created["uuid"], {"name": "Gale"})["name"] == "Gale"
+    clone = client.clone_campaign(created["uuid"], template_vars={"temp": -22}, status="draft", name="Now")
     assert sent(sandbox) == 0
     client.set_campaign_status(clone["uuid"], "active")
     assert sent(sandbox) == STAFF
     assert all(message["text"].startswith("It is -22, ") for message in sandbox.messages())
     assert client.get_campaign(clone["uuid"])["status"] == "finished"
-    client.set_campaign_status(made["uuid"], "active")
+    client.set_campaign_status(created["uuid"], "active")
     client.delete_campaign(clone["uuid"])
     assert [each["name"] for each in client.list_campaigns()] == ["Gale"]
     assert sent(sandbox) == 2 * STAFF
 
 
-def test_a_draft_only_connection_messages_nobody(sandbox, new_client, payload):
+def test_draft_only_connection_sends_no_messages(sandbox, new_client, payload):
     client = new_client(draft_only=True)
-    made = client.create_campaign(payload)
-    client.clone_campaign(made["uuid"])
-    client.update_campaign(made["uuid"], {"status": "active"})
+    created = client.create_campaign(payload)
+    client.clone_campaign(created["uuid"])
+    client.update_campaign(created["uuid"], {"status": "active"})
     assert [each["status"] for each in sandbox.campaigns()] == ["draft"] * 2
     assert sent(sandbox) == 0
 
@@ -256,7 +256,7 @@ def test_a_draft_that_was_executed_before_is_not_activated_again(sandbox, client
     assert sent(sandbox) == 2 * STAFF
 
 
-def test_untouched_fields_go_back_as_they_came(sandbox, client, payload):
+def test_update_returns_untouched_fields_unchanged(sandbox, client, payload):
     fields = payload | {"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY;BYHOUR=8;"}
     uuid = sandbox.create(**fields, status="draft")["uuid"]
     client.update_campaign(uuid, {"name": "Gale"})
@@ -300,8 +300,8 @@ def test_a_date_in_retry_after_is_compared_with_the_responses_own_date(sandbox, 
     assert 20 <= waits[0] <= 20.2
 
 
-def test_an_outage_of_20_seconds_costs_no_try(sandbox):
-    """Refused connections are repeated as long as anything else that is safe to repeat."""
+def test_outage_of_20_seconds_does_not_fail_the_call(sandbox):
+    """Requests whose connection was refused are repeated as long as reads are."""
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""From an Airflow connection to settings: every form means the same, and every wrong field is named."""
+"""Settings from an Airflow connection: all notations are equivalent, and errors name the field."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ URLS = {"api_url": "http://127.0.0.1:8081/news/v1", "token_url": "http://localho
 
 
 @dataclass
-class Held:
-    """A connection as the secrets backend gave it."""
+class FakeConnection:
+    """An Airflow connection as a secrets backend returns it."""
 
     host: str | None = "example.com"
     login: str | None = "client"
@@ -34,8 +34,10 @@ class Held:
     conn_id: str = "bm_default"
 
 
-def held(extra: Any = None, **changes: Any) -> Held:
-    return Held(extra=extra if extra is None or isinstance(extra, str) else json.dumps(extra), **changes)
+def connection(extra: Any = None, **changes: Any) -> FakeConnection:
+    return FakeConnection(
+        extra=extra if extra is None or isinstance(extra, str) else json.dumps(extra), **changes
+    )
 
 
 def uri(**extra: str) -> Connection:
@@ -55,7 +57,7 @@ def as_json(**extra: Any) -> Connection:
 
 
 def form(**extra: Any) -> Connection:
-    """As the form of Airflow 3 saves it: untouched fields are null."""
+    """An extra as the form of Airflow 3 saves it: untouched fields are null."""
     names = ("draft_only", "separator", "timeout", "verify", "proxies", "api_url", "token_url", "console_url")
     return Connection(
         conn_id="bm_default", conn_type="bm", host="example.com", login="client", password=SECRET,
@@ -126,7 +128,7 @@ def test_uri_json_and_form_mean_the_same(in_uri, in_json, expected):
 
 @pytest.mark.parametrize("nothing", [None, "", "{}", {}, {"verify": None, "proxies": "", "draft_only": None}])
 def test_empty_extras_are_defaults(nothing):
-    assert settings_of(held(nothing)) == EXPECTED
+    assert settings_of(connection(nothing)) == EXPECTED
 
 
 def test_connection_of_the_sandbox(sandbox):
@@ -134,28 +136,28 @@ def test_connection_of_the_sandbox(sandbox):
     assert (settings.api_url, settings.token_url) == (sandbox.api_url, sandbox.token_url)
 
 
-@pytest.mark.parametrize(("given", "used"), [(None, SERVICE), (OTHER, OTHER), (OTHER.upper(), OTHER)])
-def test_service(given, used):
-    assert settings_of(held(), given).service_uuid == used
+@pytest.mark.parametrize(("argument", "used"), [(None, SERVICE), (OTHER, OTHER), (OTHER.upper(), OTHER)])
+def test_service_uuid_argument_overrides_the_connection(argument, used):
+    assert settings_of(connection(), argument).service_uuid == used
 
 
-def test_no_service_is_for_the_task_to_give():
-    assert settings_of(held(schema=None)).service_uuid is None
-    assert settings_of(held(schema=""), OTHER).service_uuid == OTHER
+def test_connection_may_lack_a_service():
+    assert settings_of(connection(schema=None)).service_uuid is None
+    assert settings_of(connection(schema=""), OTHER).service_uuid == OTHER
 
 
-@pytest.mark.parametrize("given", ["", "x", "None", SERVICE + "/x"])
-def test_bad_service_of_the_task(given):
+@pytest.mark.parametrize("argument", ["", "x", "None", SERVICE + "/x"])
+def test_invalid_service_uuid_argument(argument):
     with pytest.raises(BMPayloadError, match="service_uuid"):
-        settings_of(held(), given)
+        settings_of(connection(), argument)
 
 
 @pytest.mark.parametrize("url", [
     "http://127.0.0.1:8081", "http://127.1.2.3", "http://localhost", "http://bm.localhost:1", "http://[::1]:8081",
     "https://10.0.0.1/x", "https://[2001:db8::1]:8443/x", "HTTPS://GW.Example.com/x",
 ])  # fmt: skip
-def test_good_urls(url):
-    assert settings_of(held({"api_url": url, "token_url": url + "/token"})).api_url == url
+def test_valid_urls(url):
+    assert settings_of(connection({"api_url": url, "token_url": url + "/token"})).api_url == url
 
 
 @pytest.mark.parametrize("url", [
@@ -167,9 +169,9 @@ def test_good_urls(url):
     "https://example.com/\nx", "https://example.com/a b", "mailto:a@example.com", 7, True, [], {},
 ])  # fmt: skip
 @pytest.mark.parametrize("name", ["api_url", "token_url"])
-def test_bad_urls(name, url):
+def test_invalid_urls(name, url):
     with pytest.raises(BMConfigError, match=f"'bm_default', {name}: "):
-        settings_of(held(URLS | {name: url}))
+        settings_of(connection(URLS | {name: url}))
 
 
 @pytest.mark.parametrize(
@@ -218,30 +220,30 @@ def test_bad_urls(name, url):
         ({"extra": {"draftonly": True}}, "draftonly"), ({"extra": {"Authorization": "x"}}, "Authorization"),
     ],
 )  # fmt: skip
-def test_a_wrong_field_is_named(changes, field):
+def test_error_names_the_field(changes, field):
     with pytest.raises(BMConfigError, match=field) as caught:
-        settings_of(held(**changes))
+        settings_of(connection(**changes))
     assert "'bm_default'" in str(caught.value)
     assert caught.value.permanent
 
 
 @pytest.mark.parametrize("port", [None, 0, 443])
-def test_ports_do_not_matter_beside_full_urls(port):
-    assert settings_of(held(URLS, port=port, host=None)).api_url == URLS["api_url"]
+def test_port_is_ignored_if_both_urls_are_set(port):
+    assert settings_of(connection(URLS, port=port, host=None)).api_url == URLS["api_url"]
 
 
 @pytest.mark.parametrize("blank", ["\n", " ", "\t", "\r\n", "\u00a0"])
 def test_white_space_around_credentials_is_ignored(blank):
-    settings = settings_of(held(login=f"{blank}client{blank}", password=f"{SECRET}{blank}"))
+    settings = settings_of(connection(login=f"{blank}client{blank}", password=f"{SECRET}{blank}"))
     assert (settings.client_id, settings.client_secret) == ("client", SECRET)
 
 
 def test_the_form_of_airflow_2_posts_extras_twice():
     extra = {"draft_only": "y", "separator": "-", "timeout": ""}
     posted = extra | {f"extra__bm__{name}": value for name, value in extra.items()}
-    settings = settings_of(held(posted))
+    settings = settings_of(connection(posted))
     assert (settings.draft_only, settings.api_url) == (True, "https://api-example.com/news/v1")
-    assert settings_of(held({"extra__bm__draft_only": "y"})).draft_only
+    assert settings_of(connection({"extra__bm__draft_only": "y"})).draft_only
 
 
 def test_the_password_is_in_no_frame_of_an_error():

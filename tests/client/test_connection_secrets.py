@@ -1,4 +1,4 @@
-"""No message about a connection holds its secrets."""
+"""No message about a connection contains its secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_bm.client import BMClient
 from airflow_provider_bm.client.connection import settings_of
 from airflow_provider_bm.exceptions import BMConfigError
-from tests.client.test_connection import Held
+from tests.client.test_connection import FakeConnection
 
 SECRET = "a-client-secret-of-ours"
 PASSWORD = "a-password-of-a-proxy"
@@ -22,7 +22,7 @@ def _watch(leak_guard):
 
 
 def settings(**extra):
-    return settings_of(Held(password=SECRET, extra=json.dumps(extra)))
+    return settings_of(FakeConnection(password=SECRET, extra=json.dumps(extra)))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def settings(**extra):
         {"https": GOOD + "/"}, {"https": "http://[::1]:3128"}, {"no_proxy": "example.com", "https": GOOD}, {},
     ],
 )  # fmt: skip
-def test_good_proxies(proxies):
+def test_valid_proxies(proxies):
     assert settings(proxies=proxies).proxies == settings(proxies=json.dumps(proxies)).proxies == proxies
 
 
@@ -47,7 +47,7 @@ def test_good_proxies(proxies):
         json.dumps([GOOD]),
     ],
 )  # fmt: skip
-def test_wrong_proxies_are_not_shown(proxies):
+def test_invalid_proxies_are_not_shown(proxies):
     with pytest.raises(BMConfigError, match="proxies: must be") as caught:
         settings(proxies=proxies)
     assert caught.value.__cause__ is None
@@ -68,11 +68,11 @@ def test_a_secret_in_the_wrong_place_is_not_shown(extra):
 
 def test_extra_that_is_no_json_is_not_shown():
     with pytest.raises(BMConfigError, match="Extra: is not a JSON object"):
-        settings_of(Held(extra=f'{{"client_secret": "{SECRET}"'))
+        settings_of(FakeConnection(extra=f'{{"client_secret": "{SECRET}"'))
 
 
-def test_repr():
-    made = settings(proxies={"https": GOOD})
-    for shown in (repr(made), str(made), repr(BMClient(made)), repr(vars(BMClient(made)))):
+def test_repr_contains_no_secret():
+    result = settings(proxies={"https": GOOD})
+    for shown in (repr(result), str(result), repr(BMClient(result)), repr(vars(BMClient(result)))):
         assert SECRET not in shown
         assert PASSWORD not in shown

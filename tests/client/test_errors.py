@@ -1,4 +1,4 @@
-"""The tree of errors: Airflow ships them between processes."""
+"""The error hierarchy. Errors can be pickled and copied, since Airflow passes them between processes."""
 
 from __future__ import annotations
 
@@ -60,18 +60,18 @@ def test_every_error_has_a_sample():
     assert {type(sample) for sample in SAMPLES} == own
 
 
-@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("copy", COPIES)
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
-def test_it_travels_with_its_attributes(error, way):
-    arrived = COPIES[way](error)
-    assert type(arrived) is type(error)
-    assert str(arrived) == str(error)
-    assert vars(arrived) == vars(error)
-    assert (arrived.permanent, arrived.args) == (error.permanent, error.args)
+def test_copy_has_the_attributes_of_the_error(error, copy):
+    copied = COPIES[copy](error)
+    assert type(copied) is type(error)
+    assert str(copied) == str(error)
+    assert vars(copied) == vars(error)
+    assert (copied.permanent, copied.args) == (error.permanent, error.args)
 
 
 @pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
-def test_it_travels_with_of_token(error):
+def test_copy_keeps_of_token(error):
     marked = copy.copy(error)
     marked.of_token = True
     assert pickle.loads(pickle.dumps(marked)).of_token
@@ -86,7 +86,7 @@ def test_it_travels_with_of_token(error):
         (500, BMServerError), (501, BMServerError), (502, BMServerError), (599, BMServerError),
     ],
 )  # fmt: skip
-def test_class_of_a_status(status, kind):
+def test_error_class_of_an_http_status(status, kind):
     assert BMAPIError.for_status(status) is kind
 
 

@@ -1,4 +1,4 @@
-"""Whether a server has applied a filter: in doubt it has."""
+"""Whether a row contradicts a filter; if that is uncertain, the filter counts as applied."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_filter_can_be_sent(key):
 
 
 def test_unknown_column_is_rejected():
-    """A server that ignores it would list everything, which could not be noticed."""
+    """It could not be detected that a server ignores it and lists everything."""
     with pytest.raises(BMPayloadError, match=r"startswith\(nmae\)"):
         CampaignFilter.of(filters={"startswith(nmae)": "Storm"})
 

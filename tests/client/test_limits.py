@@ -1,4 +1,4 @@
-"""A whole exchange has a deadline, and a response a size limit: servers that drip, or send too much."""
+"""The deadline of a request and the size limit of its response: servers that drip or send too much."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def ok(body: bytes, *headers: str) -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[RawServer]:
-    made = RawServer()
-    yield made
-    made.socket.close()
+    server = RawServer()
+    yield server
+    server.socket.close()
 
 
 @pytest.fixture
@@ -76,12 +76,12 @@ def client(server) -> BMClient:
         service_uuid=UUID,
         timeout=0.25,
     )
-    # No second try: it would not begin in time.
+    # There is no second try, since it would start too late.
     return BMClient(settings, sleep=lambda _: time.sleep(60))
 
 
 def drip(head: bytes, filler: bytes) -> Callable[[socket.socket], None]:
-    """Begin a response, and then send a byte at a time, in less than the read time-out."""
+    """Start a response, then send single bytes, each within the read timeout."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -154,7 +154,7 @@ def compressed_zeros(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("response", "says"),
+    ("response", "message"),
     [
         (ok(compressed_zeros(MAX_BODY + 2**20), "Content-Encoding: gzip"), "larger than 32 MiB"),
         (ok(bytes(MAX_BODY + 1)), "larger than 32 MiB"),
@@ -166,12 +166,12 @@ def compressed_zeros(size: int) -> bytes:
     ids=["bomb", "large", "not gzip", "cut off", "brotli", "twice"],
 )
 def test_a_response_that_is_too_large_or_not_as_compressed_as_it_claims(
-    server, client, response, says, monkeypatch
+    server, client, response, message, monkeypatch
 ):
     monkeypatch.setattr("airflow_provider_bm.client.retry.active", RetryPolicy(max_tries=1))
     monkeypatch.setattr(client.settings.__class__, "exchange_deadline", 60.0)
     server.answer = lambda connection: connection.sendall(response)
-    with pytest.raises(BMResponseError, match=says):
+    with pytest.raises(BMResponseError, match=message):
         client.session.get(client.list_url, timeout=30)
-    with pytest.raises(BMResponseError, match=says):
+    with pytest.raises(BMResponseError, match=message):
         client.get_campaign(UUID)

@@ -1,4 +1,4 @@
-"""The way to the server: proxies, certificates, and a CA bundle, over real sockets."""
+"""Proxies, certificates and CA bundles, over real sockets."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ class Proxy:
 
 @pytest.fixture
 def proxies() -> Iterator[tuple[Proxy, Proxy]]:
-    made = Proxy(), Proxy()
-    yield made
-    for proxy in made:
+    both = Proxy(), Proxy()
+    yield both
+    for proxy in both:
         proxy.server.shutdown()
         proxy.server.server_close()
 
@@ -107,7 +107,7 @@ def test_the_environments_proxy_is_used_for_other_machines(new_client, proxies, 
 
 @pytest.mark.parametrize("there", [True, False])
 def test_refused_tunnel_means_that_nothing_was_sent(sandbox, new_client, proxies, payload, there):
-    """The API never saw the request: that is known, also of a POST."""
+    """The API did not receive the request, so the outcome of a POST is known as well."""
     api = sandbox.api_url.replace("http://", "https://")
     client = new_client(api_url=api, proxies={"https": proxies[0].url if there else "http://127.0.0.1:9"})
     with pytest.raises(BMConnectError, match=r"no connection to 127\.0\.0\.1") as caught:
@@ -145,7 +145,7 @@ def certificate(path: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
-    made = (
+    signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
@@ -158,13 +158,13 @@ def certificate(path: Path) -> Path:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     return path
 
 
 @pytest.fixture
 def https(tmp_path) -> Iterator[tuple[str, Path]]:
-    """A server that has no campaigns, with a certificate that nobody knows."""
+    """An HTTPS server without campaigns, whose certificate no authority has signed."""
     pem = certificate(tmp_path / "own.pem")
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -198,7 +198,9 @@ def https(tmp_path) -> Iterator[tuple[str, Path]]:
         ("other", "own", False),
     ],
 )
-def test_certificates(https, new_client, waits, monkeypatch, tmp_path, connection, environment, trusted):
+def test_ca_bundle_of_connection_or_environment_is_trusted(
+    https, new_client, waits, monkeypatch, tmp_path, connection, environment, trusted
+):
     url, own = https
     bundles = {"own": str(own), "other": str(certificate(tmp_path / "other.pem"))}
     new_client().refresh_token()

@@ -1,4 +1,4 @@
-"""Behind a proxy: what left, and what did not."""
+"""Failures of a proxy: whether the request may have been sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVICE = "0b2d6c1e-7f0a-4c57-9a55-3d3c54a1d0a1"
 
 
 class Proxy(threading.Thread):
-    """Accepts connections, answers CONNECT as it is told, and closes."""
+    """A proxy that sends a fixed response to CONNECT, and closes the connection."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__(daemon=True)
@@ -69,7 +69,7 @@ def test_environments_proxy_is_not_used_for_this_machine(new_client, monkeypatch
 
 
 def test_a_connection_that_broke_behind_the_proxy_may_have_been_used():
-    """urllib3 calls that a proxy error, too: http.client has forgotten by then that it was connected."""
+    """urllib3 reports a proxy error here as well, since http.client no longer knows that it was connected."""
     from http.client import RemoteDisconnected
 
     import requests

@@ -1,4 +1,4 @@
-"""What a connection does not allow is refused in the session, whoever sends it."""
+"""The session refuses every request that the restrictions of the connection do not allow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def posts(sandbox):
 
 
 def window(*, is_open):
-    """A window that is open, or closed, for the next hours."""
+    """A send window that is open, or closed, for the next hours."""
     hour = datetime.now(UTC).hour
     start, end = (hour - 2, hour + 3) if is_open else (hour + 3, hour + 6)
     return SendWindow(f"{start % 24:02}:00", f"{end % 24:02}:00")
@@ -67,14 +67,14 @@ def test_a_stopped_campaign_for_another_list_is_not_resumed(sandbox, new_client,
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_the_session_refuses_what_it_cannot_judge(sandbox, new_client, method, body):
+def test_session_refuses_bodies_that_it_cannot_check(sandbox, new_client, method, body):
     client = new_client(allowed_recipient_lists=(OTHER,))
     with pytest.raises(BMPolicyError, match="recipient_lists"):
         client.session.request(method, client.list_url, data=body)
     assert sandbox.requests(method, "/campaigns") == []
 
 
-def test_a_closed_window_is_kept_closed(sandbox, new_client, payload):
+def test_nothing_is_sent_in_a_closed_window(sandbox, new_client, payload):
     client = new_client(send_window=window(is_open=False))
     uuid = sandbox.create(**payload, status="stopped", schedule_type="now")["uuid"]
     clone = {"clone_uuid": uuid, "status": "active"}
@@ -90,7 +90,7 @@ def test_a_closed_window_is_kept_closed(sandbox, new_client, payload):
     assert client.create_campaign(payload | {"status": "draft"})["status"] == "draft"
 
 
-def test_a_window_judges_the_schedule(sandbox, new_client, payload):
+def test_schedule_must_execute_within_the_window(sandbox, new_client, payload):
     now = datetime.now(UTC)
     closed, open_ = (
         new_client(send_window=window(is_open=False)),
@@ -145,7 +145,7 @@ def test_a_list_that_is_not_sorted_is_counted_to_the_end(sandbox, new_client, pa
         client.create_campaign(payload)
 
 
-def test_all_restrictions_hold_together(new_client, payload):
+def test_all_restrictions_apply_together(new_client, payload):
     client = new_client(draft_only=True, allowed_recipient_lists=())
     with pytest.raises(BMPolicyError, match="allowed_recipient_lists"):
         client.create_campaign(payload)

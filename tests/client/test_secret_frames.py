@@ -1,4 +1,4 @@
-"""No error holds a secret: not in its frames, causes, notes, attributes, or the requests that hang on it."""
+"""No error contains a secret: not in its frames, causes, notes, attributes, or attached requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def settings(**changes: Any) -> BMSettings:
 
 
 def shown(value: Any) -> str:
-    """What an error reporter shows of a local: its repr, and what is in a request or response."""
+    """Return what an error tracker shows of a local: its repr, or the content of a request or response."""
     if isinstance(value, (requests.PreparedRequest, requests.Request)):
         return repr(vars(value))
     if isinstance(value, requests.Response):
@@ -54,8 +54,8 @@ def frames_of(traceback: TracebackType | None) -> Iterator[FrameType]:
         traceback = traceback.tb_next
 
 
-def everything(error: BaseException) -> Iterator[str]:
-    """Texts of an error, and of all errors that can be reached from it."""
+def all_texts(error: BaseException) -> Iterator[str]:
+    """Return all texts of an error, and of all errors linked to it."""
     pending: list[BaseException] = [error]
     seen: set[int] = set()
     while pending:
@@ -77,18 +77,18 @@ def everything(error: BaseException) -> Iterator[str]:
 def assert_no_secret(call: Callable[[], Any]) -> None:
     with pytest.raises(Exception, match=r".*") as caught:
         call()
-    texts = list(everything(caught.value))
+    texts = list(all_texts(caught.value))
     assert [reprlib.repr(text) for text in texts if any(secret in text for secret in SECRETS)] == []
 
 
-def test_the_search_itself_finds_a_secret():
+def test_search_finds_a_planted_secret():
     def leak() -> None:
         session = requests.Session()
         session.post(NOBODY, data={"client_secret": SECRET}, timeout=1)
 
     with pytest.raises(requests.ConnectionError) as caught:
         leak()
-    assert any(SECRET in text for text in everything(caught.value))
+    assert any(SECRET in text for text in all_texts(caught.value))
 
 
 CALLS: dict[str, Callable[[BMClient], Any]] = {
@@ -115,7 +115,7 @@ def _no_tokens() -> Iterator[None]:
 @pytest.mark.parametrize(
     "proxy", [None, f"http://user:{PASSWORD}@127.0.0.1:9", f"ftp://user:{PASSWORD}@127.0.0.1:9"]
 )
-def test_unreachable_servers(call, proxy):
+def test_no_secret_if_the_server_is_unreachable(call, proxy):
     urls = {"token_url": f"{NOBODY}/token", "api_url": f"{NOBODY}/news/v1"}
     with allow_everything():
         client = BMClient(settings(**urls, proxies={"all": proxy} if proxy else {}), sleep=lambda _: None)
@@ -145,7 +145,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("call", "response"), FAILURES)
 @pytest.mark.parametrize("renewal", [{"json": {"access_token": NEXT_TOKEN}}, {"exc": requests.ReadTimeout}])
-def test_the_api_fails(call, response, renewal):
+def test_no_secret_if_the_api_fails(call, response, renewal):
     with allow_everything(), requests_mock.Mocker() as mock:
         mock.register_uri(requests_mock.ANY, requests_mock.ANY, RESPONSES[response])
         mock.post(TOKEN_URL, [{"json": {"access_token": TOKEN}}, renewal])
@@ -159,7 +159,7 @@ def test_the_api_fails(call, response, renewal):
      {"text": f'{{"access_token": "{TOKEN}'}, {"json": {"token": TOKEN}}, {"exc": requests.ReadTimeout}],
 )  # fmt: skip
 @pytest.mark.parametrize("call", CALLS)
-def test_the_token_endpoint_fails(call, response):
+def test_no_secret_if_the_token_endpoint_fails(call, response):
     with allow_everything(), requests_mock.Mocker() as mock:
         mock.post(TOKEN_URL, **response)
         proxies = {"https": f"http://user:{PASSWORD}@proxy.example.com"}

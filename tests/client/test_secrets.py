@@ -1,4 +1,4 @@
-"""A server may send back what it was sent: no message shows it, however it is wrapped and cut."""
+"""Secrets that a server echoes in its response never appear in messages, whatever their encoding."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def client():
     return BMClient(settings, sleep=lambda _: None)
 
 
-def everything_fails(client, caplog):
-    """What is shown of calls that fail: messages, items, logs."""
+def output_of_failing_calls(client, caplog):
+    """Return all output of failing calls: messages, items, logs."""
     shown = []
     with caplog.at_level(logging.DEBUG):
         for call in (
@@ -90,12 +90,12 @@ def bodies(text):
 
 @pytest.mark.parametrize("status", [200, 400, 404, 500])
 @pytest.mark.parametrize("form", FORMS)
-def test_an_echo_is_scrubbed(client, mock, secrets, caplog, form, status):
+def test_echoed_secret_is_scrubbed(client, mock, secrets, caplog, form, status):
     wrap = FORMS[form]
     for _, reply in (pair for secret in secrets for pair in bodies(wrap(secret))):
         mock.register_uri(requests_mock.ANY, requests_mock.ANY, status_code=status, **reply)
         mock.post(TOKEN_URL, json={"access_token": TOKENS[0]})
-        shown = everything_fails(client, caplog)
+        shown = output_of_failing_calls(client, caplog)
         for secret in secrets:
             for each in FORMS.values():
                 assert each(secret) not in shown
@@ -104,7 +104,7 @@ def test_an_echo_is_scrubbed(client, mock, secrets, caplog, form, status):
 
 @pytest.mark.parametrize("before", range(150, 215, 3))
 def test_truncated_text_contains_no_part_of_a_secret(client, mock, secrets, before):
-    """Texts are cut: scrubbed after that, a part of the secret at the cut would stay."""
+    """Texts are scrubbed before they are truncated, or else a part of a secret could remain."""
     mock.get(LIST, status_code=500, text="x" * before + TOKENS[0])
     with pytest.raises(BMError) as caught:
         list(client.list_campaigns())
@@ -115,27 +115,27 @@ def test_truncated_text_contains_no_part_of_a_secret(client, mock, secrets, befo
     assert TOKENS[0][:6] not in str(caught.value)
 
 
-def test_markup_inside_does_not_hide_it(client, mock, leak_guard):
-    """It is scrubbed before tags are taken out."""
+def test_secret_interrupted_by_markup_is_scrubbed(client, mock, leak_guard):
+    """Texts are scrubbed before their tags are removed."""
     mock.get(LIST, status_code=500, text=f"<b>{SECRET.replace(' ', ' ')}</b>")
     with pytest.raises(BMError) as caught:
         list(client.list_campaigns())
     assert "'***'" in str(caught.value)
 
 
-def test_the_token_before_the_renewal_is_scrubbed_too(client, mock, secrets):
+def test_token_from_before_the_renewal_is_scrubbed(client, mock, secrets):
     mock.get(LIST, [{"status_code": 401}, {"status_code": 500, "text": f"not {TOKENS[0]} but {TOKENS[1]}"}])
     with pytest.raises(BMError, match=r"not \*\*\* but \*\*\*"):
         list(client.list_campaigns())
 
 
-def test_a_redirect_with_the_token_in_it(client, mock, secrets):
+def test_token_in_the_location_of_a_redirect_is_scrubbed(client, mock, secrets):
     mock.get(LIST, status_code=302, headers={"Location": f"https://x.example.com/?token={TOKENS[0]}"})
     with pytest.raises(BMError, match=r"redirected .*token=\*\*\*"):
         list(client.list_campaigns())
 
 
-def test_the_token_endpoint_echoes_the_form(client, mock, secrets):
+def test_form_echoed_by_the_token_endpoint_is_scrubbed(client, mock, secrets):
     echo = f"grant_type=client_credentials&client_secret={quote_plus(SECRET)}"
     for reply in (
         {"status_code": 400, "text": echo},

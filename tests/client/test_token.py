@@ -1,4 +1,4 @@
-"""One token per process and set of credentials, renewed in time, and once."""
+"""Tokens: one for each process and set of credentials, renewed once and in time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WEEK = 604800
 
 
 class Endpoint:
-    """A clock, and tokens that live for a while."""
+    """A token endpoint with a clock, whose tokens expire."""
 
     def __init__(self, lifetime: float = WEEK) -> None:
         self.now, self.issued, self.lifetime, self.takes = 0.0, 0, lifetime, 0.0
@@ -44,7 +44,7 @@ class Endpoint:
     ("lifetime", "good_until"),
     [(WEEK, WEEK - 300), (3600, 3300), (100, 90), (1, 0.9), (float("inf"), 10**12)],
 )
-def test_renewed_before_it_expires(lifetime, good_until):
+def test_token_is_renewed_before_it_expires(lifetime, good_until):
     endpoint = Endpoint(lifetime)
     assert endpoint.get() == "token-1"
     endpoint.now = good_until - 0.01
@@ -144,17 +144,17 @@ def test_refused_credentials(status, body, kind, text):
         token_of(reply(body, status))
 
 
-def test_twenty_calls_one_token_one_connection(sandbox, client, payload):
-    made = client.create_campaign(payload | {"status": "draft"})
+def test_twenty_calls_share_one_token_and_one_connection(sandbox, client, payload):
+    created = client.create_campaign(payload | {"status": "draft"})
     for _ in range(19):
-        client.get_campaign(made["uuid"])
+        client.get_campaign(created["uuid"])
     requests = sandbox.requests()
     assert [request["path"].endswith(TOKEN_PATH) for request in requests] == [True] + [False] * 20
     assert len({request["connection"] for request in requests}) == 1
 
 
 def in_threads(count, call):
-    """All at the same moment."""
+    """Run calls in threads that start at the same moment."""
     barrier = threading.Barrier(count)
 
     def one(index):
@@ -166,7 +166,7 @@ def in_threads(count, call):
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_twenty_threads_one_token(sandbox, new_client, shared):
+def test_twenty_threads_share_one_token(sandbox, new_client, shared):
     sandbox.fault("POST", TOKEN_PATH, delay=0.2)
     clients = [new_client()] * 20 if shared else [new_client() for _ in range(20)]
     assert in_threads(20, lambda index: list(clients[index].list_campaigns())) == [[]] * 20
@@ -182,7 +182,7 @@ def test_twenty_threads_renew_a_revoked_token_once(sandbox, client):
 
 
 def test_twenty_threads_share_a_refusal(sandbox, new_client):
-    """Twenty tries with a wrong secret would have the account locked."""
+    """Twenty tries with a wrong secret could lock the account."""
     client = new_client(client_secret=WRONG)
     sandbox.fault("POST", TOKEN_PATH, delay=0.3)
 
@@ -225,7 +225,7 @@ def test_an_expired_token_is_renewed_without_a_401(sandbox, new_client, monkeypa
 
 
 def test_a_client_made_before_a_fork_has_the_new_caches(sandbox):
-    """The lock of the old one may be held by a thread that the child does not have."""
+    """The old lock may have been acquired by a thread that does not exist in the child process."""
     client = BMClient(settings_for(sandbox), sleep=lambda _: None)
     client.refresh_token()
     forget_tokens()

@@ -1,4 +1,4 @@
-"""The contract itself: valid OpenAPI, and the same words as the code."""
+"""The contract is valid OpenAPI, and agrees with the code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_document_is_valid_openapi():
 
 
 def examples(thing: dict[str, Any]) -> list[Any]:
-    """Those of a schema, of a parameter, or of a body."""
+    """The examples of a schema, parameter or body."""
     found = thing.get("examples", [thing["example"]] if "example" in thing else [])
     return [one["value"] for one in found.values()] if isinstance(found, dict) else list(found)
 
@@ -94,12 +94,12 @@ def test_the_operations():
         ("CampaignStatus", ("status",)),
     ],
 )
-def test_fields(name, fields):
+def test_fields_agree_with_the_code(name, fields):
     assert tuple(SCHEMAS[name]["properties"]) == fields
 
 
 @pytest.mark.parametrize("name", ["CampaignCreate", "CampaignClone", "CampaignUpdate", "CampaignStatus"])
-def test_payload_models(name):
+def test_payload_models_agree_with_the_schemas(name):
     model = getattr(campaigns, name)
     assert {field.name for field in dataclasses.fields(model)} == set(SCHEMAS[name]["properties"])
 
@@ -113,7 +113,7 @@ def test_required_fields():
     assert required == set(words.REQUIRED_FIELDS) - {"status", "schedule_type"}
 
 
-def test_vocabulary():
+def test_vocabulary_agrees_with_the_code():
     campaign, rule = SCHEMAS["Campaign"]["properties"], SCHEMAS["SegmentationRule"]["properties"]
     assert values(campaign["status"]) == words.STATUSES
     assert values(SCHEMAS["CreateStatus"]) == words.CREATE_STATUSES
@@ -134,12 +134,12 @@ def alternatives(pattern: str) -> list[set[str]]:
     return [set(group.split("|")) for group in re.findall(r"\(([a-z_|]+)\)", pattern)]
 
 
-def test_filters():
+def test_filters_agree_with_the_code():
     call, plain = SCHEMAS["FilterName"]["anyOf"]
     operators, columns = alternatives(call["pattern"])
     assert operators == set(query._OPERATORS) == set(filters.OPERATORS)
     assert columns == READABLE == set(filters.COLUMNS)
-    # These two are parameters of their own.
+    # These two are separate parameters.
     assert set(values(plain)) == READABLE - {"status", "sending_type"}
     (sorted_by,) = alternatives(SCHEMAS["SortColumn"]["pattern"])
     assert sorted_by == READABLE

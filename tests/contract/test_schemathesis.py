@@ -1,10 +1,10 @@
-"""Schemathesis tries the sandbox by the contract: whatever it thinks of, the answer must be a documented one.
+"""Schemathesis generates requests from the contract: the sandbox must always return a documented response.
 
 In the suite it tries a few hundred calls, the same in each run. To try others, and more of them::
 
     CONTRACT_EXAMPLES=2000 make test TESTS=tests/contract/test_schemathesis.py
 
-Beside its checks, everything is held to the contract by tests/support/contract_watch.py, as in every test.
+In addition, tests/support/contract_watch.py checks each request and response, as in every test.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OPERATIONS = [
 ]
 ALWAYS = ["not_a_server_error", "status_code_conformance", "content_type_conformance"]
 ALWAYS += ["response_headers_conformance", "response_schema_conformance"]
-#: A body that is sent piece by piece: refused by HTTP, before the API sees it.
+#: A chunked body is refused before the API processes it.
 NO_LENGTH = 411
 START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RULES = ("FREQ=DAILY;COUNT=2", "FREQ=WEEKLY;BYDAY=MO;BYHOUR=8", "nonsense")
@@ -71,9 +71,9 @@ def checks(*more: str) -> list[Any]:
 
 @pytest.fixture(autouse=True)
 def _invented_secrets_are_none() -> Iterator[None]:
-    """Schemathesis invents client secrets such as "webpush_title": the guard must not look for them."""
+    """Schemathesis invents client secrets such as "webpush_title": the guard must not search for them."""
     known = set(GUARD.secrets)
-    logging.disable()  # some thousand lines a second that nobody reads
+    logging.disable()  # thousands of lines a second
     yield
     logging.disable(logging.NOTSET)
     GUARD.take()
@@ -93,7 +93,7 @@ def authorization(sandbox: Sandbox) -> dict[str, str]:
 
 
 def as_served(sandbox: Sandbox, *, linked: bool = False) -> BaseSchema:
-    """The contract with the paths that one host serves; the vendor has two."""
+    """The contract with the paths of one host. The vendor has two hosts."""
     contract = copy.deepcopy(document())
     paths = contract["paths"]
     contract["paths"] = {path if path == TOKEN_PATH else API_PATH + path: paths[path] for path in paths}
@@ -109,7 +109,7 @@ def as_served(sandbox: Sandbox, *, linked: bool = False) -> BaseSchema:
 
 
 def _link(contract: dict[str, Any]) -> None:
-    """The vendor describes no links: a campaign's UUID leads from a call to the next."""
+    """Add links, which the vendor does not describe: later calls use the UUID of a campaign."""
     one = contract["paths"][f"{API_PATH}/services/{{serviceUuid}}/campaigns/{{campaignUuid}}"]
     every = contract["paths"][f"{API_PATH}/services/{{serviceUuid}}/campaigns"]
 
@@ -130,7 +130,7 @@ def _link(contract: dict[str, Any]) -> None:
 
 
 class Plausible:
-    """Puts what exists, and what is about right, where the schema allows any text."""
+    """Replaces arbitrary texts by existing or nearly valid values."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -164,7 +164,7 @@ QUERY = (
 
 
 def use(case: Any, uuid: str) -> None:
-    """Let a call be for this campaign, if it is for one."""
+    """Use this campaign in a call, if the call has one."""
     if "campaignUuid" in case.path_parameters:
         case.path_parameters["campaignUuid"] = uuid
 
@@ -183,7 +183,7 @@ def test_stateful(sandbox):
 
     class Machine(schema.as_state_machine()):  # type: ignore[misc]
         def setup(self) -> None:
-            # A scenario must not depend on the one before.
+            # A scenario must not depend on the previous one.
             self.known = itertools.cycle([True, True, False])
             sandbox.reset()
             sandbox.clock.freeze()
@@ -195,7 +195,7 @@ def test_stateful(sandbox):
             self.headers, self.plausible = authorization(sandbox), Plausible(sandbox)
 
         def step(self, given: Any) -> Any:
-            # Most first steps are for a campaign that nobody has made: let most of these be for one of ours.
+            # Most first steps use a campaign that does not exist: replace most of these by an existing one.
             path = given.case.meta and given.case.meta.components.get(ParameterLocation.PATH)
             if given.transition is None and path and path.mode.is_positive and next(self.known):
                 use(given.case, self.uuid)
@@ -222,13 +222,13 @@ def test_stateful(sandbox):
 
     run_state_machine_as_test(Machine, settings=settings(60))
     print(sum(seen.values()), "calls:", dict(sorted(seen.items())))
-    # No link leads to a token, and each scenario has one.
+    # There is no link to the token request, so each scenario starts with a token.
     assert {name for name, status in seen if status < 300} == set(OPERATIONS) - {"getAccessToken"}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_requests_outside_the_contract_are_rejected(sandbox, name):
-    """One operation with arguments that are wrong in some way; the campaign that it is for exists."""
+    """Invalid arguments of one operation, on a campaign that exists."""
     schema, headers = as_served(sandbox), authorization(sandbox)
     operation = schema.find_operation_by_id(name)
     uuid = sandbox.create()["uuid"]

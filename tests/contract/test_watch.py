@@ -1,4 +1,4 @@
-"""What holds the suite to the contract finds what is wrong, and all of what it should look at."""
+"""The contract guard of the suite finds invalid requests and responses, and checks all of them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def problems(body, method="POST", path=PATH):
         {"sending_type": "email", "template": '{"subject": "Storm"}'},
     ],
 )
-def test_good_bodies(changes):
+def test_valid_bodies(changes):
     assert problems(GOOD | changes) == []
     assert problems(GOOD | changes, "PUT", ONE) == []
     assert problems({"clone_uuid": LISTS, "template_vars": {"a": "b"}} | changes) == []
@@ -83,12 +83,12 @@ def test_good_bodies(changes):
         {"template_vars": {"a": "b"}},
     ],
 )
-def test_bad_bodies(changes):
+def test_invalid_bodies(changes):
     assert problems(GOOD | changes)
     assert problems(GOOD | changes, "PUT", ONE)
 
 
-def test_statuses():
+def test_response_statuses_are_checked():
     assert problems(GOOD | {"status": "stopped"})
     assert not problems(GOOD | {"status": "stopped"}, "PUT", ONE)
     assert not problems({"status": "stopped"}, "PATCH", ONE)
@@ -136,12 +136,12 @@ def test_statuses():
         ("page_size=many", False),
     ],
 )
-def test_queries(query, good):
+def test_query_parameters_are_checked(query, good):
     found = contract.request_problems("GET", PATH, [tuple(query.split("=", 1))], HEADERS, None)
     assert (found == []) == good, found
 
 
-def test_other_parts_of_a_request():
+def test_other_parts_of_a_request_are_checked():
     twice = [("page_size", "1"), ("page_size", "2")]
     assert contract.request_problems("GET", PATH, twice, HEADERS, None)
     assert contract.request_problems("GET", ONE, [("status", "draft")], HEADERS, None)
@@ -160,10 +160,10 @@ def test_other_parts_of_a_request():
 
 def answer(status, body, method="GET", path=ONE):
     reply = json_reply(status, body)
-    return contract.answer_problems(method, path, status, reply.headers, reply.body)
+    return contract.response_problems(method, path, status, reply.headers, reply.body)
 
 
-def test_answers():
+def test_responses_are_checked():
     made = GOOD | {"uuid": LISTS, "created_dt": "2026-01-01T00:00:00+00:00", "last_dt": None, "next_dt": ""}
     error = {"code": "x", "message": "y", "items": [{"name": "a", "message": "b"}]}
     assert answer(200, made | {"tasks": []}) == []
@@ -176,9 +176,9 @@ def test_answers():
     assert answer(404, error | {"items": [{"name": "a"}]})
     assert answer(418, error)
     assert answer(200, {"data": [], "meta": {"pagination": {}}}, path=PATH)
-    assert contract.answer_problems("DELETE", ONE, 204, {}, b"") == []
-    assert contract.answer_problems("DELETE", ONE, 204, {}, b"{}")
-    assert contract.answer_problems("GET", ONE, 404, {"Content-Type": "text/html"}, b"<html>")
+    assert contract.response_problems("DELETE", ONE, 204, {}, b"") == []
+    assert contract.response_problems("DELETE", ONE, 204, {}, b"{}")
+    assert contract.response_problems("GET", ONE, 404, {"Content-Type": "text/html"}, b"<html>")
 
 
 @pytest.mark.off_contract("both sides are made to break it")
@@ -227,7 +227,7 @@ def test_the_whole_suite_is_watched(sandbox, monkeypatch):
     ],
 )
 def test_reply_to_an_invalid_request_line_is_in_the_contract(sandbox, head, status):
-    """Before the API, where its answers are not looked at."""
+    """The server responds before the API does, where responses are not watched."""
     with socket.create_connection((sandbox.host, sandbox.port), timeout=10) as connection:
         connection.sendall(head.replace("{}", "/news/v1" + PATH).encode() + b"\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)

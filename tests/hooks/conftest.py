@@ -17,7 +17,7 @@ from tests.support.leaks import LeakGuard
 
 @pytest.fixture
 def http_stub(leak_guard: LeakGuard) -> Iterator[HttpStub]:
-    """No request leaves; each must have been given an answer."""
+    """A stub of the network: no request is sent, and each needs a response prepared by the test."""
     forget_tokens()
     leak_guard.register(SECRET)
     with allow_everything(), requests_mock.Mocker() as mock:
@@ -26,7 +26,7 @@ def http_stub(leak_guard: LeakGuard) -> Iterator[HttpStub]:
 
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds that the client of any hook waited between tries; it does not really wait."""
+    """Pauses between tries, in seconds, recorded instead of slept."""
     waited: list[float] = []
     monkeypatch.setattr(hooks, "BMClient", functools.partial(BMClient, sleep=waited.append))
     return waited

@@ -1,4 +1,4 @@
-"""A stub of the API: responses to give, recorded requests, and the calls of the hook that tests repeat."""
+"""A stub of the API with prepared responses and recorded requests, and the hook's calls as parameters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIST = f"{API}/services/{SERVICE}/campaigns"
 ONE = f"{LIST}/{UUID}"
 FUTURE = "2099-05-01 17:05:00"
 
-#: What a user gives, the fewest fields.
+#: The required fields of a campaign.
 GIVEN = {
     "name": "Storm",
     "sending_type": "sms",
@@ -34,7 +34,7 @@ GIVEN = {
 
 
 def connection(**changes: Any) -> str:
-    """AIRFLOW_CONN_BM_DEFAULT; keyword arguments are extras."""
+    """Value of AIRFLOW_CONN_BM_DEFAULT; keyword arguments are extras."""
     fields = {
         "conn_type": "bm",
         "host": "example.com",
@@ -47,7 +47,7 @@ def connection(**changes: Any) -> str:
 
 
 def campaign(uuid: str = UUID, **changes: Any) -> dict[str, Any]:
-    """A campaign as the server gives it."""
+    """A campaign as the server returns it."""
     return (
         GIVEN
         | {"uuid": uuid, "status": "active", "schedule_type": "once", "schedule_rrule": FUTURE}
@@ -57,13 +57,13 @@ def campaign(uuid: str = UUID, **changes: Any) -> dict[str, Any]:
 
 
 def writable(**changes: Any) -> dict[str, Any]:
-    """The same, as it is written back."""
+    """The same campaign, as a PUT sends it."""
     read_only = ("uuid", "created_dt", "next_dt")
     return {name: value for name, value in campaign(**changes).items() if name not in read_only}
 
 
 def page(*rows: dict[str, Any], number: int = 1, pages: int = 1, per_page: int = 100) -> dict[str, Any]:
-    """A page of the list."""
+    """The response to a request for one page of the list."""
     numbers = {"total": len(rows), "count": len(rows), "perPage": per_page}
     return {
         "data": list(rows),
@@ -77,7 +77,7 @@ def error_body(message: str = "Invalid request") -> dict[str, Any]:
 
 
 class HttpStub:
-    """The network of a test: what was sent, and what is answered."""
+    """The network of a test: prepared responses and recorded requests."""
 
     def __init__(self, mock: requests_mock.Mocker) -> None:
         self.mock = mock
@@ -93,7 +93,7 @@ class HttpStub:
         }
 
     def answer(self, method: str, url: str, *replies: dict[str, Any]) -> None:
-        """Give these replies in turn, the last one for ever."""
+        """Return these responses in turn, and repeat the last one indefinitely."""
         self.mock.register_uri(method, url, list(replies))
 
     @property
@@ -102,7 +102,7 @@ class HttpStub:
 
     @property
     def requests(self) -> list[Any]:
-        """All requests but those for a token."""
+        """All requests except those for a token."""
         return [request for request in self.mock.request_history if request.url != TOKEN_URL]
 
     def sent(self, method: str | None = None) -> list[tuple[str, str]]:
@@ -114,7 +114,7 @@ class HttpStub:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of the hook, and the request of it that is made to fail.
+    """A call of the hook, and the one of its requests that tests let fail.
 
     :ivar before: the campaign that the hook reads before it writes
     :ivar once: it can make messages go out
@@ -128,7 +128,7 @@ class Call:
     once: bool = False
 
     def prepare(self, http_stub: HttpStub, *replies: dict[str, Any]) -> None:
-        """Give these replies to the request itself; reading before it works."""
+        """Prepare responses to that request; reads before it succeed."""
         if self.before is not None:
             http_stub.answer("GET", ONE, {"json": self.before})
         http_stub.answer(self.method, self.url, *replies)
@@ -213,7 +213,7 @@ BAD_REPLY = {
 FAILED = {
     status: {"status_code": status, "json": error_body()} for status in (408, 500, 502, 503, 504, 520)
 } | {"HTML 502": {"status_code": 502, **_HTML}}
-#: With a reply of these, everybody knows that nothing was done.
+#: Responses after which the request was certainly not processed.
 REFUSED = {
     status: {"status_code": status, "json": error_body()} for status in (400, 403, 404, 405, 409, 422, 429)
 }

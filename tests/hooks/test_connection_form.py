@@ -45,7 +45,7 @@ def test_behaviour_is_the_provider_infos():
 
 
 @pytest.mark.skipif(not is_airflow_2(), reason="FAB comes with Airflow 2 only; 3.2+ asks the provider info")
-def test_widgets():
+def test_form_has_a_widget_for_each_field():
     from wtforms import BooleanField, Form, StringField
 
     widgets = BMHook.get_connection_form_widgets()

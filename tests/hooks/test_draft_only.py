@@ -1,4 +1,4 @@
-"""A connection that is `draft_only` can send nothing, whichever way one tries."""
+"""A `draft_only` connection can send nothing: neither methods of the hook nor its session."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def test_writes_become_drafts(draft_hook, http_stub, caplog, name, before):
         assert call(draft_hook) == DRAFT
     assert http_stub.body()["status"] == "draft"
     assert len(http_stub.sent(method)) == 1
-    # What others say, or threads of earlier tests, does not count.
-    said = [one for one in caplog.records if one.thread == threading.get_ident()]
-    (record,) = (one for one in said if one.name.startswith("airflow_provider_bm"))
+    # Ignore other loggers, and threads of earlier tests.
+    records = [each for each in caplog.records if each.thread == threading.get_ident()]
+    (record,) = (each for each in records if each.name.startswith("airflow_provider_bm"))
     assert "draft_only" in record.getMessage()
     named = {"PUT": UUID, "POST": "Storm"}[method] if name != "clone of no name" else "without a name"
     assert named in record.getMessage() or "clone" in name
@@ -101,7 +101,7 @@ def twice(first: str, second: str) -> str:
         {"data": twice("draft", "active")}, {"data": "[" * 100_000},
     ],
 )  # fmt: skip
-def test_the_session_cannot_send_either(draft_hook, http_stub, method, body):
+def test_session_refuses_requests_that_can_send(draft_hook, http_stub, method, body):
     with pytest.raises(BMDraftOnlyError, match=f"{method.upper()} .* was not sent"):
         draft_hook.get_conn().request(method, ONE, **body)
     assert http_stub.requests == []
@@ -129,7 +129,7 @@ def test_no_other_extras_have_a_field(draft_hook, http_stub, method, status):
         draft_hook.get_conn().request(method, ONE, json={"status": status})
 
 
-def test_a_prepared_request_cannot_send_either(draft_hook, http_stub):
+def test_session_refuses_prepared_requests_that_can_send(draft_hook, http_stub):
     session = draft_hook.get_conn()
     request = session.prepare_request(requests.Request("POST", LIST, json={"status": "draft"}))
     request.body = json.dumps({"status": "active"}).encode()
@@ -149,14 +149,14 @@ def test_a_prepared_request_cannot_send_either(draft_hook, http_stub):
         {"api_url": API, "token_url": "HTTPS://accounts.example.com/access token".replace(" ", "%20")},
     ],
 )
-def test_the_token_request_works_wherever_it_goes(http_stub, monkeypatch, urls):
+def test_token_request_is_allowed_for_any_token_url(http_stub, monkeypatch, urls):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(draft_only=True, **urls))
     http_stub.answer("POST", urls["token_url"], {"json": {"access_token": "bm-token-of-elsewhere"}})
     http_stub.answer("GET", LIST, {"json": page()})
     assert list(BMHook().list_campaigns()) == []
 
 
-def test_a_domain_in_capitals(http_stub, monkeypatch):
+def test_domain_in_capitals_is_still_restricted(http_stub, monkeypatch):
     changed = connection(draft_only=True).replace('"example.com"', '"Example.COM"')
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", changed)
     http_stub.answer("GET", LIST, {"json": page()})
@@ -165,7 +165,7 @@ def test_a_domain_in_capitals(http_stub, monkeypatch):
 
 
 def test_token_url_does_not_bypass_draft_only(http_stub, monkeypatch):
-    """A path of the token endpoint is exempt, not the host, and no campaign path of the API."""
+    """Only the path of the token endpoint is exempt: not its host, and never a path of campaigns."""
     urls = {"api_url": API, "token_url": "https://api.example.com/oauth2/access-token"}
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(draft_only=True, **urls))
     http_stub.answer("POST", urls["token_url"], {"json": {"access_token": "bm-token-of-elsewhere"}})

@@ -1,4 +1,4 @@
-"""Of the replies to PUT and PATCH their code is documented (3.4, 3.5): the campaign may be missing."""
+"""Responses to PUT and PATCH may lack the campaign: only their status is documented (3.4, 3.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every error path of every method: how often a request goes out, and what is raised."""
+"""Every error of every method: how often the request is sent, and which exception is raised."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ ONCE = [name for name, call in CALLS.items() if call.once]
 
 
 def applies(call: str, fault: str | int) -> bool:
-    """Whether a reply is wrong for a call at all."""
+    """Return whether this response is an error for this call."""
     if call == "delete":
         return fault not in BAD_REPLY or fault in ("HTML", "cut-off JSON")
     if call in ("list", "create", "create a draft", "clone"):
         return fault != "other campaign"
-    # These may be answered without a campaign: see test_replies_without_a_campaign.py.
+    # Responses to these may lack the campaign: see test_empty_replies.py.
     return CALLS[call].method not in ("PUT", "PATCH") or fault not in ("empty", "no uuid")
 
 
@@ -192,7 +192,7 @@ def test_redirects_are_not_followed(hook, http_stub, waits, name):
 
 
 @pytest.mark.parametrize("location", ["http://[", "https://api.example.com:x/", "", None])
-def test_a_redirect_to_nowhere_is_a_redirect(hook, http_stub, location):
+def test_redirect_without_a_valid_location_is_reported_as_a_redirect(hook, http_stub, location):
     headers = {} if location is None else {"Location": location}
     http_stub.answer("POST", LIST, {"status_code": 302, "headers": headers})
     with pytest.raises(BMOutcomeUnknownError, match="was redirected"):
@@ -234,7 +234,7 @@ def test_items_of_a_400_are_in_the_message_and_on_the_error(hook, http_stub):
         ({"status_code": 502, "content": b"\xff\xfe\x00"}, "HTTP 502"),
     ],
 )
-def test_an_error_body_can_be_anything(hook, http_stub, reply, text):
+def test_error_with_any_body_is_reported(hook, http_stub, reply, text):
     http_stub.answer("DELETE", CALLS["delete"].url, reply)
     with pytest.raises(BMServerError) as caught:
         hook.delete_campaign(UUID)
@@ -273,7 +273,7 @@ def test_a_reason_in_another_form_is_in_the_message(hook, http_stub, body, text)
     assert text in str(caught.value)
 
 
-def test_a_token_error_says_so_without_the_url(hook, http_stub):
+def test_token_error_does_not_contain_the_token_url(hook, http_stub):
     """Airflow masks the value of an extra named token_url wherever it is logged."""
     http_stub.answer("POST", TOKEN_URL, {"status_code": 503})
     with pytest.raises(BMServerError, match=r"HTTP 503 on POST to the token endpoint \(accounts\.example"):

@@ -1,4 +1,4 @@
-"""`get_conn()`: what goes along with a request, and the way it takes."""
+"""`get_conn()`: authorization, timeouts, proxies and certificates of the session."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _plain_environment(monkeypatch):
 
 
 def sent_by(monkeypatch, http_stub, **extra):
-    """The requests of one call, as requests would have sent them: the token's and the call's own."""
+    """The requests of one call as they would be sent: the token request and the call itself."""
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(**extra))
     http_stub.answer("GET", LIST, {"json": page()})
     list(BMHook().list_campaigns())
     return http_stub.mock.request_history[-2:]
 
 
-def test_it_is_authorized(hook, http_stub):
+def test_session_adds_the_token(hook, http_stub):
     http_stub.answer("GET", LIST, {"json": page()})
     assert hook.get_conn().get(LIST).json() == page()
     (request,) = http_stub.requests
@@ -44,7 +44,7 @@ def test_it_is_authorized(hook, http_stub):
 
 
 @pytest.mark.off_contract("any POST will do")
-def test_it_renews_a_refused_token_once(hook, http_stub):
+def test_session_renews_a_refused_token_once(hook, http_stub):
     http_stub.answer("POST", ONE, {"status_code": 401}, {"status_code": 200})
     assert hook.get_conn().post(ONE, json={"a": 1}).ok
     assert [request.json() for request in http_stub.requests] == [{"a": 1}] * 2
@@ -53,7 +53,7 @@ def test_it_renews_a_refused_token_once(hook, http_stub):
     assert len(http_stub.requests) == 4
 
 
-def test_wrong_credentials_are_a_typed_error_there_too(hook, http_stub):
+def test_session_raises_bm_auth_error_for_wrong_credentials(hook, http_stub):
     http_stub.answer("POST", TOKEN_URL, {"status_code": 401, "json": {"error": "invalid_client"}})
     with pytest.raises(BMAuthError, match="invalid_client"):
         hook.get_conn().get(LIST)
@@ -63,7 +63,7 @@ def test_wrong_credentials_are_a_typed_error_there_too(hook, http_stub):
     "https://other.example.com/news/v1", "https://api.example.com.evil.example.net/", "http://api.example.com/",
     "https://api.example.com:8443/news/v1", "https://example.com/", "https://accounts.example.com/me",
 ])  # fmt: skip
-def test_the_token_goes_to_no_other_origin(hook, http_stub, url):
+def test_token_is_not_sent_to_other_origins(hook, http_stub, url):
     http_stub.answer("GET", url, {"status_code": 401})
     assert hook.get_conn().get(url).status_code == 401
     assert "Authorization" not in http_stub.requests[0].headers
@@ -71,7 +71,7 @@ def test_the_token_goes_to_no_other_origin(hook, http_stub, url):
 
 
 @pytest.mark.parametrize("url", [API, "https://api.example.com:443/x", "https://API.example.com/x"])
-def test_the_token_goes_to_the_api(hook, http_stub, url):
+def test_token_is_sent_to_the_api(hook, http_stub, url):
     http_stub.answer("GET", url, {})
     hook.get_conn().get(url)
     assert http_stub.requests[0].headers["Authorization"] == "Bearer bm-token-number-1"
@@ -86,11 +86,11 @@ def test_redirects_are_not_followed_even_if_asked_for(hook, http_stub):
 @pytest.mark.parametrize(
     ("timeout", "expected"), [(30, (10.0, 30.0)), (5, (5.0, 5.0)), ("2.5", (2.5, 2.5)), (600, (10.0, 600.0))]
 )
-def test_each_request_has_time_outs(http_stub, monkeypatch, timeout, expected):
+def test_each_request_has_timeouts(http_stub, monkeypatch, timeout, expected):
     assert [request.timeout for request in sent_by(monkeypatch, http_stub, timeout=timeout)] == [expected] * 2
 
 
-def test_a_caller_may_wait_longer(hook, http_stub):
+def test_caller_may_override_the_timeout(hook, http_stub):
     http_stub.answer("GET", LIST, {})
     hook.get_conn().get(LIST, timeout=99)
     assert http_stub.requests[0].timeout == 99
@@ -125,7 +125,7 @@ def test_the_connections_proxy_wins_over_the_environments(http_stub, monkeypatch
         assert (requests.utils.select_proxy(request.url, request.proxies) or None) == used
 
 
-def test_proxies_and_bundle_hold_for_prepared_requests(http_stub, monkeypatch):
+def test_proxies_and_ca_bundle_apply_to_prepared_requests(http_stub, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", ENV)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/env.pem")
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(proxies={"all": CONN}, verify="/conn.pem"))
@@ -169,7 +169,7 @@ def test_netrc_is_never_used(http_stub, monkeypatch, tmp_path):
     assert "Authorization" not in http_stub.requests[-1].headers
 
 
-def test_the_adapter_repeats_nothing(hook):
+def test_adapter_has_no_retries(hook):
     for scheme in ("https://", "http://"):
         retries = hook.get_conn().get_adapter(scheme).max_retries
         assert (retries.total, retries.read) == (0, False)

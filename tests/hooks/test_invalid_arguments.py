@@ -1,4 +1,4 @@
-"""What is asked for wrongly makes no request at all, not even for a token."""
+"""Invalid arguments fail before any request, even for a token."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ BY_ID = {
 
 @pytest.mark.parametrize("one", BAD_IDS)
 @pytest.mark.parametrize("name", BY_ID)
-def test_bad_id(hook, http_stub, name, one):
+def test_invalid_uuid(hook, http_stub, name, one):
     with pytest.raises(BMPayloadError, match="UUID"):
         BY_ID[name](hook, one)
     assert http_stub.mock.call_count == 0
 
 
-def test_a_service_rendered_to_nothing_is_not_the_connections(hook, http_stub):
-    """`{{ var.value.service }}` that is empty must not message the contacts of another account."""
+def test_empty_service_uuid_does_not_fall_back_to_the_connection(hook, http_stub):
+    """An empty `{{ var.value.service }}` must not message the contacts of another account."""
     with pytest.raises(BMPayloadError, match="service_uuid"):
         BMHook(service_uuid="").create_campaign(GIVEN)
     assert http_stub.mock.call_count == 0
@@ -55,14 +55,14 @@ BAD_FIELDS = [
     ("changes", "field"),
     [*BAD_FIELDS, ({"schedule_type": "once"}, "schedule_rrule"), ({"status": "stopped"}, "status")],
 )
-def test_bad_campaign(hook, http_stub, changes, field):
+def test_invalid_new_campaign(hook, http_stub, changes, field):
     with pytest.raises(BMPayloadError, match=field):
         hook.create_campaign(GIVEN | changes)
     assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize(("changes", "field"), BAD_FIELDS)
-def test_bad_replacement(hook, http_stub, changes, field):
+def test_invalid_replacement(hook, http_stub, changes, field):
     with pytest.raises(BMPayloadError, match=field):
         hook.update_campaign(UUID, writable() | changes, replace=True)
     assert http_stub.mock.call_count == 0
@@ -78,7 +78,7 @@ def test_bad_replacement(hook, http_stub, changes, field):
         {"sender": ""},
     ],
 )
-def test_bad_clone(hook, http_stub, overrides):
+def test_invalid_clone(hook, http_stub, overrides):
     with pytest.raises(BMPayloadError):
         hook.clone_campaign(OTHER, **overrides)
     assert http_stub.mock.call_count == 0
@@ -86,7 +86,7 @@ def test_bad_clone(hook, http_stub, overrides):
 
 @pytest.mark.parametrize("changes", [{}, {"name": None}, {"nam": "Gale"}, {"uuid": UUID}, None, "name=Gale"])
 @pytest.mark.parametrize("draft_only", [False, True])
-def test_bad_changes(http_stub, monkeypatch, draft_only, changes):
+def test_invalid_update(http_stub, monkeypatch, draft_only, changes):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(draft_only=draft_only))
     with pytest.raises(BMPayloadError):
         BMHook().update_campaign(UUID, changes)
@@ -94,7 +94,7 @@ def test_bad_changes(http_stub, monkeypatch, draft_only, changes):
 
 
 @pytest.mark.parametrize("status", ["draft", "finished", "Active", "", None, ["active"]])
-def test_bad_status(hook, http_stub, status):
+def test_invalid_status(hook, http_stub, status):
     with pytest.raises(BMPayloadError, match="status"):
         hook.set_campaign_status(UUID, status)
     assert http_stub.mock.call_count == 0
@@ -135,14 +135,14 @@ def test_bad_status(hook, http_stub, status):
         ({"filters": 7}, "filters"),
     ],
 )
-def test_bad_list(hook, http_stub, arguments, field):
+def test_invalid_list_arguments(hook, http_stub, arguments, field):
     with pytest.raises(BMPayloadError, match=field):
         hook.list_campaigns(**arguments)
     assert http_stub.mock.call_count == 0
 
 
 @pytest.mark.parametrize("extra", [{"api_uri": "x"}, {"timeout": "soon"}, {"draft_only": "maybe"}])
-def test_bad_connection(http_stub, monkeypatch, extra):
+def test_invalid_connection(http_stub, monkeypatch, extra):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(**extra))
     with pytest.raises(BMConfigError, match="'bm_default'.*" + next(iter(extra))):
         BMHook().get_campaign(UUID)

@@ -1,4 +1,4 @@
-"""The list: filters, sort, fields, and all pages, each campaign once, no page before it is needed."""
+"""list_campaigns: filters, sort, fields, and pages, which are requested only when needed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def pages_asked_for(http_stub) -> list[tuple[int, int]]:
          [("lt(next_dt)", "2026-01-01T00:00:00+00:00")]),
     ],
 )  # fmt: skip
-def test_query(hook, http_stub, arguments, query):
+def test_query_parameters_of_the_arguments(hook, http_stub, arguments, query):
     http_stub.answer("GET", LIST, {"json": page()})
     assert list(hook.list_campaigns(**arguments)) == []
     assert queries(http_stub) == [query + PAGE]
@@ -87,7 +87,7 @@ def test_pages_are_requested_when_needed(hook, http_stub, wanted, asked):
 
 
 def test_smaller_pages_than_requested_are_followed(hook, http_stub):
-    """Page 2 of 50 is not page 2 of 100."""
+    """The second page of 50 campaigns is not the second page of 100."""
     http_stub.answer("GET", LIST, *({"json": page(*rows(n), number=n, pages=2, per_page=50)} for n in (1, 2)))
     assert numbers(hook.list_campaigns()) == [1, 2]
     assert pages_asked_for(http_stub) == [(1, 100), (2, 50)]
@@ -98,7 +98,7 @@ def test_pages_that_shift_give_each_campaign_once(hook, http_stub):
         "GET",
         LIST,
         {"json": page(*rows(1, 2), number=1, pages=2, per_page=2)},
-        {"json": page(*rows(2, 3), number=2, pages=3, per_page=2)},  # one was made meanwhile
+        {"json": page(*rows(2, 3), number=2, pages=3, per_page=2)},  # a campaign was created meanwhile
         {"json": page(*rows(3, 4), number=3, pages=3, per_page=2)},
     )
     assert numbers(hook.list_campaigns(page_size=2)) == [1, 2, 3, 4]
@@ -128,23 +128,23 @@ def test_a_server_that_repeats_a_page_is_an_error(hook, http_stub):
 
 
 def test_an_empty_page_in_the_middle_is_an_error(hook, http_stub):
-    """ "Stop all active campaigns" must not take it for the end."""
+    """A task that stops all active campaigns must not mistake it for the end of the list."""
     http_stub.answer("GET", LIST, {"json": page(*rows(1), pages=3)}, {"json": page(number=2, pages=3)})
     with pytest.raises(BMResponseError, match="page 2 of 3"):
         list(hook.list_campaigns())
 
 
 @pytest.mark.parametrize("pages", [0, 1])
-def test_no_campaigns(hook, http_stub, pages):
+def test_empty_list(hook, http_stub, pages):
     http_stub.answer("GET", LIST, {"json": page(pages=pages)})
     assert list(hook.list_campaigns()) == []
     assert len(http_stub.requests) == 1
 
 
 def changed(**pagination: object) -> dict[str, object]:
-    made = page(*rows(1))
-    made["meta"]["pagination"] |= pagination
-    return made
+    changed_page = page(*rows(1))
+    changed_page["meta"]["pagination"] |= pagination
+    return changed_page
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def changed(**pagination: object) -> dict[str, object]:
         changed(totalPages=1.5), changed(perPage=None), changed(totalPages=True),
     ],
 )  # fmt: skip
-def test_a_wrong_shape_is_a_clear_error(hook, http_stub, waits, wrong):
+def test_response_with_a_wrong_shape_is_an_error(hook, http_stub, waits, wrong):
     http_stub.answer("GET", LIST, {"json": wrong})
     with pytest.raises(BMResponseError, match="response to GET") as caught:
         list(hook.list_campaigns())
@@ -165,7 +165,7 @@ def test_a_wrong_shape_is_a_clear_error(hook, http_stub, waits, wrong):
     assert len(http_stub.requests) > 4
 
 
-def test_a_wrong_filter_is_raised_by_the_call_not_by_next(hook, http_stub):
+def test_invalid_filter_is_raised_by_the_call_not_by_the_iterator(hook, http_stub):
     listed = hook.list_campaigns()
     http_stub.answer("GET", LIST, {"status_code": 404})
     with pytest.raises(BMNotFoundError):
@@ -173,14 +173,14 @@ def test_a_wrong_filter_is_raised_by_the_call_not_by_next(hook, http_stub):
 
 
 def test_campaigns_with_another_status_are_an_error(hook, http_stub):
-    """The form of a filter by several statuses is only assumed; what comes is stopped, deleted, or sent."""
+    """Callers may stop or delete what they get, and the format of the filter is only assumed."""
     http_stub.answer("GET", LIST, {"json": page(*rows(1, 2))})
     with pytest.raises(BMResponseError, match="does not know the filter"):
         list(hook.list_campaigns(status=["draft", "stopped"]))
 
 
 @pytest.mark.parametrize("operator", ["startswith", "contains", "endswith", "doesnotcontain"])
-def test_a_filter_that_came_out_empty_does_not_match_everything(hook, http_stub, operator):
+def test_filter_with_an_empty_value_is_refused(hook, http_stub, operator):
     with pytest.raises(BMPayloadError, match="must not be empty"):
         hook.list_campaigns(filters={f"{operator}(name)": ""})
     assert http_stub.requests == []
@@ -189,8 +189,8 @@ def test_a_filter_that_came_out_empty_does_not_match_everything(hook, http_stub,
 @pytest.mark.parametrize(
     "filters", [{"startswith(nmae)": "Storm"}, {"name__startswith": "Storm"}, [("eq(x)", 1)]]
 )
-def test_a_filter_by_no_column_is_refused(hook, http_stub, filters):
-    """A server that ignores it would list everything, perhaps to be stopped or deleted."""
+def test_filter_without_a_column_is_refused(hook, http_stub, filters):
+    """A server that ignores it would return all campaigns, and callers may stop or delete them."""
     with pytest.raises(BMPayloadError, match="column"):
         hook.list_campaigns(filters=filters)
     assert http_stub.requests == []

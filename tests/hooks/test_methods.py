@@ -1,4 +1,4 @@
-"""What each method sends when all is well, and what it gives back."""
+"""What each method sends, and what it returns, without errors."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_headers_of_a_call(hook, http_stub):
     ("fields", "query"),
     [((), ""), ("tasks", "?fields=tasks"), (["tasks", "messages"], "?fields=tasks%2Cmessages"), (None, "")],
 )
-def test_get(hook, http_stub, one, fields, query):
+def test_get_returns_the_campaign(hook, http_stub, one, fields, query):
     answer = campaign(uuid=UUID.upper(), tasks=[{"anything": 1}])
     http_stub.answer("GET", ONE, {"json": answer})
     assert hook.get_campaign(one, fields=fields) == answer | {"uuid": UUID}
@@ -76,7 +76,7 @@ def test_get(hook, http_stub, one, fields, query):
 
 @pytest.mark.parametrize("make", [dict, lambda fields: CampaignCreate(**fields)])
 @pytest.mark.parametrize(
-    ("given", "body"),
+    ("arguments", "body"),
     [
         ({}, {"status": "active", "schedule_type": "now"}),
         ({"status": "draft"}, {"status": "draft", "schedule_type": "now"}),
@@ -88,9 +88,9 @@ def test_get(hook, http_stub, one, fields, query):
                                               "recipient_lists": f"{OTHER},{UUID}"}),
     ],
 )  # fmt: skip
-def test_create(hook, http_stub, make, given, body):
+def test_create_sends_the_payload(hook, http_stub, make, arguments, body):
     http_stub.answer("POST", LIST, {"status_code": 201, "json": campaign()})
-    assert hook.create_campaign(make(GIVEN | given)) == campaign()
+    assert hook.create_campaign(make(GIVEN | arguments)) == campaign()
     assert http_stub.sent() == [("POST", LIST)]
     assert http_stub.body() == GIVEN | body
 
@@ -104,17 +104,17 @@ def test_create(hook, http_stub, make, given, body):
          {"status": "active", "template_vars": {"temp": "-22", "wind": "100km/h"}}),
     ],
 )  # fmt: skip
-def test_clone(hook, http_stub, arguments, body):
+def test_clone_sends_the_overrides(hook, http_stub, arguments, body):
     http_stub.answer("POST", LIST, {"status_code": 201, "json": campaign()})
-    for given in ((OTHER, arguments), (CampaignClone(clone_uuid=OTHER, **arguments), {})):
-        assert hook.clone_campaign(given[0], **given[1]) == campaign()
+    for call in ((OTHER, arguments), (CampaignClone(clone_uuid=OTHER, **arguments), {})):
+        assert hook.clone_campaign(call[0], **call[1]) == campaign()
         assert http_stub.body() == {"clone_uuid": OTHER} | body
     assert http_stub.sent() == [("POST", LIST)] * 2
 
 
 @pytest.mark.parametrize("more", [{"status": "draft"}, {"template_vars": {"temp": "1"}}, {"name": "Gale"}])
-def test_a_clone_in_one_piece_takes_no_overrides(hook, http_stub, more):
-    """`status="draft"` beside it must not be lost: the clone would be sent."""
+def test_clone_given_as_a_model_takes_no_overrides(hook, http_stub, more):
+    """Otherwise `status="draft"` could be ignored, and the clone would be sent."""
     with pytest.raises(BMPayloadError, match=next(iter(more))):
         hook.clone_campaign(CampaignClone(clone_uuid=OTHER), **more)
     assert http_stub.mock.call_count == 0
@@ -138,7 +138,7 @@ def test_a_clone_in_one_piece_takes_no_overrides(hook, http_stub, more):
         ({}, {"status": "stopped"}, {"status": "stopped"}),
     ],
 )  # fmt: skip
-def test_update_reads_merges_and_writes_the_whole(hook, http_stub, make, before, changes, body):
+def test_update_reads_merges_and_writes_the_complete_campaign(hook, http_stub, make, before, changes, body):
     http_stub.answer("GET", ONE, {"json": campaign(**before)})
     http_stub.answer("PUT", ONE, {"json": campaign(name="as answered")})
     assert hook.update_campaign(UUID, make(changes)) == campaign(name="as answered")
@@ -156,7 +156,7 @@ def test_replace_does_not_read(hook, http_stub):
 
 
 @pytest.mark.parametrize("missing", ["status", "schedule_type", "template", "recipient_lists"])
-def test_replace_needs_the_whole(hook, http_stub, missing):
+def test_replace_requires_a_complete_campaign(hook, http_stub, missing):
     changes = writable(schedule_rrule=None) | {missing: None}
     with pytest.raises(BMPayloadError, match=missing):
         hook.update_campaign(UUID, changes, replace=True)
@@ -192,7 +192,7 @@ def test_an_update_that_could_send_twice_is_refused(hook, http_stub, before, cha
         ("draft", "active", "PUT"), ("draft", "stopped", "PATCH"),
     ],
 )  # fmt: skip
-def test_status(hook, http_stub, before, wanted, method):
+def test_set_status_uses_put_or_patch_as_the_state_requires(hook, http_stub, before, wanted, method):
     http_stub.answer("GET", ONE, {"json": campaign(status=before)})
     if method:
         http_stub.answer(method, ONE, {"json": campaign(status=wanted)})
@@ -231,7 +231,7 @@ GONE = {"status_code": 404, "json": {"code": "not_found", "message": "No such ca
         ([{"status_code": 503}, {"status_code": 429}, GONE], False, None),
     ],
 )
-def test_delete(hook, http_stub, replies, missing_ok, raises):
+def test_delete_with_and_without_missing_ok(hook, http_stub, replies, missing_ok, raises):
     http_stub.answer("DELETE", ONE, *replies)
     if raises is None:
         assert hook.delete_campaign(UUID, missing_ok=missing_ok) is None
@@ -242,13 +242,13 @@ def test_delete(hook, http_stub, replies, missing_ok, raises):
     assert http_stub.requests[-1].body is None
 
 
-def test_the_service_of_the_task_wins(http_stub, monkeypatch):
+def test_service_uuid_argument_overrides_the_connection(http_stub, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection())
     http_stub.answer("GET", LIST.replace(SERVICE, OTHER), {"json": page()})
     assert list(BMHook(service_uuid=OTHER.upper()).list_campaigns()) == []
 
 
-def test_no_service_at_all_is_an_error_before_any_request(http_stub, monkeypatch):
+def test_missing_service_is_an_error_before_any_request(http_stub, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection().replace(SERVICE, ""))
     for call in (lambda hook: hook.list_campaigns(), lambda hook: hook.create_campaign(GIVEN)):
         with pytest.raises(BMConfigError, match="Service UUID"):

@@ -1,4 +1,4 @@
-"""How long the client waits before it tries again, and when it gives up."""
+"""Pauses between tries, and when the client stops trying."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ONCE = [name for name, call in CALLS.items() if call.once]
 
 
 class FakeTime:
-    """A clock that only moves while somebody sleeps."""
+    """A clock that only advances by sleeping."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -68,7 +68,7 @@ def test_retry_after_is_honoured(hook, http_stub, waits, status, value, at_least
 
 @pytest.mark.parametrize("value", ["61", "3600", lambda: in_future(minutes=5)])
 @pytest.mark.parametrize("name", ["get", "list", "delete", "stop"])
-def test_a_longer_wait_than_there_is_time_gives_up_at_once(hook, http_stub, waits, name, value):
+def test_retry_after_beyond_the_deadline_fails_at_once(hook, http_stub, waits, name, value):
     call = CALLS[name]
     call.prepare(http_stub, limited(value() if callable(value) else value))
     with pytest.raises(BMRateLimitError, match="retry after") as caught:
@@ -82,7 +82,7 @@ def test_a_longer_wait_than_there_is_time_gives_up_at_once(hook, http_stub, wait
 @pytest.mark.parametrize("name", ONCE)
 @pytest.mark.parametrize(("asked", "tries"), [("1", 2), ("6", 1)])
 def test_write_that_can_send_waits_5_seconds_at_most(hook, http_stub, waits, name, asked, tries):
-    """Whoever looks for what a lost request has made counts from the first."""
+    """A search after an unknown outcome counts from the first try."""
     call = CALLS[name]
     call.prepare(http_stub, limited(asked), call.ok)
     if tries == 1:
@@ -135,7 +135,7 @@ def test_write_is_not_repeated_after_a_late_token(hook, http_stub, clock, monkey
 
 @pytest.mark.parametrize(("seconds", "tries"), [(4, 2), (6, 1)])
 def test_write_is_not_replayed_after_a_late_401(hook, http_stub, clock, monkeypatch, seconds, tries):
-    """Nobody who looks for what it has made counts on its leaving then."""
+    """A search after an unknown outcome does not expect the request to be sent that late."""
     call = CALLS["create"]
 
     def refuse(_, context):

@@ -25,10 +25,10 @@ def settings(monkeypatch):
     return read
 
 
-def test_defaults(settings):
-    made = settings()
-    assert (made.draft_only, made.allowed_recipient_lists, made.key_namespace) == (False, None, "")
-    assert made.max_age == timedelta(days=1)
+def test_default_settings(settings):
+    result = settings()
+    assert (result.draft_only, result.allowed_recipient_lists, result.key_namespace) == (False, None, "")
+    assert result.max_age == timedelta(days=1)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_defaults(settings):
     [({}, "True", True), ({"draft_only": False}, "yes", True), ({"draft_only": True}, "False", True),
      ({}, "False", False), ({}, "", False)],
 )  # fmt: skip
-def test_draft_only_of_either(settings, extra, option, draft_only):
+def test_draft_only_of_connection_or_configuration(settings, extra, option, draft_only):
     assert settings(extra, draft_only=option).draft_only is draft_only
 
 
@@ -53,8 +53,8 @@ def test_draft_only_of_either(settings, extra, option, draft_only):
     ],
 )
 def test_recipient_lists_that_both_allow(settings, extra, option, allowed):
-    made = settings({"allowed_recipient_lists": extra}, allowed_recipient_lists=option)
-    assert made.allowed_recipient_lists == allowed
+    result = settings({"allowed_recipient_lists": extra}, allowed_recipient_lists=option)
+    assert result.allowed_recipient_lists == allowed
 
 
 def test_an_empty_intersection_refuses_everything(settings, http_stub):
@@ -67,11 +67,11 @@ def test_an_empty_intersection_refuses_everything(settings, http_stub):
 @pytest.mark.parametrize(
     ("option", "max_age"), [("", None), ("3600", timedelta(hours=1)), ("0.5", timedelta(seconds=0.5))]
 )
-def test_max_age(settings, option, max_age):
+def test_max_age_option(settings, option, max_age):
     assert settings(max_age=option).max_age == max_age
 
 
-def test_key_namespace(settings):
+def test_key_namespace_option(settings):
     assert settings(key_namespace="production").key_namespace == "production"
 
 

@@ -1,4 +1,4 @@
-"""`test_connection()`, which Airflow's UI and CLI call: which of token, service and way there failed."""
+"""`test_connection()`, called by Airflow's UI and CLI, names what failed: network, token or service."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ def test_message_names_the_step_that_failed(hook, http_stub, token, service, goo
     assert re.match(text, message), message
 
 
-def test_it_asks_for_one_row(hook, http_stub):
+def test_connection_test_reads_one_campaign(hook, http_stub):
     http_stub.answer("GET", LIST, GOOD_LIST)
     assert hook.test_connection()[0]
     assert http_stub.sent() == [("GET", LIST + "?page_number=1&page_size=1")]
 
 
 def test_cached_token_is_not_used(hook, http_stub):
-    """A token lives for days: one that is cached says nothing of credentials that were changed since."""
+    """A cached token may be days old, so it does not prove that the credentials are still valid."""
     http_stub.answer("GET", LIST, GOOD_LIST)
     list(hook.list_campaigns())
     http_stub.answer("POST", TOKEN_URL, WRONG)
@@ -93,7 +93,7 @@ def test_failed_renewal_is_reported_as_token_not_service(hook, http_stub):
     assert hook.test_connection()[1].startswith("Token failed")
 
 
-def test_without_a_service(http_stub, monkeypatch):
+def test_connection_without_a_service(http_stub, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection().replace(SERVICE, ""))
     good, message = BMHook().test_connection()
     assert good
@@ -112,7 +112,7 @@ def test_message_mentions_draft_only(draft_hook, http_stub):
     ("changes", "text"),
     [({"timeout": "x"}, "Connection failed: .*timeout"), ({"verfy": True}, "Connection failed: .*'verfy'")],
 )
-def test_a_wrong_connection(http_stub, monkeypatch, changes, text):
+def test_invalid_connection_is_reported(http_stub, monkeypatch, changes, text):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection(**changes))
     good, message = BMHook().test_connection()
     assert not good
@@ -121,7 +121,7 @@ def test_a_wrong_connection(http_stub, monkeypatch, changes, text):
 
 
 def test_connection_test_of_airflow_itself(sandbox, monkeypatch):
-    """As the test button of the form does, against real sockets."""
+    """As the Test button does, over real sockets."""
     from airflow.models import Connection
 
     monkeypatch.setattr(hooks, "BMClient", functools.partial(BMClient, sleep=lambda _: None))

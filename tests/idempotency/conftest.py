@@ -1,4 +1,4 @@
-"""Processes that run one try each, forked from one that has Airflow loaded."""
+"""Fixtures that run each try of a task in a child process, which can be paused and killed."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tests.idempotency.killed_task import attempt
 
 
 class Try:
-    """One try of a task, in a process."""
+    """One try of a task, in a child process."""
 
     def __init__(self, forks: Any, kind: str, arguments: dict[str, Any], **kwargs: Any) -> None:
-        self.pipe, theirs = forks.Pipe()
+        self.pipe, child_pipe = forks.Pipe()
         self.step = kwargs.get("step", False)
         self.labels: list[str] = []
         self.outcome: str | None = None
         self.result: Any = None
         self.process: BaseProcess = forks.Process(
-            target=attempt, args=(kind, arguments, theirs), kwargs=kwargs
+            target=attempt, args=(kind, arguments, child_pipe), kwargs=kwargs
         )
         self.process.start()
-        theirs.close()
+        child_pipe.close()
 
-    def until(self, boundary: int | None) -> None:
-        """Let it go to that boundary (not across it), or to its end."""
+    def run_until(self, boundary: int | None) -> None:
+        """Let the try run until it reaches that boundary, or until it ends."""
         while self.outcome is None and (boundary is None or len(self.labels) <= boundary):
             try:
                 label = self.pipe.recv()
@@ -45,11 +45,11 @@ class Try:
         if self.outcome is not None:
             self.process.join()
 
-    def go_on(self) -> None:
-        """Release it from where it waits, to its end."""
+    def resume(self) -> None:
+        """Continue a paused try until it ends."""
         if self.outcome is None:
             self.pipe.send(None)
-            self.until(None)
+            self.run_until(None)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +61,7 @@ def forks() -> Any:
 
 @pytest.fixture
 def task(sandbox: Any) -> dict[str, Any]:
-    """Arguments of a task, for both operators."""
+    """Arguments of a task, by the kind of operator."""
     sandbox.clock.speed = 20
     staff = sandbox.recipient_lists["staff"]
     draft = sandbox.create(status="draft", template="{temp} today, {first_name}", recipient_lists=staff)
@@ -79,7 +79,7 @@ def task(sandbox: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def start(forks: Any, sandbox: Any) -> Iterator[Callable[..., Try]]:
-    """`start(kind, arguments, run_id=…, timeout=…)`: start one try."""
+    """Start one try: `start(kind, arguments, run_id=…, timeout=…)`."""
     tries: list[Try] = []
 
     def start(kind: str, arguments: dict[str, Any], *, timeout: float = 0.5, **kwargs: Any) -> Try:
@@ -89,23 +89,23 @@ def start(forks: Any, sandbox: Any) -> Iterator[Callable[..., Try]]:
         return tries[-1]
 
     yield start
-    for each in tries:
-        each.process.kill()
-        each.process.join()
+    for started in tries:
+        started.process.kill()
+        started.process.join()
 
 
 @pytest.fixture
 def assert_sent_once(sandbox: Any) -> Callable[[str], None]:
-    """`assert_sent_once(run_id)`: there is one campaign of the run's task, and it has executed once."""
+    """`assert_sent_once(run_id)`: the run's task has one campaign, which was executed once."""
 
     def check(run_id: str) -> None:
-        mark = f"[{task_key('warn', run_id, 'send', -1)}]"
-        made = [each for each in sandbox.campaigns() if each["name"].startswith(mark)]
-        assert len(made) == 1, made
-        executions = sandbox.executions(campaign_uuid=made[0]["uuid"])
+        prefix = f"[{task_key('warn', run_id, 'send', -1)}]"
+        created = [each for each in sandbox.campaigns() if each["name"].startswith(prefix)]
+        assert len(created) == 1, created
+        executions = sandbox.executions(campaign_uuid=created[0]["uuid"])
         assert len(executions) == 1, executions
-        # Deleted ones have executed nothing either.
-        messages = [each for each in sandbox.messages() if each["campaign_name"].startswith(mark)]
+        # Messages outlive their campaign: campaigns that were deleted sent nothing either.
+        messages = [each for each in sandbox.messages() if each["campaign_name"].startswith(prefix)]
         assert len({each["to"] for each in messages}) == len(messages)
 
     return check

@@ -1,9 +1,9 @@
-"""One try of a task, in a process of its own that can die or pause at any boundary of its I/O.
+"""Run one try of a task in its own process, which can be killed or paused at any boundary of its I/O.
 
-The operator is the real one, on Airflow's base class; only what Airflow gives it at run time is small: a
-task instance, and a ``task_state_store`` in a file. Boundaries are where something leaves the process or
-comes back: each request before it goes out, once it is out (the server will carry it out, nobody reads the
-reply), and after its reply; each write of the store and each XCom, before and after.
+The operator is the real one, on Airflow's base class. Its context is minimal: a task instance, and a
+``task_state_store`` in a file. Boundaries are the points where data leaves or enters the process: before
+each request, after it was sent (the server processes it, but nobody has read the response), and after its
+response; before and after each write to the store and each XCom.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class FileStore:
 
     def set(self, key: str, value: Any) -> None:
         self.boundary("state: before")
-        kept = json.loads(self.path.read_text()) if self.path.exists() else {}
-        self.path.write_text(json.dumps({**kept, key: value}))
+        stored = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.path.write_text(json.dumps({**stored, key: value}))
         self.boundary("state: after")
 
 
 class TaskInstance:
-    """What the operators use of a task instance."""
+    """The part of a task instance that the operators use."""
 
     dag_id, task_id, map_index = "warn", "send", -1
 
@@ -64,28 +64,28 @@ def attempt(
     run_id: str,
     store: str | None = None,
     try_number: int = 1,
-    die_at: int | None = None,
+    kill_at: int | None = None,
     step: bool = False,
 ) -> None:
-    """Run one try to its end, or to the boundary where it dies.
+    """Run one try until it ends, or until the boundary at which it is killed.
 
-    :param pipe: each boundary is sent, and at last ``("end", outcome, result)``
-    :param die_at: number of the boundary at which SIGKILL comes
-    :param step: wait at each boundary for an answer
+    :param pipe: receives the label of each boundary, and finally ``("end", outcome, result)``
+    :param kill_at: index of the boundary at which the process kills itself with SIGKILL
+    :param step: wait at each boundary for a message from the pipe
     """
     from airflow_provider_bm.client import BMClient
     from airflow_provider_bm.idempotency import timing
 
     os.environ["AIRFLOW_CONN_BM_DEFAULT"] = connection
-    # The sandbox's clock runs twenty times as fast: a second of created_dt is 0.05 s here, and its Date
-    # header says nothing about how long a request is in flight.
+    # The sandbox's clock runs at twenty times the normal speed: a second of created_dt is 0.05 s here, and
+    # its Date header cannot measure how long a request is in flight.
     timing.active = timing.Timing(created_dt_resolution=0.2, draft_pause=0.1)
     BMClient.server_now = lambda self: None  # type: ignore[method-assign]
     count = 0
 
     def boundary(label: str) -> None:
         nonlocal count
-        if die_at == count:
+        if kill_at == count:
             os.kill(os.getpid(), signal.SIGKILL)
         pipe.send(label)
         if step:
@@ -94,8 +94,8 @@ def attempt(
 
     instrument(boundary)
     try:
-        kept = FileStore(Path(store), boundary) if store else None
-        result = run(kind, arguments, TaskInstance(run_id, try_number, boundary), kept)
+        file_store = FileStore(Path(store), boundary) if store else None
+        result = run(kind, arguments, TaskInstance(run_id, try_number, boundary), file_store)
     except Exception as error:
         pipe.send(("end", type(error).__name__, str(error)))
     else:
@@ -103,7 +103,7 @@ def attempt(
 
 
 def run(kind: str, arguments: dict[str, Any], ti: TaskInstance, store: FileStore | None) -> Any:
-    """Execute the operator, and what follows a deferral."""
+    """Execute the operator; after a deferral, also its trigger and `execute_complete`."""
     import asyncio
 
     from airflow.providers.common.compat.sdk import TaskDeferred
@@ -112,8 +112,8 @@ def run(kind: str, arguments: dict[str, Any], ti: TaskInstance, store: FileStore
 
     operator = getattr(operators, CLASSES[kind])(task_id="send", **arguments)
     now = datetime.now(UTC) - timedelta(minutes=5)
-    run = SimpleNamespace(run_type="manual", logical_date=None, start_date=now, run_after=now)
-    context: Any = {"ti": ti, "dag_run": run, **({"task_state_store": store} if store else {})}
+    dag_run = SimpleNamespace(run_type="manual", logical_date=None, start_date=now, run_after=now)
+    context: Any = {"ti": ti, "dag_run": dag_run, **({"task_state_store": store} if store else {})}
     try:
         return operator.execute(context)
     except TaskDeferred as deferred:
@@ -121,17 +121,17 @@ def run(kind: str, arguments: dict[str, Any], ti: TaskInstance, store: FileStore
         _, kwargs = deferred.trigger.serialize()
         trigger = type(deferred.trigger)(**kwargs)
 
-        async def first() -> Any:
+        async def first_event() -> Any:
             async for event in trigger.run():
                 return event.payload
 
-        event = asyncio.run(first())
+        event = asyncio.run(first_event())
         ti.boundary("resumed")
         return operator.execute_complete(context, event)
 
 
 def instrument(boundary: Callable[[str], None]) -> None:
-    """Put boundaries around every request; the token's are left out, they can send nothing."""
+    """Add boundaries around every request, except token requests, which cannot send messages."""
     import urllib3.connection
     from requests.adapters import HTTPAdapter
 
@@ -141,16 +141,16 @@ def instrument(boundary: Callable[[str], None]) -> None:
     def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         if "/oauth2/" in request.url:
             return real_send(self, request, *args, **kwargs)
-        label = f"{request.method} {'one' if request.url.count('-') > 5 else 'all'}"
+        label = f"{request.method} {'campaign' if request.url.count('-') > 5 else 'campaigns'}"
         boundary(f"{label}: before")
         current.append(label)
         response = real_send(self, request, *args, **kwargs)
-        boundary(f"{label}: reply")
+        boundary(f"{label}: response")
         return response
 
     def getresponse(self: Any) -> Any:
         if current:
-            boundary(f"{current.pop()}: out")
+            boundary(f"{current.pop()}: sent")
         return real_response(self)
 
     HTTPAdapter.send = send  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""Activating a draft once: with the status operator and with update, whatever is lost or cut off."""
+"""The status and update operators activate a draft once, even if the response is lost or late."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STORES = pytest.mark.parametrize("stored", [False, True], ids=["no store", "stor
 @pytest.fixture(autouse=True)
 def timing(sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
-    # The sandbox's clock runs twenty times as fast, see the fixture `task`.
+    # The sandbox's clock runs at twenty times the normal speed, see the fixture `task`.
     monkeypatch.setattr(BMClient, "server_now", lambda self: None)
     with use_timing(Timing(first_pause=0.1, longest_pause=0.2)):
         yield
@@ -30,7 +30,7 @@ def draft(sandbox, task):
 
 @pytest.fixture
 def activate(draft, tmp_path):
-    """`activate(kind, number=1, stored=False, …)`: one try of the task that activates the draft."""
+    """Run one try of the task that activates the draft: `activate(kind, number=1, stored=False, …)`."""
 
     def activate(kind, *, number=1, stored=False, **arguments):
         store = FileStore(tmp_path / "state", lambda _: None) if stored else None
@@ -50,11 +50,11 @@ def writes(sandbox):
 
 @KINDS
 @STORES
-def test_cut_off_in_the_middle_of_a_slow_put(sandbox, activate, kind, stored):
-    """The first try gives up, the server carries the PUT out later, and the retry comes at once."""
+def test_put_that_is_processed_after_the_try_failed_is_not_repeated(sandbox, activate, kind, stored):
+    """The retry starts at once, before the server processes the PUT of the first try."""
     sandbox.fault(method="PUT", delay=1.5)
-    at_once = Timing(window=lambda client: client.settings.in_flight_window * 0)
-    with use_timing(at_once), pytest.raises(AirflowException):
+    no_window = Timing(window=lambda client: client.settings.in_flight_window * 0)
+    with use_timing(no_window), pytest.raises(AirflowException):
         activate(kind, stored=stored)
     assert sandbox.executions() == []
     activate(kind, number=2, stored=stored)
@@ -65,7 +65,7 @@ def test_cut_off_in_the_middle_of_a_slow_put(sandbox, activate, kind, stored):
 @KINDS
 @STORES
 @pytest.mark.parametrize("effect", [{"lose_reply": True}, {"status": 502, "apply": True}, {"truncate": True}])
-def test_a_lost_reply(sandbox, activate, kind, stored, effect):
+def test_put_whose_response_is_lost_is_not_repeated(sandbox, activate, kind, stored, effect):
     sandbox.fault(method="PUT", **effect)
     activate(kind, stored=stored)
     activate(kind, number=2, stored=stored)
@@ -75,7 +75,7 @@ def test_a_lost_reply(sandbox, activate, kind, stored, effect):
 
 @KINDS
 @STORES
-def test_a_put_that_was_not_carried_out(sandbox, activate, kind, stored):
+def test_next_try_repeats_a_put_that_was_not_processed(sandbox, activate, kind, stored):
     sandbox.fault(method="PUT", drop=True)
     with pytest.raises(AirflowException, match="not known whether") as error:
         activate(kind, stored=stored)
@@ -86,7 +86,7 @@ def test_a_put_that_was_not_carried_out(sandbox, activate, kind, stored):
 
 
 @KINDS
-def test_a_finished_campaign_is_not_sent_again(sandbox, activate, draft, kind):
+def test_finished_campaign_is_sent_again_only_if_allowed(sandbox, activate, draft, kind):
     BMHook().set_campaign_status(draft["uuid"], "active")
     sandbox.clock.advance(60)
     with pytest.raises(AirflowFailException, match="allow_second_execution=True"):
@@ -96,7 +96,7 @@ def test_a_finished_campaign_is_not_sent_again(sandbox, activate, draft, kind):
     assert len(sandbox.executions()) == 2
 
 
-def test_a_draft_of_a_campaign_that_was_executed(sandbox, activate, draft):
+def test_draft_that_was_executed_before_is_not_activated(sandbox, activate, draft):
     BMHook().set_campaign_status(draft["uuid"], "active")
     sandbox.clock.advance(60)
     BMHook().update_campaign(draft["uuid"], {"status": "draft"})
@@ -105,7 +105,7 @@ def test_a_draft_of_a_campaign_that_was_executed(sandbox, activate, draft):
     assert len(sandbox.executions()) == 1
 
 
-def test_a_stopped_campaign_is_resumed(sandbox, activate, draft):
+def test_stopped_campaign_is_resumed_by_patch(sandbox, activate, draft):
     hook = BMHook()
     hook.update_campaign(draft["uuid"], {"schedule_rrule": "2040-01-01 00:00:00", "status": "active"})
     hook.set_campaign_status(draft["uuid"], "stopped")
@@ -115,7 +115,7 @@ def test_a_stopped_campaign_is_resumed(sandbox, activate, draft):
 
 
 @KINDS
-def test_an_active_campaign_is_left_alone(sandbox, activate, draft, kind):
+def test_active_campaign_is_not_written_again(sandbox, activate, draft, kind):
     changes = {"schedule_rrule": "2040-01-01 00:00:00", "status": "active"}
     BMHook().update_campaign(draft["uuid"], changes)
     before = len(writes(sandbox))
@@ -123,7 +123,7 @@ def test_an_active_campaign_is_left_alone(sandbox, activate, draft, kind):
     assert len(writes(sandbox)) == before
 
 
-def test_an_update_of_an_active_campaign_is_written_once(sandbox, activate, draft):
+def test_update_of_an_active_campaign_is_written_once(sandbox, activate, draft):
     changes = {"schedule_rrule": "2040-01-01 00:00:00", "status": "active"}
     BMHook().update_campaign(draft["uuid"], changes)
     before = len(writes(sandbox))
@@ -135,8 +135,8 @@ def test_an_update_of_an_active_campaign_is_written_once(sandbox, activate, draf
 
 
 @pytest.mark.parametrize("status", ["draft", "active"])
-def test_a_rename_keeps_the_key(sandbox, activate, draft, task, assert_sent_once, status):
-    """The task that created the campaign finds it by the key in its name, also when it is cleared."""
+def test_update_of_the_name_keeps_the_key(sandbox, activate, draft, task, assert_sent_once, status):
+    """If it is cleared, the task that created the campaign finds it by the key in its name."""
     ti = TaskInstance("run", 1, lambda _: None)
     uuid = run(
         "create", {**task["create"], "status": status, "schedule_rrule": "2040-01-01 00:00:00"}, ti, None

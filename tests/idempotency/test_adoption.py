@@ -1,4 +1,4 @@
-"""What a first try does with a campaign that it finds, and with a reply that is not what was asked for."""
+"""Adopting a campaign that exists already, and responses that do not match the request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def posts(sandbox):
 
 
 @pytest.mark.parametrize("kind", ["create", "clone"])
-def test_a_run_that_was_deleted_and_created_again(sandbox, task, assert_sent_once, kind):
+def test_deleted_and_recreated_dag_run_sends_nothing_again(sandbox, task, assert_sent_once, kind):
     uuid = execute(task[kind], kind=kind)
     assert execute(task[kind], kind=kind) == uuid
     assert_sent_once("run")
@@ -55,28 +55,28 @@ def test_a_run_that_was_deleted_and_created_again(sandbox, task, assert_sent_onc
     ],
 )
 @pytest.mark.parametrize("stored", [False, True], ids=["no store", "store"])
-def test_other_content_under_its_key(sandbox, task, store, field, value, stored):
-    ours = task["create"]
-    more = {
+def test_campaign_with_the_key_but_other_content_is_not_adopted(sandbox, task, store, field, value, stored):
+    arguments = task["create"]
+    required = {
         "schedule_type": {"schedule_rrule": "2040-01-01 00:00:00"},
         "query": {"query_type": "segmentation"},
     }
-    changed = {**ours, field: value, **more.get(field, {})}
+    changed = {**arguments, field: value, **required.get(field, {})}
     sandbox.create(**{**changed, "name": f"[{KEY}] Storm", "status": "active"})
     sent = len(posts(sandbox))
     with pytest.raises(AirflowFailException, match="is not what this task would send") as error:
-        execute(ours, store=store if stored else None)
+        execute(arguments, store=store if stored else None)
     assert f"{field} is " in str(error.value)
     assert "key_namespace" in str(error.value)
     assert len(posts(sandbox)) == sent
 
 
-def test_key_namespace_gives_another_key():
+def test_key_namespace_changes_the_key():
     assert task_key("warn", "run", "send", -1, "staging") != KEY
 
 
-def test_a_reply_that_is_another_campaign(sandbox, task, store):
-    """The campaign itself is found by its key."""
+def test_response_with_another_campaign_is_ignored(sandbox, task, store):
+    """The search by key finds the right campaign."""
     other = sandbox.create(status="draft")
     sandbox.fault(method="POST", path="/campaigns$", change_reply=other)
     uuid = execute(task["create"], store=store)
@@ -84,7 +84,7 @@ def test_a_reply_that_is_another_campaign(sandbox, task, store):
     assert len(posts(sandbox)) == 1
 
 
-def test_a_reply_that_is_another_campaign_and_ours_does_not_exist(sandbox, task):
+def test_response_with_another_campaign_fails_the_try_if_the_search_finds_nothing(sandbox, task):
     other = sandbox.create(status="draft")
     sandbox.fault(method="POST", path="/campaigns$", status=201, body=other)
     with pytest.raises(AirflowException, match=f"answered with another campaign, {other['uuid']}") as error:
@@ -94,7 +94,7 @@ def test_a_reply_that_is_another_campaign_and_ours_does_not_exist(sandbox, task)
     assert len(sandbox.executions()) == 1
 
 
-def test_a_reply_that_is_a_draft(sandbox, task):
+def test_response_with_a_draft_fails_the_task(sandbox, task):
     sandbox.fault(method="POST", path="/campaigns$", change_request={"status": "draft"})
     with pytest.raises(AirflowFailException, match=r"as 'draft'.*Nothing was sent"):
         execute(task["create"])
@@ -122,19 +122,21 @@ def test_a_reply_that_is_not_active(sandbox, task, kind, status):
         execute(arguments, kind=kind if kind in ("status", "update") else "create")
 
 
-def test_a_server_that_drops_the_key(sandbox, task, store, tmp_path):
+def test_server_that_drops_the_key_from_the_name_fails_the_task_without_a_store(
+    sandbox, task, store, tmp_path
+):
     sandbox.fault(method="POST", path="/campaigns$", times=None, change_request={"name": "Campaign 17"})
     with pytest.raises(AirflowFailException, match="under another name, 'Campaign 17'") as error:
         execute(task["create"])
-    (made,) = [each for each in sandbox.campaigns() if each["name"] == "Campaign 17"]
-    assert made["uuid"] in str(error.value)
+    (created,) = [each for each in sandbox.campaigns() if each["name"] == "Campaign 17"]
+    assert created["uuid"] in str(error.value)
     uuid = execute(task["create"], store=store)
     assert uuid in (tmp_path / "state").read_text()
     assert execute(task["create"], number=2, store=store) == uuid
     assert len(posts(sandbox)) == 2
 
 
-def test_of_several_the_oldest_that_is_no_draft_counts(sandbox, task, caplog):
+def test_oldest_campaign_that_is_not_a_draft_is_adopted(sandbox, task, caplog):
     ours = {**task["create"], "name": f"[{KEY}] Storm"}
     sandbox.create(**ours, status="draft")
     sandbox.clock.advance(2)
@@ -146,22 +148,24 @@ def test_of_several_the_oldest_that_is_no_draft_counts(sandbox, task, caplog):
     assert "There are 3 campaigns" in errors[0]
 
 
-def test_a_name_that_starts_with_a_key_loses_it(sandbox, task):
+def test_key_at_the_start_of_the_name_argument_is_replaced(sandbox, task):
     execute({**task["create"], "name": "[0123456789ABCDEF] Storm \n warning "})
     assert posts(sandbox)[0]["body"]["name"] == f"[{KEY}] Storm warning"
 
 
-class Recorded(FileStore):
-    """A store whose record was made by a worker with another clock."""
+class PresetStore(FileStore):
+    """A store whose record was written by another worker, perhaps with a different clock."""
 
     def record(self, **record):
         self.set(STATE_KEY, {"name": f"[{KEY}] Storm", **record})
 
 
 @pytest.mark.parametrize("intent", ["2026-01-01T00:00:00+00:00", "2050-01-01T00:00:00+00:00"])
-def test_workers_whose_clocks_differ(sandbox, task, tmp_path, assert_sent_once, intent):
-    """An intent by a worker's own clock says nothing: the whole window applies, and no more."""
-    store = Recorded(tmp_path / "state", lambda _: None)
+def test_intent_by_a_local_clock_is_searched_for_the_whole_window(
+    sandbox, task, tmp_path, assert_sent_once, intent
+):
+    """Clocks of workers differ, so the age of such an intent is unknown. Never longer than the window."""
+    store = PresetStore(tmp_path / "state", lambda _: None)
     store.record(intent_dt=intent, intent_clock="local")
     slept = []
     timing = Timing(sleep=slept.append, monotonic=lambda: 0.0, first_pause=0.1)
@@ -182,8 +186,8 @@ def test_a_record_that_cannot_be_read(sandbox, task, store, assert_sent_once, re
     assert_sent_once("run")
 
 
-def test_an_intent_by_the_servers_clock_that_is_long_over(sandbox, task, tmp_path):
-    store = Recorded(tmp_path / "state", lambda _: None)
+def test_old_intent_by_the_servers_clock_is_not_waited_for(sandbox, task, tmp_path):
+    store = PresetStore(tmp_path / "state", lambda _: None)
     store.record(intent_dt="2026-01-01T00:00:00+00:00", intent_clock="server")
     slept = []
     with use_timing(Timing(sleep=slept.append)):
@@ -191,8 +195,8 @@ def test_an_intent_by_the_servers_clock_that_is_long_over(sandbox, task, tmp_pat
     assert slept == []
 
 
-def test_a_clock_that_stands_still(sandbox, task, assert_sent_once):
-    """The search ends by elapsed time, even if no clock moves."""
+def test_search_ends_although_no_clock_advances(sandbox, task, assert_sent_once):
+    """The time slept is counted, too."""
     sandbox.clock.freeze()
     slept = []
     with use_timing(Timing(sleep=slept.append, monotonic=lambda: 0.0)):
@@ -200,11 +204,11 @@ def test_a_clock_that_stands_still(sandbox, task, assert_sent_once):
     assert 2 < sum(slept) < 4
 
 
-def test_a_post_that_would_leave_long_after_its_intent_is_not_sent(sandbox, task, monkeypatch):
-    """Whoever searches for the campaign of a lost POST counts from its intent."""
+def test_post_long_after_its_intent_is_not_sent(sandbox, task, monkeypatch):
+    """Later tries wait for a lost POST only for a limited time after its intent."""
     connection = sandbox.connection_json(timeout=0.3, max_campaigns_per_hour=5)
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", connection)
-    # The first list is the search; the second one counts, and is repeated after a pause.
+    # The first GET is the search; the second counts campaigns, and is repeated after a pause.
     sandbox.fault(method="GET", path="/campaigns$", nth=2, times=3, status=503)
     with pytest.raises(BMConnectError, match="took too long; the request was not sent"):
         execute(task["create"])

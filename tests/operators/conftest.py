@@ -1,4 +1,4 @@
-"""Operators rendered and executed outside a DAG run, with the context that Airflow would give them."""
+"""Fixture that renders and executes one operator without a DAG run, in a minimal context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import DAG
 
 
 class TaskInstance(SimpleNamespace):
-    """A task instance that keeps its XComs."""
+    """A task instance that stores XComs in memory."""
 
     def xcom_push(self, key: str, value: Any, **_: Any) -> None:
         self.pushed[key] = value
@@ -22,7 +22,7 @@ class TaskInstance(SimpleNamespace):
 
 
 class Executed(SimpleNamespace):
-    """What became of an operator: its result or error, and its XComs."""
+    """The outcome of an operator: its result or error, and its XComs."""
 
     @property
     def message(self) -> str:
@@ -31,7 +31,7 @@ class Executed(SimpleNamespace):
 
 @pytest.fixture
 def execute() -> Callable[..., Executed]:
-    """`execute(Operator, xcoms={…}, native=False, …, **arguments)`: render and execute one task."""
+    """Render and execute one task: `execute(Operator, xcoms={…}, native=False, …, **arguments)`."""
 
     def execute(
         operator: type,

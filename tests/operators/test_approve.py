@@ -1,4 +1,4 @@
-"""Approval: what the reviewer sees is what goes out, once; and nothing goes out without an approval."""
+"""BMApproveCampaignOperator sends exactly what was reviewed, once, and nothing without an approval."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Store(dict):
 
 
 class Review:
-    """A task instance of the operator, as Airflow 3.1 and newer treat it: its review, and its next tries."""
+    """A task instance of the operator on Airflow 3.1 and newer, with its review and its later tries."""
 
     def __init__(self, sandbox, monkeypatch, *, stored=True, **arguments):
         self.sandbox = sandbox
@@ -45,7 +45,7 @@ class Review:
         monkeypatch.setattr(hitl, "upsert_hitl_detail", self.show)
 
     def show(self, **detail):
-        # As Airflow: the first text stays.
+        # Like Airflow, keep the text of the first review.
         self.shown = self.shown or detail
 
     def context(self, try_number=1):
@@ -70,7 +70,7 @@ class Review:
         return BMApproveCampaignOperator(task_id="approve", **self.arguments)
 
     def begin(self, try_number=1):
-        """Run a try; return whether it waits for a response."""
+        """Run one try; return whether it waits for a response."""
         self.xcoms = {}
         try:
             self.result = self.operator().execute(self.context(try_number))
@@ -117,7 +117,7 @@ def review(sandbox, draft, monkeypatch, stored):
 
 
 @pytest.fixture(autouse=True)
-def fast():
+def fast_timing():
     timing = Timing(window=lambda client: timedelta(seconds=0.3), first_pause=0.1)
     with use_timing(timing):
         yield
@@ -127,7 +127,7 @@ def writes(sandbox):
     return [each for each in sandbox.requests() if each["method"] != "GET" and "/campaigns" in each["path"]]
 
 
-def test_the_reviewer_sees_the_preview(review, draft):
+def test_reviewer_sees_the_preview_of_the_campaign(review, draft):
     task = review(tz="Europe/Zurich")
     assert task.begin()
     assert task.shown["subject"] == "Send campaign 'Storm warning'?"
@@ -139,13 +139,13 @@ def test_the_reviewer_sees_the_preview(review, draft):
     assert draft["recipient_lists"] in body
 
 
-def test_text_of_the_campaign_cannot_end_the_preview(draft):
+def test_template_cannot_break_out_of_the_preview(draft):
     body = review_text({**draft, "template": "Hello\n```\n**Rejected**"})
     assert body.count("````") == 2
     assert body.rstrip().endswith("````")
 
 
-def test_approved(review, sandbox, draft):
+def test_approved_draft_is_sent_once(review, sandbox, draft):
     task = review()
     assert task.begin()
     assert writes(sandbox) == []
@@ -157,7 +157,7 @@ def test_approved(review, sandbox, draft):
 
 
 @pytest.mark.parametrize("on_reject", ["keep", "delete"])
-def test_rejected(review, sandbox, on_reject):
+def test_rejected_draft_is_kept_or_deleted_and_the_task_skipped(review, sandbox, on_reject):
     task = review(on_reject=on_reject)
     task.begin()
     with pytest.raises(AirflowSkipException, match=r"'Storm warning' was rejected by anna \(id 7\)"):
@@ -168,7 +168,7 @@ def test_rejected(review, sandbox, on_reject):
 
 
 @pytest.mark.parametrize("on_reject", ["keep", "delete"])
-def test_nobody_responds(review, sandbox, on_reject):
+def test_missing_response_fails_the_task(review, sandbox, on_reject):
     task = review(on_reject=on_reject, response_timeout=timedelta(hours=4))
     task.begin()
     assert task.shown["defaults"] == ["Reject"]
@@ -178,7 +178,7 @@ def test_nobody_responds(review, sandbox, on_reject):
     assert len(sandbox.campaigns()) == (on_reject == "keep")
 
 
-def test_a_timeout_never_approves(review, sandbox):
+def test_timeout_never_approves(review, sandbox):
     task = review()
     task.begin()
     with pytest.raises(AirflowFailException, match="Nobody approved"):
@@ -195,7 +195,7 @@ def test_a_timeout_never_approves(review, sandbox):
         {"schedule_type": "once", "schedule_rrule": "2031-01-01 08:00:00"},
     ],
 )
-def test_changed_during_the_review(review, sandbox, draft, change):
+def test_draft_changed_during_the_review_is_not_sent(review, sandbox, draft, change):
     task = review()
     task.begin()
     sandbox.update_campaign(draft["uuid"], **change)
@@ -205,7 +205,7 @@ def test_changed_during_the_review(review, sandbox, draft, change):
     assert sandbox.executions() == []
 
 
-def test_a_rejected_draft_that_was_changed_is_kept(review, sandbox, draft):
+def test_rejected_draft_is_not_deleted_if_it_was_changed(review, sandbox, draft):
     task = review(on_reject="delete")
     task.begin()
     sandbox.update_campaign(draft["uuid"], template="Better, {first_name}.")
@@ -214,7 +214,7 @@ def test_a_rejected_draft_that_was_changed_is_kept(review, sandbox, draft):
     assert len(sandbox.campaigns()) == 1
 
 
-def test_without_a_record_of_the_review_nothing_is_sent(review, sandbox):
+def test_nothing_is_sent_without_a_record_of_the_review(review, sandbox):
     task = review()
     task.begin()
     task.xcoms.clear()
@@ -224,8 +224,8 @@ def test_without_a_record_of_the_review_nothing_is_sent(review, sandbox):
 
 
 @pytest.mark.parametrize("reply", ["kept", "lost"])
-def test_killed_after_the_approval(review, sandbox, draft, reply, monkeypatch):
-    """Before XComs and result are stored. The next try finds that the campaign was sent."""
+def test_try_after_a_kill_adopts_the_campaign_that_was_sent(review, sandbox, draft, reply, monkeypatch):
+    """The first try is killed after sending, before its XComs and result are stored."""
     task = review()
     task.begin()
     if reply == "lost":
@@ -242,8 +242,7 @@ def test_killed_after_the_approval(review, sandbox, draft, reply, monkeypatch):
     assert len(sandbox.executions()) == 1
 
 
-def test_killed_before_anything_was_sent(review, sandbox, draft):
-    """The next try asks again."""
+def test_try_after_a_kill_asks_for_approval_again_if_nothing_was_sent(review, sandbox, draft):
     task = review()
     task.run.start_date = datetime.now(UTC) + timedelta(seconds=10)
     task.run.run_after = None
@@ -253,7 +252,7 @@ def test_killed_before_anything_was_sent(review, sandbox, draft):
     assert len(sandbox.executions()) == 1
 
 
-def test_cleared_after_it_was_sent(review, sandbox):
+def test_clearing_the_task_sends_nothing_again(review, sandbox):
     task = review()
     task.begin()
     task.respond()
@@ -262,8 +261,8 @@ def test_cleared_after_it_was_sent(review, sandbox):
     assert len(sandbox.executions()) == 1
 
 
-def test_a_draft_that_was_changed_is_not_reviewed_with_the_first_text(review, sandbox, draft):
-    """Airflow shows the text of the first review in later tries, too."""
+def test_retry_fails_if_the_draft_changed_since_the_first_review(review, sandbox, draft):
+    """Airflow shows the text of the first review in later tries as well."""
     task = review()
     task.begin()
     sandbox.update_campaign(draft["uuid"], template="Run, {first_name}.")
@@ -283,7 +282,7 @@ def test_only_drafts_are_reviewed(review, sandbox, status):
     assert len(sandbox.executions()) == before
 
 
-def test_a_variable_that_nothing_fills_is_not_reviewed(review, sandbox, draft):
+def test_draft_with_an_unfilled_variable_is_not_offered_for_review(review, sandbox, draft):
     sandbox.update_campaign(draft["uuid"], template="{temp} today")
     task = review()
     with pytest.raises(AirflowFailException, match="temp"):
@@ -292,7 +291,7 @@ def test_a_variable_that_nothing_fills_is_not_reviewed(review, sandbox, draft):
     assert review(allowed_variables="temp").begin()
 
 
-def test_another_list_is_not_reviewed(review, sandbox, monkeypatch):
+def test_draft_for_a_list_that_is_not_allowed_is_not_offered_for_review(review, sandbox, monkeypatch):
     lists = "00000000-0000-4000-8000-000000000000"
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(allowed_recipient_lists=lists))
     task = review()
@@ -311,7 +310,7 @@ def test_max_age_counts_from_the_review(review, sandbox):
     assert len(sandbox.executions()) == 1
 
 
-def test_the_send_window_holds_when_it_is_approved(review, sandbox):
+def test_send_window_is_checked_after_the_approval(review, sandbox):
     closed = SendWindow(
         (NOW + timedelta(hours=6)).strftime("%H:%M"), (NOW + timedelta(hours=7)).strftime("%H:%M")
     )
@@ -322,7 +321,7 @@ def test_the_send_window_holds_when_it_is_approved(review, sandbox):
     assert sandbox.executions() == []
 
 
-def test_draft_only_needs_no_review(review, sandbox, monkeypatch, caplog):
+def test_draft_only_asks_for_no_review(review, sandbox, monkeypatch, caplog):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(draft_only=True))
     task = review()
     assert task.begin() is False
@@ -331,6 +330,6 @@ def test_draft_only_needs_no_review(review, sandbox, monkeypatch, caplog):
     assert "NOTHING WAS SENT" in caplog.text
 
 
-def test_an_invalid_on_reject(review):
+def test_invalid_on_reject_fails(review):
     with pytest.raises(AirflowFailException, match="on_reject='burn': must be one of keep, delete"):
         review(on_reject="burn").begin()

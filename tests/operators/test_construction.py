@@ -1,4 +1,4 @@
-"""Constructing a task: defaults, and dependencies made by XComArgs."""
+"""Constructing tasks: default_args, and dependencies through XComArgs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OPERATORS = [
 
 
 @pytest.mark.parametrize("cls", [*OPERATORS, BMCampaignSensor], ids=lambda cls: cls.__name__)
-def test_the_connection_may_come_from_default_args(cls):
+def test_default_args_apply_to_every_class(cls):
     arguments = inspect.signature(cls).parameters.values()
     required = {
         each.name: "value"
@@ -40,7 +40,7 @@ def test_the_connection_may_come_from_default_args(cls):
     assert (task.bm_conn_id, task.service_uuid, task.retries) == ("staging", UUID, 3)
 
 
-def test_an_xcom_set_later_makes_a_dependency():
+def test_xcom_assigned_to_an_attribute_makes_a_dependency():
     with DAG("later", schedule=None):
         read = BMGetCampaignOperator(task_id="read", campaign_uuid=UUID)
         send = BMCreateCampaignOperator(task_id="send", **SMS)
@@ -49,7 +49,7 @@ def test_an_xcom_set_later_makes_a_dependency():
     assert send.upstream_task_ids == {"read"}
 
 
-def test_an_xcom_makes_a_dependency_wherever_it_is():
+def test_nested_xcom_makes_a_dependency():
     with DAG("deep", schedule=None):
         read = BMGetCampaignOperator(task_id="read", campaign_uuid=UUID)
         lists = BMGetCampaignOperator(task_id="lists", campaign_uuid=UUID)
@@ -61,7 +61,7 @@ def test_an_xcom_makes_a_dependency_wherever_it_is():
     assert wait.upstream_task_ids == {"send"}
 
 
-def test_approval_needs_airflow_3_1():
+def test_approve_operator_requires_airflow_3_1():
     assert (tuple(map(int, airflow_version().split(".")[:2])) >= (3, 1)) == HAS_HITL
     if not HAS_HITL:
         with pytest.raises(AirflowOptionalProviderFeatureException, match=r"needs Airflow 3\.1 or newer"):

@@ -1,4 +1,4 @@
-"""What keeps an operator from sending late, at the wrong time, to the wrong lists, or the wrong text."""
+"""Guards against sending late, outside the send window, to the wrong lists, or the wrong text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def connect(monkeypatch, sandbox, **extra):
 
 @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
 @pytest.mark.parametrize("time", ["run_after", "data_interval_end"])
-def test_a_run_for_last_month_does_not_send(sandbox, execute, sms, run_type, time):
+def test_stale_run_does_not_send(sandbox, execute, sms, run_type, time):
     run = {"run_type": run_type, "run_after": None, "data_interval_end": None, time: OLD}
     done = execute(BMCreateCampaignOperator, run=run, **sms)
     assert isinstance(done.error, AirflowFailException)
@@ -75,32 +75,32 @@ def test_a_run_for_last_month_does_not_send(sandbox, execute, sms, run_type, tim
         ({}, {"run_type": "asset_triggered", "run_after": OLD}),
     ],
 )
-def test_other_runs_send(sandbox, execute, sms, arguments, run):
+def test_recent_manual_and_explicitly_allowed_runs_send(sandbox, execute, sms, arguments, run):
     assert execute(BMCreateCampaignOperator, run=run, **sms, **arguments).error is None
     assert len(sandbox.executions()) == 1
 
 
-def test_a_manual_run_with_an_old_logical_date_does_not_send(sandbox, execute, sms):
-    """As a backfilled parent's TriggerDagRun makes one."""
+def test_manual_run_with_an_old_logical_date_does_not_send(sandbox, execute, sms):
+    """Such as a run triggered by TriggerDagRunOperator in a backfill."""
     done = execute(BMCreateCampaignOperator, run={"run_type": "manual", "logical_date": OLD}, **sms)
     assert "logical_date" in done.message
     assert_nothing_sent(sandbox)
 
 
-def test_a_stale_run_can_skip(sandbox, execute, sms):
+def test_stale_run_is_skipped_if_on_stale_is_skip(sandbox, execute, sms):
     run = {"run_type": "scheduled", "run_after": OLD}
     done = execute(BMCreateCampaignOperator, run=run, on_stale="skip", **sms)
     assert isinstance(done.error, AirflowSkipException)
     assert_nothing_sent(sandbox)
 
 
-def test_a_run_of_unknown_age_does_not_send(sandbox, execute, sms):
+def test_run_of_unknown_age_does_not_send(sandbox, execute, sms):
     run = {"run_type": "scheduled", "run_after": None, "data_interval_end": None}
     assert "The age of the run is unknown" in execute(BMCreateCampaignOperator, run=run, **sms).message
     assert_nothing_sent(sandbox)
 
 
-def test_a_campaign_that_exists_is_adopted_however_old_the_run_is(sandbox, execute, sms):
+def test_stale_run_still_adopts_an_existing_campaign(sandbox, execute, sms):
     first = execute(BMCreateCampaignOperator, run={"run_type": "scheduled", "run_after": NOW}, **sms)
     later = execute(
         BMCreateCampaignOperator, run={"run_type": "scheduled", "run_after": OLD}, try_number=2, **sms
@@ -110,14 +110,14 @@ def test_a_campaign_that_exists_is_adopted_however_old_the_run_is(sandbox, execu
 
 
 @pytest.mark.parametrize("value", ["soon", -1, True])
-def test_an_invalid_max_age(sandbox, execute, sms, value):
+def test_invalid_max_age_fails(sandbox, execute, sms, value):
     run = {"run_type": "scheduled", "run_after": NOW}
     assert "max_age=" in execute(BMCreateCampaignOperator, run=run, max_age=value, **sms).message
     assert_nothing_sent(sandbox)
 
 
 @pytest.mark.parametrize("operator", [BMCampaignStatusOperator, BMUpdateCampaignOperator])
-def test_activating_in_a_stale_run(sandbox, execute, sms, operator):
+def test_stale_run_does_not_activate_a_draft(sandbox, execute, sms, operator):
     draft = sandbox.create(status="draft", **sms)
     run = {"run_type": "scheduled", "run_after": OLD}
     done = execute(operator, run=run, campaign_uuid=draft["uuid"], status="active")
@@ -129,7 +129,7 @@ def test_activating_in_a_stale_run(sandbox, execute, sms, operator):
 
 
 @pytest.mark.parametrize("by", ["argument", "connection"])
-def test_a_closed_window_fails(sandbox, execute, sms, monkeypatch, by):
+def test_closed_window_fails(sandbox, execute, sms, monkeypatch, by):
     arguments = {"send_window": SendWindow(**CLOSED)} if by == "argument" else {}
     connect(monkeypatch, sandbox, **({"send_window": CLOSED} if by == "connection" else {}))
     done = execute(BMCreateCampaignOperator, **sms, **arguments)
@@ -137,13 +137,13 @@ def test_a_closed_window_fails(sandbox, execute, sms, monkeypatch, by):
     assert_nothing_sent(sandbox)
 
 
-def test_a_closed_window_can_skip(sandbox, execute, sms):
+def test_closed_window_skips_if_on_closed_is_skip(sandbox, execute, sms):
     done = execute(BMCreateCampaignOperator, send_window=SendWindow(**CLOSED, on_closed="skip"), **sms)
     assert isinstance(done.error, AirflowSkipException)
     assert_nothing_sent(sandbox)
 
 
-def test_a_closed_window_can_schedule(sandbox, execute, sms):
+def test_closed_window_schedules_if_on_closed_is_schedule(sandbox, execute, sms):
     window = SendWindow(**CLOSED, on_closed="schedule")
     done = execute(BMCreateCampaignOperator, send_window=window, **sms)
     opening = window.next_opening(NOW)
@@ -154,7 +154,7 @@ def test_a_closed_window_can_schedule(sandbox, execute, sms):
     assert (campaign["schedule_type"], campaign["schedule_rrule"]) == ("once", f"{opening:%Y-%m-%d %H:%M:%S}")
 
 
-def test_scheduling_counts_against_max_age(sandbox, execute, sms):
+def test_max_age_includes_the_wait_for_the_window(sandbox, execute, sms):
     window = SendWindow(**CLOSED, on_closed="schedule")
     run = {"run_type": "scheduled", "run_after": NOW}
     done = execute(BMCreateCampaignOperator, send_window=window, max_age=3600, run=run, **sms)
@@ -163,7 +163,7 @@ def test_scheduling_counts_against_max_age(sandbox, execute, sms):
 
 
 @pytest.mark.parametrize("kind", ["once", "rule"])
-def test_an_execution_outside_the_window(sandbox, execute, sms, kind):
+def test_schedule_that_executes_outside_the_window_is_refused(sandbox, execute, sms, kind):
     window = SendWindow("09:00", "20:00", days="mon-fri")
     rule = "2030-01-05 10:00:00" if kind == "once" else "FREQ=DAILY;BYHOUR=21;BYMINUTE=0;BYSECOND=0"
     done = execute(BMCreateCampaignOperator, send_window=window, schedule_rrule=rule, **sms)
@@ -180,7 +180,7 @@ def test_a_clone_of_a_campaign_that_is_scheduled_within_the_window(sandbox, exec
     assert sandbox.requests(method="POST", path="/campaigns")[0]["body"]["schedule_type"] == "once"
 
 
-def test_a_draft_is_scheduled_when_it_is_activated(sandbox, execute, sms):
+def test_activating_a_draft_in_a_closed_window_schedules_it(sandbox, execute, sms):
     draft = sandbox.create(status="draft", **sms)
     window = SendWindow(**CLOSED, on_closed="schedule")
     done = execute(BMCampaignStatusOperator, campaign_uuid=draft["uuid"], status="active", send_window=window)
@@ -189,10 +189,10 @@ def test_a_draft_is_scheduled_when_it_is_activated(sandbox, execute, sms):
     assert (campaign["status"], campaign["schedule_type"]) == ("active", "once")
 
 
-# Rules and times that send at once
+# Schedules that send immediately
 
 
-def test_a_rule_that_fires_when_saved(sandbox, execute, sms):
+def test_rule_that_fires_when_saved_needs_allow_immediate(sandbox, execute, sms):
     done = execute(BMCreateCampaignOperator, schedule_rrule="FREQ=DAILY", **sms)
     assert "allow_immediate=True" in done.message
     assert_nothing_sent(sandbox)
@@ -202,7 +202,7 @@ def test_a_rule_that_fires_when_saved(sandbox, execute, sms):
     )
 
 
-def test_a_time_in_the_past(sandbox, execute, sms):
+def test_schedule_in_the_past_is_refused(sandbox, execute, sms):
     done = execute(BMCreateCampaignOperator, schedule_rrule=NOW - timedelta(hours=1), **sms)
     assert "is in the past" in done.message
     assert_nothing_sent(sandbox)
@@ -218,7 +218,7 @@ def test_a_draft_may_have_any_schedule(sandbox, execute, sms):
 
 
 @pytest.mark.parametrize("allowed", [[], [LIST]])
-def test_lists_that_are_not_allowed(sandbox, execute, sms, monkeypatch, allowed):
+def test_recipient_list_that_is_not_allowed_is_refused(sandbox, execute, sms, monkeypatch, allowed):
     connect(monkeypatch, sandbox, allowed_recipient_lists=allowed)
     other = execute(BMCreateCampaignOperator, **sms)
     draft = sandbox.create(status="draft", **sms)
@@ -229,7 +229,7 @@ def test_lists_that_are_not_allowed(sandbox, execute, sms, monkeypatch, allowed)
     assert_nothing_sent(sandbox)
 
 
-def test_lists_that_are_allowed(sandbox, execute, sms, monkeypatch):
+def test_allowed_recipient_list_is_sent(sandbox, execute, sms, monkeypatch):
     connect(monkeypatch, sandbox, allowed_recipient_lists=[sms["recipient_lists"]])
     assert execute(BMCreateCampaignOperator, **sms).error is None
 
@@ -245,13 +245,13 @@ def test_lists_that_are_allowed(sandbox, execute, sms, monkeypatch):
         ({"temp": "-3", "wind": "9"}, "template_vars.wind"),
     ],
 )
-def test_variables_of_a_clone(sandbox, execute, draft, template_vars, message):
+def test_clone_with_unfilled_or_unknown_variables_is_refused(sandbox, execute, draft, template_vars, message):
     done = execute(BMCloneCampaignOperator, clone_uuid=draft["uuid"], template_vars=template_vars)
     assert message in done.message
     assert_nothing_sent(sandbox)
 
 
-def test_allowed_variables(sandbox, execute, draft, monkeypatch):
+def test_clone_with_allowed_variables_is_sent(sandbox, execute, draft, monkeypatch):
     clone = {"clone_uuid": draft["uuid"]}
     assert execute(BMCloneCampaignOperator, allowed_variables=["temp"], **clone).error is None
     assert execute(BMCloneCampaignOperator, on_unknown_variable="warn", run_id="warn", **clone).error is None
@@ -260,13 +260,13 @@ def test_allowed_variables(sandbox, execute, draft, monkeypatch):
     assert execute(BMCloneCampaignOperator, run_id="connection", **clone).error is None
 
 
-def test_a_misspelled_contact_field(sandbox, execute, sms):
+def test_misspelled_contact_field_is_refused(sandbox, execute, sms):
     done = execute(BMCreateCampaignOperator, **{**sms, "template": "Hello {firstname}"})
     assert "did you mean 'first_name'" in done.message
     assert_nothing_sent(sandbox)
 
 
-def test_activating_a_draft_with_unfilled_variables(sandbox, execute, draft):
+def test_draft_with_unfilled_variables_is_not_activated(sandbox, execute, draft):
     done = execute(BMCampaignStatusOperator, campaign_uuid=draft["uuid"], status="active")
     assert "{temp}" in done.message
     assert_nothing_sent(sandbox)
@@ -280,7 +280,9 @@ def test_activating_a_draft_with_unfilled_variables(sandbox, execute, draft):
     ("policy", "error"),
     [("succeed", None), ("fail", AirflowFailException), ("skip", AirflowSkipException)],
 )
-def test_a_draft_only_run_says_so(sandbox, execute, sms, monkeypatch, caplog, task, policy, error):
+def test_draft_only_run_logs_that_nothing_was_sent_and_ends_as_configured(
+    sandbox, execute, sms, monkeypatch, caplog, task, policy, error
+):
     draft = sandbox.create(status="draft", **sms)
     operator, arguments = {
         "create": (BMCreateCampaignOperator, sms),
@@ -292,12 +294,14 @@ def test_a_draft_only_run_says_so(sandbox, execute, sms, monkeypatch, caplog, ta
     done = execute(operator, on_draft_only=policy, outlets=[], **arguments)
     assert type(done.error) is (type(None) if error is None else error)
     assert done.pushed["sent"] is False
-    said = done.message if error else [each.getMessage() for each in caplog.records if "bm" in each.name][-1]
-    assert said.startswith("NOTHING WAS SENT")
+    message = (
+        done.message if error else [each.getMessage() for each in caplog.records if "bm" in each.name][-1]
+    )
+    assert message.startswith("NOTHING WAS SENT")
     assert sandbox.executions() == []
 
 
 @pytest.mark.parametrize("choice", ["on_stale", "on_unknown_variable", "on_draft_only"])
-def test_an_invalid_choice(sandbox, execute, sms, choice):
+def test_invalid_policy_argument_fails(sandbox, execute, sms, choice):
     assert f"{choice}='maybe'" in execute(BMCreateCampaignOperator, **sms, **{choice: "maybe"}).message
     assert_nothing_sent(sandbox)

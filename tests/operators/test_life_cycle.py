@@ -1,4 +1,4 @@
-"""Whole stories: a DAG in a real Airflow, against the sandbox."""
+"""Complete DAG runs in a real Airflow, against the sandbox."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ START = pendulum.datetime(2026, 1, 1)
 
 
 def make_dag(name: str, **kwargs: object) -> DAG:
-    return DAG(dag_id=f"story_{name}", schedule=None, start_date=START, **kwargs)
+    return DAG(dag_id=f"life_cycle_{name}", schedule=None, start_date=START, **kwargs)
 
 
 def sms(sandbox: Sandbox, **kwargs: object) -> dict[str, object]:
@@ -37,7 +37,7 @@ def sms(sandbox: Sandbox, **kwargs: object) -> dict[str, object]:
     }
 
 
-def test_every_class_in_one_dag(sandbox, run_dag):
+def test_all_operators_and_the_sensor_in_one_dag(sandbox, run_dag):
     with make_dag("all") as dag:
         draft = BMCreateCampaignOperator(task_id="draft", **sms(sandbox, status="draft"))
         update = BMUpdateCampaignOperator(
@@ -71,7 +71,7 @@ def test_every_class_in_one_dag(sandbox, run_dag):
 
 
 @pytest.mark.parametrize("deferrable", [False, True])
-def test_create_waits(sandbox, run_dag, deferrable):
+def test_create_waits_for_completion(sandbox, run_dag, deferrable):
     with make_dag(f"wait_{deferrable}") as dag:
         BMCreateCampaignOperator(
             task_id="send",
@@ -87,7 +87,7 @@ def test_create_waits(sandbox, run_dag, deferrable):
 
 
 @pytest.mark.parametrize("console", [None, "https://console.example.com/campaigns/{campaign_uuid}"])
-def test_the_link(sandbox, run_dag, monkeypatch, console):
+def test_console_link_is_pushed_for_the_ui(sandbox, run_dag, monkeypatch, console):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(console_url=console))
     with make_dag(f"link_{bool(console)}") as dag:
         send = BMCreateCampaignOperator(

@@ -1,4 +1,4 @@
-"""What templates make of values as pipelines have them: missing ones, numbers, objects, templates."""
+"""Rendered values that would be sent as nonsense: missing values, floats, collections, leftover Jinja."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sent(sandbox):
 @pytest.mark.parametrize(
     "template", ["It is {{ ti.xcom_pull('read') }} degrees", "{{ ti.xcom_pull('read') }}"]
 )
-def test_a_missing_value_in_a_text(sandbox, execute, sms, native, value, template):
+def test_missing_value_in_a_template_is_refused(sandbox, execute, sms, native, value, template):
     done = execute(
         BMCreateCampaignOperator, xcoms={"read": value}, native=native, **{**sms, "template": template}
     )
@@ -54,7 +54,7 @@ def test_a_missing_value_in_a_text(sandbox, execute, sms, native, value, templat
 @NATIVE
 @pytest.mark.parametrize("value", MISSING, ids=repr)
 @pytest.mark.parametrize("how", ["expression", "middle", "value"])
-def test_a_missing_value_in_template_vars(sandbox, execute, draft, native, value, how):
+def test_missing_value_in_template_vars_is_refused(sandbox, execute, draft, native, value, how):
     text = {
         "expression": "{{ ti.xcom_pull('read') }}",
         "middle": "{{ ti.xcom_pull('read') }} C",
@@ -72,7 +72,7 @@ def test_a_missing_value_in_template_vars(sandbox, execute, draft, native, value
 
 
 @NATIVE
-def test_an_undefined_name(sandbox, execute, sms, native):
+def test_undefined_name_in_a_template_is_refused(sandbox, execute, sms, native):
     done = execute(BMCreateCampaignOperator, native=native, **{**sms, "template": "Hello {{ nobody }}"})
     assert "there is no value" in done.message
     assert sent(sandbox) == []
@@ -80,13 +80,13 @@ def test_an_undefined_name(sandbox, execute, sms, native):
 
 @NATIVE
 @pytest.mark.parametrize("field", ["webpush_target_url", "sender", "name", "schedule_rrule"])
-def test_a_missing_value_in_other_fields(sandbox, execute, sms, native, field):
+def test_missing_value_in_other_fields_is_refused(sandbox, execute, sms, native, field):
     done = execute(BMCreateCampaignOperator, native=native, **{**sms, field: "x/{{ ti.xcom_pull('read') }}"})
     assert "there is no value" in done.message
     assert sent(sandbox) == []
 
 
-def test_a_missing_value_in_a_json_template(sandbox, execute, sms):
+def test_missing_value_in_a_json_template_is_refused(sandbox, execute, sms):
     template = {"text": {"body": "It is {{ ti.xcom_pull('read') }} degrees"}}
     done = execute(BMCreateCampaignOperator, **{**sms, "sending_type": "whatsapp", "template": template})
     assert "there is no value" in done.message
@@ -95,7 +95,7 @@ def test_a_missing_value_in_a_json_template(sandbox, execute, sms):
 
 @NATIVE
 @pytest.mark.parametrize("value", [{"temp": 1}, [1, 2], (1,), {1}, numpy.array([1, 2]), b"1"], ids=repr)
-def test_a_collection_in_the_middle_of_a_text(sandbox, execute, sms, native, value):
+def test_collection_within_a_text_is_refused(sandbox, execute, sms, native, value):
     done = execute(
         BMCreateCampaignOperator,
         xcoms={"read": value},
@@ -108,7 +108,7 @@ def test_a_collection_in_the_middle_of_a_text(sandbox, execute, sms, native, val
 
 @NATIVE
 @pytest.mark.parametrize("text", ["Sale until {{ ds }}", "{% if x %}Sale{% endif %}", "{{ds}}"])
-def test_a_template_in_a_variable(sandbox, execute, sms, native, text):
+def test_jinja_in_the_value_of_a_variable_is_refused(sandbox, execute, sms, native, text):
     for template in ("{{ var.value.text }}", "Hello! {{ var.value.text }}"):
         done = execute(
             BMCreateCampaignOperator, variables={"text": text}, native=native, **{**sms, "template": template}
@@ -130,7 +130,7 @@ def test_a_template_in_a_variable(sandbox, execute, sms, native, text):
     ],
 )
 @NATIVE
-def test_what_is_sent_as_it_is(sandbox, execute, sms, native, template, text):
+def test_text_that_is_sent_unchanged(sandbox, execute, sms, native, template, text):
     done = execute(
         BMCreateCampaignOperator,
         variables={"whatsapp": "Hello {{1}}"},
@@ -143,7 +143,7 @@ def test_what_is_sent_as_it_is(sandbox, execute, sms, native, template, text):
 
 @NATIVE
 @pytest.mark.parametrize("value", [0.1 + 0.2, 1e20, 1e-7, numpy.float64(1 / 3)], ids=repr)
-def test_a_float_that_looks_like_a_mistake(sandbox, execute, sms, native, value):
+def test_float_with_many_digits_needs_float_format(sandbox, execute, sms, native, value):
     arguments = {**sms, "template": "{{ ti.xcom_pull('read') }} m"}
     done = execute(BMCreateCampaignOperator, xcoms={"read": value}, native=native, **arguments)
     assert "float_format" in done.message
@@ -166,7 +166,7 @@ def test_a_float_that_looks_like_a_mistake(sandbox, execute, sms, native, value)
     ],
     ids=repr,
 )
-def test_numbers_in_template_vars(sandbox, execute, draft, native, value, text):
+def test_numbers_in_template_vars_are_sent_as_text(sandbox, execute, draft, native, value, text):
     for template_vars in ({"temp": value}, {"temp": "{{ ti.xcom_pull('read') }}"}):
         done = execute(
             BMCloneCampaignOperator,
@@ -180,7 +180,7 @@ def test_numbers_in_template_vars(sandbox, execute, draft, native, value, text):
         assert sent(sandbox)[-1]["template_vars"] == {"temp": text}
 
 
-def test_float_format_counts_for_template_vars(sandbox, execute, draft):
+def test_float_format_applies_to_template_vars(sandbox, execute, draft):
     arguments = {"clone_uuid": draft["uuid"], "template_vars": {"temp": 1 / 3}}
     assert "float_format" in execute(BMCloneCampaignOperator, **arguments).message
     execute(BMCloneCampaignOperator, float_format=".2f", **arguments)
@@ -189,7 +189,7 @@ def test_float_format_counts_for_template_vars(sandbox, execute, draft):
 
 @NATIVE
 @pytest.mark.parametrize("sender", [41587000000, "{{ ti.xcom_pull('read') }}"])
-def test_a_sender_that_is_a_number(sandbox, execute, sms, native, sender):
+def test_sender_that_is_a_number_is_refused(sandbox, execute, sms, native, sender):
     done = execute(
         BMCreateCampaignOperator, xcoms={"read": 41587000000}, native=native, **{**sms, "sender": sender}
     )
@@ -200,22 +200,22 @@ def test_a_sender_that_is_a_number(sandbox, execute, sms, native, sender):
 
 @NATIVE
 @pytest.mark.parametrize("field", ["query", "schedule_rrule", "recipient_lists", "service_uuid"])
-def test_an_argument_that_renders_to_none(sandbox, execute, sms, native, field):
-    """Left out, a query would let the whole list be messaged, and a schedule would send at once."""
+def test_argument_that_renders_to_none_is_refused(sandbox, execute, sms, native, field):
+    """Without its query a campaign would message the whole list; without its schedule, at once."""
     done = execute(BMCreateCampaignOperator, native=native, **{**sms, field: "{{ ti.xcom_pull('read') }}"})
     assert isinstance(done.error, AirflowFailException)
     assert sent(sandbox) == []
 
 
 def test_rendering_that_bypasses_the_checks_is_refused(sandbox, execute, sms, monkeypatch):
-    """As if Airflow rendered by another method one day."""
+    """Simulates a future Airflow that renders through another method."""
     monkeypatch.delattr(BMTemplating, "render_template")
     done = execute(BMCreateCampaignOperator, **{**sms, "template": "It is {{ ds }}"})
     assert "was not rendered with the checks of this provider" in done.message
     assert sent(sandbox) == []
 
 
-def test_no_rendering_at_all_is_refused(sandbox, sms):
+def test_unrendered_template_is_refused(sandbox, sms):
     task = BMCreateCampaignOperator(task_id="send", **{**sms, "query": "{{ nothing }}"})
     with pytest.raises(AirflowFailException, match=r"query=.* was not rendered"):
         task.execute({})

@@ -1,4 +1,4 @@
-"""What is reported about a campaign that was sent: a file of its messages, and their number."""
+"""Reports of sent campaigns: the file of their messages, and the number of messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_the_file_and_the_manifest(sandbox, execute, finished, path):
+def test_report_writes_a_file_and_returns_its_manifest(sandbox, execute, finished, path):
     done = execute(BMCampaignReportOperator, campaign_uuid=finished, path=f"file://{path}")
     assert done.error is None
     sent = len(sandbox.messages(campaign_uuid=finished))
@@ -59,7 +59,7 @@ def test_the_file_and_the_manifest(sandbox, execute, finished, path):
     assert done.pushed["messages"] == sent
 
 
-def test_rows_are_as_the_api_returned_them(sandbox, execute, finished, path):
+def test_rows_are_unchanged_without_hashing(sandbox, execute, finished, path):
     execute(BMCampaignReportOperator, campaign_uuid=finished, path=f"file://{path}", hash_phone_numbers=False)
     campaign = execute(BMGetCampaignOperator, campaign_uuid=finished, fields=["tasks", "messages"]).result
     rows = lines(path)
@@ -79,7 +79,7 @@ def test_phone_numbers_are_hashed(sandbox, execute, finished, path):
 @pytest.mark.parametrize(
     "number", ["+41587000001", "41587000001", "+41 58 700 00 01", "+41 (58) 700-00-01", 41587000001]
 )
-def test_a_phone_number_has_one_hash_however_it_is_written(number):
+def test_all_notations_of_a_phone_number_have_the_same_hash(number):
     redact = _hasher("secret")
     assert redact({"to": [number]}) == {"to": [redact("+41587000001")]}
     assert redact("+41587000001") != _hasher("other")("+41587000001")
@@ -92,15 +92,15 @@ def test_a_phone_number_has_one_hash_however_it_is_written(number):
         *(12, 1.5, None, True),
     ],
 )
-def test_other_values_stay(value):
+def test_values_that_are_not_phone_numbers_are_not_hashed(value):
     assert _hasher("secret")(value) == value
 
 
-def test_a_number_within_a_text_is_hashed():
+def test_phone_number_within_a_text_is_hashed():
     assert "+41587000001" not in _hasher("secret")("Call +41587000001, or come by")
 
 
-def test_a_campaign_that_has_not_finished(sandbox, execute, path, caplog):
+def test_report_of_an_unfinished_campaign_logs_a_warning(sandbox, execute, path, caplog):
     campaign = sandbox.create(name="Storm", status="draft")
     done = execute(
         BMCampaignReportOperator, campaign_uuid=campaign["uuid"], path=f"file://{path}", on_empty="warn"
@@ -115,7 +115,9 @@ def test_a_campaign_that_has_not_finished(sandbox, execute, path, caplog):
     ("on_empty", "error"),
     [("warn", type(None)), ("fail", AirflowFailException), ("skip", AirflowSkipException)],
 )
-def test_no_messages(execute, without_messages, path, caplog, operator, on_empty, error):
+def test_on_empty_decides_how_a_task_without_messages_ends(
+    execute, without_messages, path, caplog, operator, on_empty, error
+):
     own = {"path": f"file://{path}"} if operator is BMCampaignReportOperator else {"fields": "messages"}
     done = execute(operator, campaign_uuid=without_messages, on_empty=on_empty, **own)
     assert type(done.error) is error
@@ -123,7 +125,7 @@ def test_no_messages(execute, without_messages, path, caplog, operator, on_empty
     assert "sent no messages" in caplog.text + done.message
 
 
-def test_get_counts_messages(sandbox, execute, finished, caplog):
+def test_get_pushes_the_number_of_messages(sandbox, execute, finished, caplog):
     done = execute(BMGetCampaignOperator, campaign_uuid=finished, fields=["messages"])
     count = len(sandbox.messages(campaign_uuid=finished))
     assert done.pushed["messages"] == count
@@ -134,6 +136,6 @@ def test_get_without_messages_pushes_no_count(execute, finished):
     assert "messages" not in execute(BMGetCampaignOperator, campaign_uuid=finished).pushed
 
 
-def test_an_invalid_on_empty(execute, finished):
+def test_invalid_on_empty_fails(execute, finished):
     done = execute(BMGetCampaignOperator, campaign_uuid=finished, on_empty="shrug")
     assert "on_empty='shrug': must be one of warn, fail, skip" in done.message

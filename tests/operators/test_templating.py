@@ -1,4 +1,4 @@
-"""Templates: every data argument, native rendering, mapping, and JSON files."""
+"""Templates: every data argument, native rendering, mapped tasks, and JSON files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUERY = {
         }
     ]
 }
-#: Arguments that are not data: how to wait and what to do, not what to send.
+#: Arguments that are not templated, since they say how to send or wait, not what to send.
 NOT_DATA = {
     *("wait_for_completion", "deferrable", "poke_interval", "timeout", "stop_on_kill", "deduplicate"),
     *("staged", "replace", "missing_ok", "args", "kwargs", "self"),
@@ -65,7 +65,7 @@ def test_every_data_argument_is_a_template_field(cls):
 
 
 @pytest.mark.parametrize("native", [False, True])
-def test_text_stays_text(sandbox, run_dag, native):
+def test_text_that_looks_like_a_number_is_sent_as_text(sandbox, run_dag, native):
     params = {"price": "1.50", "lists": sandbox.recipient_lists["staff"]}
     with make_dag(f"text_{native}", render_template_as_native_obj=native, params=params) as dag:
         send = BMCreateCampaignOperator(
@@ -96,7 +96,7 @@ def test_text_stays_text(sandbox, run_dag, native):
 
 
 @pytest.mark.parametrize("native", [False, True])
-def test_objects_stay_objects(sandbox, run_dag, native):
+def test_rendered_lists_and_dicts_are_sent_as_such(sandbox, run_dag, native):
     lists = [sandbox.recipient_lists["staff"], sandbox.recipient_lists["customers"]]
     with make_dag(f"objects_{native}", render_template_as_native_obj=native) as dag:
 
@@ -122,7 +122,7 @@ def test_objects_stay_objects(sandbox, run_dag, native):
     assert json.loads(create["query"]) == QUERY
 
 
-def test_a_list_rendered_as_text_is_explained(sandbox, run_dag):
+def test_error_for_a_list_rendered_as_text_names_native_rendering(sandbox, run_dag):
     with make_dag("list_as_text") as dag:
         lists = "{{ ['a', 'b'] }}"
         BMCreateCampaignOperator(task_id="send", **sms(sandbox, recipient_lists=lists))
@@ -132,7 +132,7 @@ def test_a_list_rendered_as_text_is_explained(sandbox, run_dag):
 
 
 @pytest.mark.parametrize("native", [False, True])
-def test_a_query_that_rendered_to_nothing_does_not_reach_everybody(sandbox, run_dag, native):
+def test_query_that_renders_to_none_fails_the_task(sandbox, run_dag, native):
     with make_dag(f"nothing_{native}", render_template_as_native_obj=native) as dag:
         BMCreateCampaignOperator(task_id="send", **sms(sandbox, query="{{ ti.xcom_pull('no_such_task') }}"))
     run = run_dag(dag, expect="failed")
@@ -140,7 +140,7 @@ def test_a_query_that_rendered_to_nothing_does_not_reach_everybody(sandbox, run_
     assert sandbox.requests() == []
 
 
-def test_a_task_that_returned_nothing_does_not_either(sandbox, run_dag):
+def test_schedule_from_a_task_that_returned_none_fails_the_task(sandbox, run_dag):
     with make_dag("nothing_output") as dag:
 
         @task
@@ -153,7 +153,7 @@ def test_a_task_that_returned_nothing_does_not_either(sandbox, run_dag):
     assert run.task_states["send"] in ("failed", "upstream_failed")
 
 
-def test_mapped(sandbox, run_dag):
+def test_mapped_tasks_have_their_own_arguments_and_keys(sandbox, run_dag):
     draft = sandbox.create(template="{greeting} from {region}", status="draft")
     with make_dag("mapped", render_template_as_native_obj=True) as dag:
         BMCloneCampaignOperator.partial(
@@ -176,13 +176,13 @@ def test_mapped(sandbox, run_dag):
         if body["name"][-5:] in ("North", "South")
     }
     assert named == {"North": "+41580000001", "South": "+41580000002"}
-    # Each has a key of its own, although task and run are the same.
+    # Each has its own key, although task and run are the same.
     assert len({body["name"] for body in bodies}) == 4
     assert run.xcom("expand", map_index=0) != run.xcom("expand", map_index=1)
 
 
-def test_what_airflow_does_not_render_is_not_sent_as_it_is(sandbox, run_dag):
-    """Values that are mapped from another task reach the operator as they were written."""
+def test_unrendered_template_in_a_mapped_value_is_refused(sandbox, run_dag):
+    """Airflow does not render values that are mapped from another task."""
     with make_dag("mapped_raw") as dag:
         arguments = sms(sandbox)
         del arguments["template"]
@@ -208,7 +208,7 @@ def test_a_mapped_none_is_not_an_argument_left_out(sandbox, run_dag, field):
     assert sandbox.requests() == []
 
 
-def test_json_files(sandbox, run_dag, tmp_path):
+def test_json_files_are_rendered_as_templates(sandbox, run_dag, tmp_path):
     (tmp_path / "query.json").write_text(json.dumps(QUERY).replace("Nowhere", "{{ params.city }}"))
     (tmp_path / "mail.json").write_text('{"subject": "{{ ds }}", "text": "Hello {first_name}"}')
     with make_dag("files", template_searchpath=str(tmp_path), params={"city": "Bern"}) as dag:
@@ -232,7 +232,7 @@ def test_json_files(sandbox, run_dag, tmp_path):
     assert run.xcom("send") == sandbox.campaigns()[0]["uuid"]
 
 
-def test_a_file_that_is_not_there_is_not_sent_as_text(sandbox, run_dag, tmp_path):
+def test_missing_template_file_fails_the_task(sandbox, run_dag, tmp_path):
     with make_dag("no_file", template_searchpath=str(tmp_path)) as dag:
         BMCreateCampaignOperator(task_id="send", **sms(sandbox, template="nowhere.json"))
     run = run_dag(dag, expect="failed")
@@ -241,7 +241,7 @@ def test_a_file_that_is_not_there_is_not_sent_as_text(sandbox, run_dag, tmp_path
 
 
 @pytest.mark.parametrize("rrule", ["{{ data_interval_end }}", "{{ data_interval_end.isoformat() }}"])
-def test_times(sandbox, run_dag, rrule):
+def test_rendered_datetime_is_sent_in_utc(sandbox, run_dag, rrule):
     with make_dag(f"times_{len(rrule)}") as dag:
         BMCreateCampaignOperator(task_id="send", **sms(sandbox, schedule_rrule=rrule, status="draft"))
     run_dag(dag, logical_date=pendulum.datetime(2026, 2, 3, 12, tz="Europe/Zurich"), expect="success")

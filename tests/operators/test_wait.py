@@ -1,4 +1,4 @@
-"""Waiting in create and clone: the deadline, and the end in the triggerer."""
+"""Operators that wait for completion: the timeout, and ending in the triggerer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def context():
     return {"ti": ti, "dag_run": SimpleNamespace(run_type="manual", run_after=datetime.now(UTC))}
 
 
-def test_timeout_on_a_machine_whose_clock_stands_still(sandbox, context, monkeypatch):
+def test_timeout_does_not_depend_on_the_system_clock(sandbox, context, monkeypatch):
     still = datetime.now(UTC)
 
     class Frozen(datetime):
@@ -51,9 +51,9 @@ def test_timeout_on_a_machine_whose_clock_stands_still(sandbox, context, monkeyp
         operator(sandbox, timeout=0.3).execute(context)
 
 
-@pytest.mark.skipif(not HAS_TRIGGERER_TASKS, reason="Airflow 3.3 and newer")
+@pytest.mark.skipif(not HAS_TRIGGERER_TASKS, reason="requires Airflow 3.3")
 @pytest.mark.parametrize("do_xcom_push", [True, False])
-def test_end_in_the_triggerer_with_the_xcoms_of_a_worker(sandbox, context, do_xcom_push):
+def test_task_that_ends_in_the_triggerer_pushes_the_same_xcoms(sandbox, context, do_xcom_push):
     sandbox.clock.freeze()
     task = operator(sandbox, deferrable=True, end_from_trigger=True, do_xcom_push=do_xcom_push)
     with pytest.raises(TaskDeferred) as deferred:
@@ -86,8 +86,8 @@ def test_failed_poll_names_the_campaign(sandbox, context):
     ("arguments", "ends"),
     [({}, True), ({"wait_for_completion": False}, False), ({"deferrable": False}, False)],
 )
-def test_end_from_trigger_is_set_only_where_it_has_an_effect(sandbox, arguments, ends):
-    """Airflow refuses tasks that have it, if a plugin has listeners."""
+def test_end_from_trigger_is_set_only_if_the_task_defers(sandbox, arguments, ends):
+    """Airflow refuses tasks that set it, if a plugin has listeners."""
     defaults = {"deferrable": True, "end_from_trigger": True, "wait_for_completion": True}
     task = operator(sandbox, **(defaults | arguments))
     assert task.end_from_trigger is ends

@@ -12,7 +12,7 @@ from tests.polling.helpers import PollingProcess, Recorded, Requests, eventually
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
+def _no_poller_remains() -> Iterator[None]:
     """After each test there is no poller, and soon no thread of one."""
     before = pollers(), poller_threads()
     yield
@@ -48,7 +48,7 @@ def recorded(process: PollingProcess, monkeypatch: pytest.MonkeyPatch) -> Reques
 
 @pytest.fixture
 def alter(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Recorded, requests.Response], None]], None]:
-    """Change responses on their way: what a server might return that the sandbox never does."""
+    """Change responses to what a server might return but the sandbox never does."""
 
     def alter(change: Callable[[Recorded, requests.Response], None]) -> None:
         send = requests.Session.send
@@ -66,7 +66,7 @@ def alter(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Recorded, requ
 
 
 @pytest.fixture(autouse=True)
-def _no_task_is_lost(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def _no_task_fails_unnoticed(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     lost = [one.getMessage() for one in caplog.records if one.name == asyncio.__name__ and one.levelno >= 40]
     assert not lost, lost

@@ -114,7 +114,7 @@ class PollingProcess:
     def connect(
         self, settings: BMSettings, *, sleep: Callable[[float], None], check: Callable[[], None]
     ) -> BMClient:
-        """Retries of one request take no time."""
+        """Create a client that retries without pauses."""
         return BMClient(settings, sleep=lambda _: check(), check=check)
 
     def subscribe(
@@ -150,7 +150,7 @@ class PollingProcess:
             return await waiter.verdict(max_wait)
 
     def start(self, *uuids: str, **arguments: Any) -> list[asyncio.Task[Any]]:
-        """Start waits that go on in the background."""
+        """Start waits in the background."""
         return [asyncio.create_task(self.wait(uuid, **arguments)) for uuid in uuids]
 
 
@@ -163,7 +163,7 @@ def finished(sandbox: Sandbox, count: int) -> list[str]:
 
 
 async def results(*tasks: asyncio.Task[Any]) -> list[Any]:
-    """State of each verdict, or the error of the wait."""
+    """Return the state of each wait, or its error."""
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     return [one.state if isinstance(one, Verdict) else one for one in ended]
 
@@ -175,7 +175,7 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait for what another thread does, in real time."""
+    """Wait in real time for an effect of another thread."""
     stop = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < stop, "it did not happen"
@@ -200,8 +200,8 @@ def rows(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
 
 
 def pollers() -> list[Any]:
-    """All there are; one may be registered under several names."""
-    return [*{poller for held in registry._pollers.values() for poller in held.values()}]
+    """Return all pollers. One may be registered under several names."""
+    return [*{poller for by_service in registry._pollers.values() for poller in by_service.values()}]
 
 
 def poller_threads() -> list[threading.Thread]:

@@ -20,7 +20,7 @@ from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES, CampaignWait
 from tests.polling.helpers import HOUR, LISTS, MINUTE, active, end, finished, page, results, rows
 from tests.support.virtual_time import run
 
-NAME = contextvars.ContextVar("name", default="nobody")
+NAME = contextvars.ContextVar("name", default="no task")
 
 
 def down(sandbox, **effect):
@@ -51,7 +51,7 @@ def warnings(caplog):
 
 
 @pytest.mark.parametrize(
-    ("effect", "says"),
+    ("effect", "message"),
     [
         ({"drop": True}, "broke before the response"),
         ({"status": 503}, "HTTP 503"),
@@ -62,7 +62,7 @@ def warnings(caplog):
 )
 @pytest.mark.parametrize("count", [1, 3, 40])
 def test_transient_errors_are_tolerated_with_growing_pauses(
-    process, frozen, recorded, warnings, effect, says, count
+    process, frozen, recorded, warnings, effect, message, count
 ):
     uuids = active(frozen, count)
     down(frozen, **effect)
@@ -76,7 +76,9 @@ def test_transient_errors_are_tolerated_with_growing_pauses(
         return await results(*tasks)
 
     errors = run(main())
-    assert all(isinstance(error, BMError) and not error.permanent and says in str(error) for error in errors)
+    assert all(
+        isinstance(error, BMError) and not error.permanent and message in str(error) for error in errors
+    )
     assert recorded.gaps() == [60, 120, 240, 300, 300]
     for uuid in uuids:
         own = [message for whose, message in warnings if whose == uuid]
@@ -114,7 +116,7 @@ def test_pauses_grow_for_lists(process, frozen, recorded):
 
 @pytest.mark.parametrize(("status", "polls"), [(500, 7), (503, 20)])
 def test_one_failing_campaign_does_not_slow_down_others(process, frozen, recorded, status, polls):
-    """A 500 may be its own: its pauses grow. A 503 is the server's, which answers others."""
+    """A 500 may concern one campaign, whose pauses grow. A 503 concerns the server."""
     frozen.fault(method="GET", path=LISTS, times=None, status=400)
     bad, *good = active(frozen, 4)
     frozen.fault(method="GET", path=bad, times=None, status=status)
@@ -265,13 +267,13 @@ def test_deleted_campaign_fails_its_own_wait(process, frozen):
 
 
 @pytest.mark.parametrize(
-    ("change", "condition", "says"),
+    ("change", "condition", "message"),
     [
         ({"status": "paused_by_moon"}, {}, "unknown status"),
         ({"last_dt": "soon"}, {"executed_after": "2026-01-01T00:00:00Z"}, "'soon'"),
     ],
 )
-def test_invalid_campaign_fails_its_own_wait(process, frozen, change, condition, says):
+def test_invalid_campaign_fails_its_own_wait(process, frozen, change, condition, message):
     bad, *good = active(frozen, 5)
     changed = rows(frozen) | {bad: {**rows(frozen)[bad], **change}}
     fault = frozen.fault(method="GET", path=LISTS, times=None, status=200, body=page(list(changed.values())))
@@ -287,21 +289,21 @@ def test_invalid_campaign_fails_its_own_wait(process, frozen, change, condition,
 
     ended = run(main())
     assert fault
-    assert says in (str(ended) if isinstance(ended, BMError) else ended.reason)
+    assert message in (str(ended) if isinstance(ended, BMError) else ended.reason)
 
 
 REDIRECT = {"status": 302, "headers": {"Location": "/elsewhere"}}
 
 
 @pytest.mark.parametrize(
-    ("effect", "says", "lists"),
+    ("effect", "message", "lists"),
     [
         ({"status": 403}, "HTTP 403", True),
         ({"status": 403}, "HTTP 403", False),
         (REDIRECT, "redirected", False),  # a list that is redirected concerns all campaigns in it
     ],
 )
-def test_permanent_error_of_one_campaign(process, frozen, alter, effect, says, lists):
+def test_permanent_error_of_one_campaign(process, frozen, alter, effect, message, lists):
     if not lists:
         frozen.fault(method="GET", path=LISTS, times=None, status=400)
     bad, *good = active(frozen, 5)
@@ -314,7 +316,7 @@ def test_permanent_error_of_one_campaign(process, frozen, alter, effect, says, l
     alter(refuse)
     error = one_then_the_others(process, frozen, bad, good)
     assert error.permanent
-    assert says in str(error)
+    assert message in str(error)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -421,7 +423,7 @@ def test_exception_in_a_watcher_reaches_that_watcher(process, frozen):
 
 
 def test_exception_while_results_are_handed_out_reaches_the_watchers(process, frozen):
-    """Not even then does a wait hang until its deadline."""
+    """Even then, no wait hangs until its deadline."""
     (uuid,) = active(frozen, 1)
 
     class BrokenList(ChangeWatcher):
@@ -580,9 +582,9 @@ def test_connection_that_cannot_be_read_again_is_used_as_it_was(process, frozen,
         assert await results(*tasks) == ["done"] * 2
 
     run(main())
-    NAME.set("nobody")
+    NAME.set("no task")
     # It concerns all, and is logged for none of the tasks.
-    assert {whose for whose, _ in warnings} == {"nobody"}
+    assert {whose for whose, _ in warnings} == {"no task"}
     assert "could not be read again" in warnings[0][1]
 
 
@@ -594,7 +596,7 @@ def test_permanent_error_of_all_reaches_all_at_once(process, frozen, recorded, l
     leak_guard.register("wrong-secret")
     uuids = active(frozen, count)
     late = active(frozen, 1)
-    says = {
+    message = {
         "secret": "check Client ID and Client secret",
         "forbidden": "HTTP 403",
         "redirect": "redirected",
@@ -623,7 +625,7 @@ def test_permanent_error_of_all_reaches_all_at_once(process, frozen, recorded, l
         return await results(*tasks)
 
     errors = run(main())
-    assert all(isinstance(error, BMError) and error.permanent and says in str(error) for error in errors)
+    assert all(isinstance(error, BMError) and error.permanent and message in str(error) for error in errors)
     assert not any("does not exist" in str(error) for error in errors)
     assert len(recorded) <= 4
 

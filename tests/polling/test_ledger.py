@@ -73,7 +73,7 @@ class Trigger:
 
 @pytest.fixture(params=["goes on", "restarts"])
 def again(request):
-    """The triggerer may restart in the middle."""
+    """Repeat the test with a restart of the triggerer between the polls."""
     return lambda trigger: trigger.restart() if request.param == "restarts" else None
 
 

@@ -71,7 +71,7 @@ class Api:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A sandbox whose time stands still at noon."""
+    """A sandbox whose clock is frozen at noon."""
     start = datetime(2026, 3, 2, 12, tzinfo=UTC)
     with Sandbox(start=start, execution_seconds=10, token_lifetime=10**9) as running:
         running.clock.freeze()

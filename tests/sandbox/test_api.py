@@ -65,9 +65,7 @@ def test_tokens_revoked(api, sandbox):
     assert api.call("GET").status_code == 401
 
 
-@pytest.mark.parametrize(
-    "value", [None, "", "Bearer", "Bearer never-given-out", "Basic c2FuZGJveDpzYW5kYm94"]
-)
+@pytest.mark.parametrize("value", [None, "", "Bearer", "Bearer never-issued", "Basic c2FuZGJveDpzYW5kYm94"])
 def test_invalid_tokens(api, value):
     headers = {} if value is None else {"Authorization": value}
     assert requests.get(api.url, headers=headers).status_code == 401
@@ -78,13 +76,13 @@ def test_add_service_with_a_given_uuid(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     real = "9C8E2A14-C1AF-11EE-8073-BF4D6E8C1618"
     assert handle.add_service(real) == real.lower()
-    for given, said in (
+    for service, message in (
         (real, "service 9c8e2a14-.* exists already"),
         (sandbox.service_uuid, "service .* exists already"),
         ("mine", "service_uuid must be a UUID, not 'mine'"),
     ):
-        with pytest.raises(ValueError, match=said):
-            handle.add_service(given)
+        with pytest.raises(ValueError, match=message):
+            handle.add_service(service)
     assert sandbox.create(service_uuid=real)
 
 

@@ -1,4 +1,4 @@
-"""``python -m airflow_provider_bm.sandbox``."""
+"""The command ``python -m airflow_provider_bm.sandbox``."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ def test_command_with_a_loaded_file_and_contacts(tmp_path):
         assert [campaign["name"] for campaign in remote.campaigns()] == ["Storm"]
         process.terminate()
         assert process.wait(5) == 0
-    for wrong, said in (("mine", "NAME=FILE"), (f"mine={contacts}x", "cannot read")):
-        with _command("--port", "0", "--recipient-list", wrong) as process:
+    for invalid, message in (("mine", "NAME=FILE"), (f"mine={contacts}x", "cannot read")):
+        with _command("--port", "0", "--recipient-list", invalid) as process:
             assert process.wait(10) == 2
-            assert said in process.stderr.read()
+            assert message in process.stderr.read()
 
 
 def test_command_errors():

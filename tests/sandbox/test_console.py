@@ -1,4 +1,4 @@
-"""What a person at the console does: by Python, and from another process."""
+"""Actions of a person at the console: locally, and through the remote client."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from airflow_provider_bm.sandbox import SandboxClient
 
 @pytest.fixture(params=["here", "remote"])
 def console(request, sandbox):
-    """The sandbox itself, or its remote control."""
+    """The sandbox itself, or its remote client."""
     return sandbox if request.param == "here" else SandboxClient(sandbox.url)
 
 
@@ -24,7 +24,7 @@ def test_start_and_stop(console, sandbox):
     sandbox.clock.advance(5)
     assert len(sandbox.messages()) == 40
     assert sandbox.campaigns()[0]["status"] == "finished"
-    # A finished campaign can be run once more, as one can at any console.
+    # A finished campaign can be started again, as in the BM console.
     console.start_campaign(made)
     sandbox.clock.advance(10)
     assert len(sandbox.messages()) == 80
@@ -60,7 +60,7 @@ def test_impossible_changes_are_errors(console, sandbox):
     ]
     console.stop_campaign(missed)
     sandbox.clock.advance(3600)
-    for wrong, said in (
+    for wrong, message in (
         (lambda: console.start_campaign(unknown), f"there is no campaign {unknown}"),
         (lambda: console.delete_campaign(unknown), "there is no campaign"),
         (lambda: console.stop_campaign(draft), "a draft campaign cannot be stopped"),
@@ -68,6 +68,6 @@ def test_impossible_changes_are_errors(console, sandbox):
         (lambda: console.update_campaign(draft, colour="blue"), "colour: unknown field"),
         (lambda: console.update_campaign(draft, name=None), "name: is required"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             wrong()
     assert [campaign["status"] for campaign in sandbox.campaigns()] == ["draft", "stopped"]

@@ -1,4 +1,4 @@
-"""/_sandbox, and the remote client."""
+"""The control API under /_sandbox, and the remote client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_bm.sandbox import Sandbox, SandboxClient
 def test_settings_do_not_change_earlier_executions(api, sandbox):
     sandbox.create(status="active", schedule_type="once", schedule_rrule="2026-03-02 12:00:10")
     sandbox.clock.advance(15)
-    # It has begun, although nobody has looked yet.
+    # The execution has begun, although it was not read yet.
     sandbox.execution_seconds = 100
     sandbox.clock.advance(5)
     assert sandbox.campaigns()[0]["status"] == "finished"
@@ -106,14 +106,14 @@ def test_local_and_remote_operations_agree(api, sandbox, remote):
 @pytest.mark.parametrize("remote", [False, True])
 def test_impossible_searches_are_errors(sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
-    for wanted, said in (
+    for wanted, message in (
         ({"status": "drafft"}, "status must be one of .*, not 'drafft'; did you mean 'draft'"),
         ({"sending_type": "SMS"}, "sending_type must be one of sms, .*, not 'SMS'; did you mean 'sms'"),
         ({"schedule_type": "daily"}, "schedule_type must be one of now, once, scheduled, not 'daily'"),
         ({"query_type": "none"}, "query_type must be one of all, segmentation, not 'none'"),
         ({"name": 5}, "name must be a string, not 5"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             handle.campaigns(**wanted)
     with pytest.raises(ValueError, match=r"channel must be one of sms, .*, not 'SMS'; did you mean 'sms'"):
         handle.messages(channel="SMS")
@@ -127,8 +127,8 @@ def test_impossible_searches_are_errors(sandbox, remote):
 def test_wrong_argument_types_are_errors(sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     for given in (sandbox.service_uuid, None):
-        said = re.escape(f"service_uuids must be a list of UUIDs, not {given!r}")
-        with pytest.raises(ValueError, match=said):
+        message = re.escape(f"service_uuids must be a list of UUIDs, not {given!r}")
+        with pytest.raises(ValueError, match=message):
             handle.add_client("c", "secret", given)
     handle.add_client("c", "secret", iter([sandbox.service_uuid]))
     for given in ("2026-01-01T00:00:00Z", 5):

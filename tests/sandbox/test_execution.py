@@ -1,4 +1,4 @@
-"""What happens as time passes."""
+"""Executions: when campaigns are executed, stopped and resumed, and whom they message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.work import little_work
 NOON = "2026-03-02T12:00:00+00:00"
 
 
-def test_now(api, sandbox):
+def test_campaign_without_a_schedule_executes_now(api, sandbox):
     made = api.post().json()
     assert (made["status"], made["last_dt"]) == ("active", NOON)
     assert "next_dt" not in made
@@ -33,7 +33,7 @@ def test_now(api, sandbox):
     assert api.get(uuid)["last_dt"] == NOON
 
 
-def test_message(api, sandbox):
+def test_message_has_recipient_text_and_time(api, sandbox):
     uuid = api.post(template="Dear {first_name} {nick_name}, {unknown}").json()["uuid"]
     sandbox.clock.advance(10)
     message = sandbox.messages(campaign_uuid=uuid)[0]
@@ -62,7 +62,7 @@ def test_json_channels(api, sandbox, channel, part):
     assert "{" not in json.loads(message["text"])["text"]
 
 
-def test_webpush(api, sandbox):
+def test_webpush_fields_are_in_the_message(api, sandbox):
     api.post(sending_type="webpush", webpush_title="{last_name}")
     sandbox.clock.advance(10)
     message = sandbox.messages()[0]
@@ -70,7 +70,7 @@ def test_webpush(api, sandbox):
     assert message["webpush_title"] not in ("", "{last_name}")
 
 
-def test_each_contact_gets_it_once(api, sandbox):
+def test_each_contact_gets_one_message(api, sandbox):
     lists = sandbox.recipient_lists
     api.post(recipient_lists=f"{lists['staff']}, {lists['customers']},{lists['region-north']}")
     sandbox.clock.advance(10)
@@ -79,7 +79,7 @@ def test_each_contact_gets_it_once(api, sandbox):
     assert 1500 < len(to) < 2000
 
 
-def test_once(api, sandbox):
+def test_once_campaign_executes_at_its_time(api, sandbox):
     uuid = api.post(schedule_type="once", schedule_rrule="2026-03-02 12:10:00").json()["uuid"]
     assert api.get(uuid)["next_dt"] == "2026-03-02T12:10:00+00:00"
     sandbox.clock.advance(599)
@@ -93,7 +93,7 @@ def test_once(api, sandbox):
     assert len(sandbox.executions()) == 1
 
 
-def test_scheduled(api, sandbox):
+def test_scheduled_campaign_executes_by_its_rule(api, sandbox):
     rule = "FREQ=DAILY;BYHOUR=8;BYMINUTE=30;BYSECOND=0;COUNT=3"
     uuid = api.post(schedule_type="scheduled", schedule_rrule=rule).json()["uuid"]
     assert api.get(uuid)["next_dt"] == "2026-03-03T08:30:00+00:00"
@@ -137,7 +137,7 @@ def test_clock_cannot_pass_too_many_executions(api, sandbox, remote):
 
 
 def test_small_steps_can_pass_many_executions(api, sandbox):
-    """Nobody looks in between."""
+    """The sandbox is not read in between."""
     uuid = api.post(**EVERY_SECOND).json()["uuid"]
     for _ in range(5):
         sandbox.clock.advance(3000)
@@ -155,7 +155,7 @@ def test_rule_stopped_for_too_long_cannot_be_resumed(api, sandbox):
 
 
 def test_rule_with_a_time_zone(api):
-    # Summer time begins on 29 March in Zurich; the API answers in UTC.
+    # Summer time begins on 29 March in Zurich; the API returns UTC.
     rule = "DTSTART;TZID=Europe/Zurich:20260328T090000\nRRULE:FREQ=DAILY;COUNT=2"
     uuid = api.post(schedule_type="scheduled", schedule_rrule=rule).json()["uuid"]
     assert api.get(uuid)["next_dt"] == "2026-03-28T08:00:00+00:00"
@@ -173,7 +173,7 @@ def test_rule_with_a_time_zone(api):
     ],
 )
 def test_rule_in_the_past_is_rejected(api, sandbox, rule):
-    """It would be finished at once, and nobody would have got anything."""
+    """The campaign would be finished at once without having sent anything."""
     schedule = {"schedule_type": "scheduled", "schedule_rrule": rule}
     assert api.problems(api.post(**schedule)) == {"schedule_rrule": "must have a time in the future"}
     draft = api.post(status="draft", **schedule)
@@ -343,7 +343,7 @@ def test_optional_fields(api, sandbox):
 
 
 def test_outcome_does_not_depend_on_when_it_is_read(api, sandbox):
-    def story(step):
+    def run_in_steps(step):
         sandbox.reset()
         sandbox.clock.freeze()
         sandbox.clock.set(datetime.fromisoformat(NOON))
@@ -357,19 +357,19 @@ def test_outcome_does_not_depend_on_when_it_is_read(api, sandbox):
             "status"
         ]
 
-    assert story(1) == story(60)
-    assert story(60)[1] == "finished"
+    assert run_in_steps(1) == run_in_steps(60)
+    assert run_in_steps(60)[1] == "finished"
 
 
-def test_segmentation(api, sandbox):
+def test_segmentation_selects_contacts(api, sandbox):
     rules = [
         {"field": "language", "condition": "eq", "value": "de", "operator": "AND"},
         {"field": "region", "condition": "in", "value": ["north", "south"], "operator": "AND"},
     ]
     query = json.dumps({"segmentation": [{"operator": "OR", "rules": rules}]})
-    everybody = sandbox.recipient_lists["customers"]
+    customers = sandbox.recipient_lists["customers"]
     api.post(
-        recipient_lists=everybody, query_type="segmentation", query=query, template="{language} {region}"
+        recipient_lists=customers, query_type="segmentation", query=query, template="{language} {region}"
     )
     sandbox.clock.advance(10)
     assert {message["text"] for message in sandbox.messages()} == {"de north", "de south"}
@@ -384,7 +384,7 @@ def test_campaigns_are_executed_in_order_of_time(api, sandbox):
     }
     made = [api.post(schedule_type="scheduled", schedule_rrule=rule).json()["uuid"] for rule in rules]
     sandbox.clock.advance(86_400)
-    # At the same time the older campaign is first.
+    # Of executions at the same time, that of the older campaign is first.
     expected = sorted((dt, number) for number, dts in enumerate(rules.values()) for dt in dts)
     executions = [(one["dt"][11:16], made.index(one["campaign_uuid"])) for one in sandbox.executions()]
     assert executions == expected

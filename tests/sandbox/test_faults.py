@@ -43,7 +43,7 @@ def test_connection_is_closed_without_a_reply(api, sandbox, effect, applied):
     assert api.call("GET").status_code == 200
 
 
-def test_truncated(api, sandbox):
+def test_response_is_truncated(api, sandbox):
     sandbox.fault("POST", truncate=True)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         api.post()
@@ -68,7 +68,7 @@ def test_garbage_and_html(api, sandbox):
     assert len(sandbox.campaigns()) == 1
 
 
-def test_body(api, sandbox):
+def test_body_replaces_the_response(api, sandbox):
     sandbox.fault(path="access-token", status=400, body={"error": "invalid_grant"})
     assert api.token().json() == {"error": "invalid_grant"}
     sandbox.fault("GET", body="text", headers={"Content-Type": "text/plain"})
@@ -109,17 +109,17 @@ def test_connections_are_refused(api, sandbox, effect, applied):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_being_down(api, sandbox, remote):
+def test_sandbox_that_is_down_refuses_connections(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     handle.refuse(60)
     assert not connects(sandbox)
-    # It can be ended while it is down.
+    # The downtime can be ended early.
     sandbox.stop()
     with pytest.raises(RuntimeError, match="is not running"):
         sandbox.refuse(1)
 
 
-def test_being_down_ends_by_itself(api, sandbox):
+def test_downtime_ends_after_its_seconds(api, sandbox):
     sandbox.refuse(0.05)
     give_up = time.monotonic() + 10
     while not connects(sandbox) and time.monotonic() < give_up:
@@ -134,7 +134,7 @@ def test_invalid_downtimes(sandbox, seconds):
     assert connects(sandbox)
 
 
-def test_delays(api, sandbox):
+def test_delay_before_or_after_the_call(api, sandbox):
     sandbox.fault("POST", "campaigns", delay_after=0.3)
     with pytest.raises(requests.ReadTimeout):
         api.session.post(api.url, json=api.payload(), timeout=0.1)
@@ -158,7 +158,7 @@ def test_token_revoked(api, sandbox):
 
 def test_token_revoked_with_a_call_for_one(api, sandbox):
     sandbox.fault(path="access-token", revoke_token=True)
-    # Those given out before are worthless; the new one is good.
+    # Tokens issued before are invalid; the new one is valid.
     old = dict(api.session.headers)
     api.login()
     assert api.call("GET").status_code == 200
@@ -251,7 +251,7 @@ def test_fault_header_replaces_the_default_one(api, sandbox):
     assert reply.headers["X-Number"] == "5"
 
 
-def test_clock():
+def test_clock_can_be_set_advanced_and_frozen():
     start = datetime(2026, 1, 1, tzinfo=UTC)
     clock = Sandbox(start=start, speed=1000).clock
     time.sleep(0.02)
@@ -287,7 +287,7 @@ def test_the_clock_stops_at_its_end(api, sandbox):
     assert sandbox.clock.now() == datetime(9000, 1, 1, tzinfo=UTC)
 
 
-def test_speed(sandbox, api):
+def test_speed_of_the_clock(sandbox, api):
     sandbox.clock.resume()
     sandbox.clock.speed = 1000
     uuid = api.post().json()["uuid"]

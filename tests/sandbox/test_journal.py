@@ -1,4 +1,4 @@
-"""The journal: what was asked and sent, and no secret in it."""
+"""The journal records requests and messages, without secrets."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_error_messages_are_recorded(api, sandbox):
     sandbox.fault(status=503, body="down")
     api.call("GET")
     assert sandbox.requests()[0]["error"] is None
-    said = [entry["error"] for entry in sandbox.requests()[1:]]
-    assert said == [
+    errors = [entry["error"] for entry in sandbox.requests()[1:]]
+    assert errors == [
         "name: must be a string (It is a number.); colour: unknown field",
         "The client_id or client_secret is wrong.",
         None,
@@ -98,7 +98,7 @@ def test_journal_and_log_show_no_secrets(api, sandbox, caplog):
     for sent in (body, body[:-3], f"client_secret={secret}&grant_type=x"):
         requests.post(sandbox.token_url, data=sent, headers=json_type)
         api.call("POST", data=sent, headers=json_type)
-    # Not by requests, which would log the URL itself.
+    # Without the library requests, which would log the URL itself.
     bare = http.client.HTTPConnection("127.0.0.1", sandbox.port)
     path = api.url.removeprefix(sandbox.url)
     bare.request("GET", f"{path}?access_token={token}&client_secret={secret}")

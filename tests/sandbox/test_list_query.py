@@ -177,6 +177,6 @@ def test_filters_can_be_ignored_to_test_clients(api, four, sandbox):
 @pytest.mark.parametrize("operator", ["isnull", "isnotnull", "isempty", "isnotempty"])
 @pytest.mark.parametrize("value", ["false", "0", "1", "x", "true,true"])
 def test_operators_without_a_value_take_none(api, operator, value):
-    """Whoever writes false would get the opposite of what was meant."""
+    """The value false would otherwise have the opposite of the intended effect."""
     problems = api.problems(api.call("GET", f"?{operator}(last_dt)={value}"))
     assert problems == {f"{operator}(last_dt)": f"{operator} takes no value: true, or nothing; not {value!r}"}

@@ -1,4 +1,4 @@
-"""``--load``: the same BM at every start."""
+"""``--load``: the sandbox starts with the campaigns and lists of a file."""
 
 from __future__ import annotations
 

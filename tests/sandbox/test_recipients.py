@@ -1,4 +1,4 @@
-"""Recipient lists of one's own contacts."""
+"""Custom recipient lists and contacts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_list_uuid_is_derived_from_the_name(sandbox):
 
 
 def test_example_list_can_be_replaced(api, sandbox):
-    """Its examples can be tried as they stand there."""
+    """The examples of the documentation work unchanged."""
     example = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
     api.post(recipient_lists=example)
     sandbox.add_recipient_list(example, [ADA])
@@ -99,7 +99,7 @@ def test_replaced_list_keeps_running_executions(api, sandbox):
     api.post(recipient_lists=mine)
     later = api.post(recipient_lists=mine, schedule_type="once", schedule_rrule="2026-03-02 12:00:05").json()
     sandbox.clock.advance(6)
-    # What has started goes to whom it was for.
+    # Running executions message the recipients from before the change.
     sandbox.add_recipient_list("mine", [BOB])
     sandbox.start_campaign(sandbox.create(recipient_lists=mine, name="new")["uuid"])
     sandbox.clock.advance(20)
@@ -109,7 +109,7 @@ def test_replaced_list_keeps_running_executions(api, sandbox):
 
 
 @pytest.mark.parametrize(
-    ("name", "contact", "said"),
+    ("name", "contact", "message"),
     [
         ("mine", {"mobil": "+41790000001"}, "contact 1: unknown contact field mobil"),
         ("mine", {"mobile": 41790000001}, "contact 1: mobile must be a string, not 41790000001"),
@@ -120,8 +120,8 @@ def test_replaced_list_keeps_running_executions(api, sandbox):
         ("", ADA, "needs a name"),
     ],
 )
-def test_invalid_recipient_lists(sandbox, name, contact, said):
-    with pytest.raises(ValueError, match=said):
+def test_invalid_recipient_lists(sandbox, name, contact, message):
+    with pytest.raises(ValueError, match=message):
         sandbox.add_recipient_list(name, [contact])
     assert "mine" not in sandbox.recipient_lists
 
@@ -147,7 +147,7 @@ def test_read_contact_files(sandbox, tmp_path, name, text):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("a.json", "[", "is not JSON"),
         ("a.json", "{}", "must be an array of contacts"),
@@ -161,11 +161,11 @@ def test_read_contact_files(sandbox, tmp_path, name, text):
         ("a.csv", None, "cannot read"),
     ],
 )
-def test_invalid_contact_files(sandbox, tmp_path, name, text, said):
+def test_invalid_contact_files(sandbox, tmp_path, name, text, message):
     path = tmp_path / name
     if text is not None:
         path.write_text(text)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         sandbox.add_recipient_list(str(uuid.uuid4()), read_contacts(path))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_bm.sandbox.api import FORM
 
-#: Checked part by part: what follows a comma or a quote is as secret.
+#: Every part is searched for: text after a comma or a quote is secret as well.
 SECRET = "sEk,r;e't\"Qq x&mY=z"
 PARTS = ("sEk", "Qq", "mY")
 JSON = "application/json"
@@ -21,7 +21,7 @@ AS_JSON = json.dumps(FIELDS)
 
 @pytest.fixture
 def journal_entry(api, sandbox):
-    """Send a request as it is, and return its entry in the journal."""
+    """Send a request unchanged, and return its entry in the journal."""
 
     def send(method, url, body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=10)

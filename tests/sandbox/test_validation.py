@@ -1,4 +1,4 @@
-"""Create, clone, update, status, delete: what is allowed and what it does."""
+"""Create, clone, update, status, delete: validation and effects."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def test_clone_fills_any_name(api, name):
         assert reply.status_code == 201, reply.text
         return reply.json()["template"]
 
-    # Each once: what a value looks like does not matter.
+    # Each variable is replaced once, whatever its value contains.
     text, filled = f"{{{name}}} {{abc}} {{first_name}}", "{first_name} {abc} 100km/h"
     assert cloned(text) == filled
     parts = {"text": text, "more": {}}

@@ -1,4 +1,4 @@
-"""One wait in every mode, with the sensor's own methods and the trigger's, on a virtual clock."""
+"""Run a sensor in any of its modes, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Ended:
 
 
 class TaskInstance(SimpleNamespace):
-    """What a sensor and its trigger use of Airflow's."""
+    """The part of a task instance that a sensor and its trigger use."""
 
     def xcom_push(self, key: str, value: Any, **_: Any) -> None:
         self.xcoms[key] = value
@@ -66,7 +66,7 @@ def task_instance(sensor: BMCampaignSensor, **params: Any) -> TaskInstance:
 
 
 def wait(sensor: BMCampaignSensor, *, meanwhile: Callable[[], object] = lambda: None, **params: Any) -> Ended:
-    """Run a sensor to its end, as Airflow does.
+    """Run a sensor until it ends, as Airflow does.
 
     :param meanwhile: called once, between two polls
     """
@@ -94,7 +94,7 @@ def wait(sensor: BMCampaignSensor, *, meanwhile: Callable[[], object] = lambda: 
 def _start(
     sensor: BMCampaignSensor, ti: TaskInstance, context: dict[str, Any], meanwhile: Callable[[], object]
 ) -> Any:
-    """Return the trigger that the task waits with, or what it returns."""
+    """Return the trigger that the task defers with, or the result of `execute`."""
     if sensor.start_from_trigger:
         arguments = sensor.start_trigger_args
         trigger = BMCampaignTrigger(**arguments.trigger_kwargs)
@@ -123,15 +123,15 @@ def _start(
 
 
 async def _event(trigger: BMCampaignTrigger, meanwhile: Callable[[], object]) -> Any:
-    async def change() -> None:
+    async def call_later() -> None:
         await asyncio.sleep(30)
         meanwhile()
 
-    changing = asyncio.create_task(change())
+    pending = asyncio.create_task(call_later())
     events = trigger.run()
     event = await anext(events)
     await events.aclose()
-    changing.cancel()
+    pending.cancel()
     return event
 
 

@@ -1,4 +1,4 @@
-"""The same decision in every mode: poking, deferred, started in the triggerer, and ended there."""
+"""The sensor ends alike in every mode: poke, deferred, and started or ended in the triggerer."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ UUID = "1592695e-c1b1-11ee-b153-774c9d3a7957"
 
 @pytest.fixture
 def sandbox(sandbox, monkeypatch):
-    """A sandbox in which nothing happens until its clock is advanced, and retries that take no time."""
+    """A sandbox whose clock only advances on request, and clients that retry without pauses."""
     sandbox.clock.freeze()
     connect = subscription.client_with
 
-    def quick(settings: BMSettings, *, sleep, check) -> BMClient:
+    def fast_client(settings: BMSettings, *, sleep, check) -> BMClient:
         return connect(settings, sleep=lambda _: check(), check=check)
 
-    monkeypatch.setattr(subscription, "client_with", quick)
+    monkeypatch.setattr(subscription, "client_with", fast_client)
     monkeypatch.setattr(hook, "client_with", lambda settings: connect(settings, sleep=lambda _: None))
     monkeypatch.setattr("time.sleep", lambda _: None)
     return sandbox
@@ -56,7 +56,7 @@ def ends_in_triggerer(mode, state="success"):
 
 @ALL_MODES
 @pytest.mark.parametrize("at_first", [True, False])
-def test_done(sandbox, sensor, mode, at_first, caplog):
+def test_finished_campaign_succeeds(sandbox, sensor, mode, at_first, caplog):
     caplog.set_level(logging.INFO)
     uuid = sandbox.create(name="[7c41e09ab2f3d815] Storm", status="active")["uuid"]
     if at_first:
@@ -72,7 +72,7 @@ def test_done(sandbox, sensor, mode, at_first, caplog):
 
 @ALL_MODES
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"status": "stopped"}, "Campaign {uuid} 'Storm' is stopped"),
         ({"status": "paused_by_moon"}, "Campaign {uuid} 'Storm' has the unknown status 'paused_by_moon'"),
@@ -81,7 +81,9 @@ def test_done(sandbox, sensor, mode, at_first, caplog):
     ],
 )
 @pytest.mark.parametrize(("at_first", "soft_fail"), [(True, True), (False, False), (False, True)])
-def test_failed(sandbox, sensor, mode, soft_fail, change, says, at_first, caplog):
+def test_stopped_missing_or_unreadable_campaign_fails_or_skips(
+    sandbox, sensor, mode, soft_fail, change, message, at_first, caplog
+):
     campaign = sandbox.create(name="Storm", status="active")
     uuid = campaign["uuid"]
 
@@ -99,13 +101,13 @@ def test_failed(sandbox, sensor, mode, soft_fail, change, says, at_first, caplog
     assert ended.state == ("skipped" if soft_fail else "failed")
     if not at_first:
         assert ended.where == ends_in_triggerer(mode, ended.state)
-    expected = says.format(uuid=uuid, name="" if at_first else " 'Storm'")
+    expected = message.format(uuid=uuid, name="" if at_first else " 'Storm'")
     assert expected in caplog.text + ended.message
 
 
 @ALL_MODES
 @pytest.mark.parametrize("soft_fail", [False, True])
-def test_timeout(sandbox, sensor, mode, soft_fail, caplog):
+def test_timeout_fails_or_skips(sandbox, sensor, mode, soft_fail, caplog):
     uuid = sandbox.create(name="Storm", status="active")["uuid"]
     arguments = {"timeout": 0.2, "poke_interval": 0.1} if mode == "poke" else {"timeout": 600}
     ended = wait(sensor(mode, soft_fail=soft_fail, **arguments), campaign=uuid)
@@ -118,7 +120,7 @@ def test_timeout(sandbox, sensor, mode, soft_fail, caplog):
 
 
 @ALL_MODES
-def test_executed_after(sandbox, sensor, mode):
+def test_executed_after_succeeds_while_the_campaign_is_active(sandbox, sensor, mode):
     uuid = sandbox.create(schedule_type="scheduled", schedule_rrule="FREQ=HOURLY", status="active")["uuid"]
     ended = wait(
         sensor(mode, executed_after="{{ params.after }}"),
@@ -155,7 +157,7 @@ def test_draft_behind_a_draft_only_connection_ends_at_once(sandbox, sensor, mode
 @ALL_MODES
 @pytest.mark.parametrize("on_empty", ["warn", "fail", "skip"])
 @pytest.mark.parametrize("count", [0, 2])
-def test_messages_are_counted(sandbox, sensor, mode, on_empty, count, caplog):
+def test_number_of_messages_is_pushed_and_on_empty_applies(sandbox, sensor, mode, on_empty, count, caplog):
     campaign = sandbox.create(name="Storm", status="finished")
     body = campaign | {"messages": count * [{"to": "+41"}]}
     sandbox.fault(method="GET", path=campaign["uuid"], times=None, status=200, body=body)
@@ -207,7 +209,7 @@ def test_transient_error_fails_the_try(sandbox, sensor, mode):
 
 
 @ALL_MODES
-def test_link(sandbox, sensor, mode, monkeypatch):
+def test_console_link_is_pushed(sandbox, sensor, mode, monkeypatch):
     monkeypatch.setenv(
         "AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(console_url="https://bm.test/{campaign_uuid}")
     )
@@ -218,7 +220,7 @@ def test_link(sandbox, sensor, mode, monkeypatch):
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if "ended" in mode])
 @pytest.mark.parametrize("reason", ["outlets", "on_success_callback", "on_skipped_callback"])
-def test_task_with_work_for_a_worker_ends_there(sandbox, sensor, mode, reason):
+def test_task_with_outlets_or_callbacks_ends_on_a_worker(sandbox, sensor, mode, reason):
     from airflow.sdk import Asset
 
     value = [Asset("a")] if reason == "outlets" else [lambda context: None]
@@ -236,9 +238,9 @@ def test_do_xcom_push_false_pushes_nothing(sandbox, sensor, mode):
     assert set(ended.xcoms) == {"campaign_link"}
 
 
-@pytest.mark.skipif(not HAS_TRIGGERER_TASKS, reason="Airflow 3.3 and newer")
-class TestStart:
-    """What Airflow is told of a sensor that starts in the triggerer."""
+@pytest.mark.skipif(not HAS_TRIGGERER_TASKS, reason="requires Airflow 3.3")
+class TestStartFromTrigger:
+    """The arguments that Airflow gets for a sensor that starts in the triggerer."""
 
     def start(self, **arguments):
         return BMCampaignSensor(
@@ -257,14 +259,14 @@ class TestStart:
         assert arguments.timeout > timedelta(seconds=3600)
         BMCampaignTrigger(**arguments.trigger_kwargs)
 
-    def test_xcom_of_another_task(self):
+    def test_xcom_of_another_task_is_passed_as_a_template(self):
         with DAG(dag_id="d", schedule=None):
             send = BMGetCampaignOperator(task_id="send", campaign_uuid=UUID)
             sensor = BMCampaignSensor(task_id="wait", campaign_uuid=send.output, start_from_trigger=True)
         assert "xcom_pull(task_ids='send'" in sensor.start_trigger_args.trigger_kwargs["campaign_uuid"]
         assert sensor.upstream_task_ids == {"send"}
 
-    def test_it_survives_serialization(self):
+    def test_start_trigger_args_survive_serialization(self):
         from airflow.serialization.serialized_objects import BaseSerialization, DagSerialization
 
         with DAG(dag_id="d", schedule=None) as dag:
@@ -282,7 +284,7 @@ class TestStart:
             ({"map_index": 2}, "mapped task"),
         ],
     )
-    def test_it_defers_from_a_worker_and_logs_why(self, sandbox, caplog, arguments, reason):
+    def test_task_that_needs_a_worker_defers_from_it_and_logs_why(self, sandbox, caplog, arguments, reason):
         caplog.set_level(logging.INFO)
         map_index = arguments.pop("map_index", -1)
         arguments.pop("start_from_trigger", None)
@@ -316,7 +318,7 @@ class TestStart:
         assert datetime.fromisoformat(first) == timeout_after - DEFER_MARGIN
 
 
-def test_exponential_backoff_counts_deferred_too(sandbox):
+def test_exponential_backoff_applies_to_deferred_polls(sandbox):
     uuid = sandbox.create(status="active")["uuid"]
     kwargs = []
     for arguments in ({}, {"exponential_backoff": True}, {"exponential_backoff": True, "max_wait": 600}):

@@ -1,4 +1,4 @@
-"""Waiting in a real Airflow; test_modes.py has the table of decisions."""
+"""Waiting in a real Airflow. See test_modes.py for every outcome in every mode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL_MODES = pytest.mark.parametrize("mode", MODES)
 
 
 @pytest.fixture(autouse=True)
-def quick_retries(monkeypatch):
+def fast_retries(monkeypatch):
     monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=0.001, max_tries=2))
 
 
@@ -48,7 +48,7 @@ def wait(run_dag):
 
 
 def after_polls(sandbox, polls, call):
-    """Call once the campaign was polled so many times."""
+    """Call a function in the background after this number of polls."""
 
     def watch():
         while len(sandbox.requests(method="GET")) < polls:
@@ -59,7 +59,7 @@ def after_polls(sandbox, polls, call):
 
 
 @ALL_MODES
-def test_done(sandbox, wait, mode):
+def test_finished_campaign_succeeds_with_its_messages(sandbox, wait, mode):
     sandbox.clock.freeze()
     campaign = sandbox.create(status="active")
     after_polls(sandbox, 2, lambda: sandbox.clock.advance(60))
@@ -82,7 +82,7 @@ def test_deleted_campaign_uses_no_retries(sandbox, wait, mode, soft_fail):
 
 @ALL_MODES
 @pytest.mark.parametrize("soft_fail", [False, True])
-def test_timeout(sandbox, wait, mode, soft_fail):
+def test_timeout_fails_or_skips_and_the_campaign_continues(sandbox, wait, mode, soft_fail):
     sandbox.clock.freeze()
     campaign = sandbox.create(status="active")
     run = wait(
@@ -101,7 +101,7 @@ def test_timeout(sandbox, wait, mode, soft_fail):
 def test_transient_errors_are_tolerated(sandbox, wait, mode):
     sandbox.clock.freeze()
     campaign = sandbox.create(status="active")
-    # All tries of as many polls as are tolerated, from the second one.
+    # From the second poll on, every try of the tolerated number of polls fails.
     times = TOLERATED_FAILURES * retry.active.max_tries
     sandbox.fault(method="GET", path=campaign["uuid"], nth=2, times=times, status=503)
     after_polls(sandbox, 1 + times, lambda: sandbox.clock.advance(60))
@@ -118,7 +118,7 @@ def test_persistent_transient_errors_fail_the_try(sandbox, wait, mode):
         mode, campaign["uuid"], expect="failed", poke_interval=0.05, retries=1, retry_delay=timedelta(0)
     )
     assert "HTTP 503" in run.logs("wait")
-    # All of the first try, and there was a second.
+    # All polls of the first try, and at least one of the second.
     assert len(sandbox.requests(method="GET")) > 1 + retry.active.max_tries * (TOLERATED_FAILURES + 1)
 
 
@@ -152,7 +152,7 @@ def test_operators_fail_if_the_campaign_is_stopped(sandbox, run_dag, deferrable)
     run = run_dag(dag, expect="failed")
     assert run.task_states["send"] == "failed"
     assert "is stopped" in run.logs("send")
-    # Other tasks and people can find it nevertheless.
+    # The XCom is pushed nevertheless, so that other tasks and people can find the campaign.
     assert run.xcom("send", "campaign")["uuid"] != draft["uuid"]
 
 

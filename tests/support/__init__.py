@@ -1,1 +1,1 @@
-"""What the suite needs that is no test itself."""
+"""Helpers and guards of the test suite."""

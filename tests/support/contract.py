@@ -1,4 +1,4 @@
-"""docs/campaign-api.openapi.yaml as a judge of requests and answers.
+"""Validate requests and responses against docs/campaign-api.openapi.yaml.
 
 Everything is compiled once; a request or an answer costs some hundredths of a millisecond.
 """
@@ -22,7 +22,7 @@ FILE = Path(__file__).resolve().parents[2] / "docs" / "campaign-api.openapi.yaml
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
-#: What comes before a look at the path: answers that a call to no operation may get, too.
+#: Responses that are sent before the path is examined, and so also to unknown operations.
 ANYWHERE = {401, 403, 404, 405, 429}
 
 Pairs = Iterable[tuple[str, str]]
@@ -30,13 +30,13 @@ Pairs = Iterable[tuple[str, str]]
 
 @cache
 def document() -> dict[str, Any]:
-    """The contract, as it is written."""
+    """Return the parsed contract."""
     loaded: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return loaded
 
 
 def resolve(thing: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow a reference."""
+    """Resolve a reference."""
     while "$ref" in thing:
         found: Any = document()
         for part in thing["$ref"].removeprefix("#/").split("/"):
@@ -46,7 +46,7 @@ def resolve(thing: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _closed(thing: Any) -> Any:
-    """Schemas of answers, without room for properties that the contract does not name.
+    """Schemas of responses that forbid properties which the contract does not name.
 
     Clients must take more than that from a server. Of our own sandbox they shall not have to.
     """
@@ -75,7 +75,7 @@ class Schema:
             yield f"{where}{path}: {error.message[:300]}"
 
     def read(self, text: str) -> Any:
-        """Make of a parameter's text what its type says."""
+        """Convert the text of a parameter to its type."""
         if self.types == "array":
             return text.split(",")
         if self.types == "integer" and re.fullmatch("-?[0-9]+", text):
@@ -147,7 +147,7 @@ def _operation(method: str, path: str, raw: Mapping[str, Any], shared: list[Any]
 
 
 def find(method: str, path: str) -> Operation | None:
-    """The operation that a call is for.
+    """Find the operation of a call.
 
     :param path: after the API's base; of the token endpoint, the whole path
     """
@@ -160,7 +160,7 @@ def find(method: str, path: str) -> Operation | None:
 def request_problems(
     method: str, path: str, query: Pairs, headers: Mapping[str, str], body: bytes | None
 ) -> list[str]:
-    """What a request has that the contract does not allow.
+    """List how a request violates the contract.
 
     :param path: after the API's base; of the token endpoint, the whole path
     """
@@ -211,7 +211,7 @@ def _query_problems(operation: Operation, query: Pairs) -> Iterator[str]:
 
 
 def _embedded_problems(body: Any) -> Iterator[str]:
-    """JSON within strings, which a validator takes for an annotation (contentSchema)."""
+    """Validate JSON within strings (contentSchema), which validators ignore."""
     if not isinstance(body, dict):
         return
     if isinstance(body.get("query"), str) and body["query"]:
@@ -230,10 +230,10 @@ def _json_problems(schema: str, text: str, where: str) -> Iterator[str]:
         yield from component(schema).problems(value, where)
 
 
-def answer_problems(
+def response_problems(
     method: str, path: str, status: int, headers: Mapping[str, str], body: bytes
 ) -> list[str]:
-    """What an answer has that the contract does not know: its status, or something in it.
+    """List how a response violates the contract: its status, or its content.
 
     A status that only ``default`` covers is none that a server may choose freely.
 

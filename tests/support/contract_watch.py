@@ -1,8 +1,8 @@
-"""Everything that the client sends and the sandbox answers, in the whole suite, is held to the contract.
+"""Check every request of the client and every response of the sandbox in the suite against the contract.
 
 * Requests: those of a :class:`BMSession` to a BM API, mocked or not.
 * Answers: those of every sandbox in this process, at its core. What a scripted fault makes of an answer comes
-  later and is not looked at: it is broken on purpose.
+  later and is not checked: it is invalid on purpose.
 * A request that the contract does not allow must not succeed, whoever sent it.
 
 A test that breaks the contract on purpose is marked ``off_contract("why")``; it fails if it does not.
@@ -30,11 +30,11 @@ _handle = api.Api.handle
 
 
 class _Watched(requests.Session):
-    """Comes between :class:`BMSession` and its base, and so sees what is really sent, repetitions too."""
+    """A class between :class:`BMSession` and its base, which sees each request that is really sent."""
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         if isinstance(self, BMSession):
-            _look_at_request(self, request)
+            _check_request(self, request)
         return super().send(request, **kwargs)
 
 
@@ -43,7 +43,7 @@ def _as_sent(url: str) -> str:
     return str(requests.Request("GET", url).prepare().url)
 
 
-def _look_at_request(session: BMSession, request: requests.PreparedRequest) -> None:
+def _check_request(session: BMSession, request: requests.PreparedRequest) -> None:
     settings = session._settings
     url, query = str(request.url).partition("?")[::2]
     base = _as_sent(settings.api_url).rstrip("/")
@@ -68,7 +68,7 @@ def _watched_handle(self: api.Api, request: Request) -> Reply:
         raise
     path = request.path if request.path == api.TOKEN_PATH else request.path.removeprefix(api.API_PATH)
     call = f"{request.method} {urlsplit(request.target).path}"
-    problems = contract.answer_problems(request.method, path, reply.status, reply.headers, reply.body)
+    problems = contract.response_problems(request.method, path, reply.status, reply.headers, reply.body)
     _answers.extend(f"{call}: {problem}" for problem in problems)
     if reply.status < 300 and not self.store.settings.ignore_filters:
         headers = dict(request.headers.items())
@@ -78,13 +78,13 @@ def _watched_handle(self: api.Api, request: Request) -> Reply:
 
 
 def install() -> None:
-    """Watch this process, for good."""
+    """Watch this process until it ends."""
     BMSession.__bases__ = (_Watched,)
     api.Api.handle = _watched_handle  # type: ignore[method-assign]
 
 
 def take() -> tuple[list[str], list[str]]:
-    """What was wrong with requests, and with answers, since the last call."""
+    """Return the problems of requests, and of responses, since the last call."""
     found = _requests[:], _answers[:]
     _requests.clear()
     _answers.clear()

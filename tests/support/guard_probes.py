@@ -1,4 +1,4 @@
-"""Tests that do what no test may do. `tests/test_guards.py` runs them and expects each to be caught."""
+"""Tests that violate a guard. `tests/test_guards.py` runs them and expects each to be caught."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ _AIRFLOW_INTERNAL = ("supervisor", "airflow.sdk.execution_time", "sqlalchemy", "
 
 @dataclass(frozen=True)
 class Leak:
-    """A secret where it must not be."""
+    """A secret that was found in an output."""
 
     secret: str
     where: str
@@ -152,7 +152,7 @@ class LeakGuard:
 
 
 def describe(error: BaseException) -> str:
-    """Everything of an exception that a log or error tracker may show."""
+    """Return all parts of an exception that a log or error tracker may show."""
     parts = ["".join(traceback.format_exception(error)), repr(error)]
     seen: set[int] = set()
     link: BaseException | None = error

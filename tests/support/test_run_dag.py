@@ -1,4 +1,4 @@
-"""The suite's `run_dag`: what it reports about small DAGs, on every Airflow."""
+"""The suite's `run_dag` reports states, XComs and logs of small DAGs on every Airflow."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class Wait(BaseOperator):
         self.answer, self.times = answer, times
 
     def execute(self, context: Any, event: dict[str, Any] | None = None) -> Any:
-        said = event["answer"] if event else ""
-        if len(said) == self.times:
-            self.log.info("resumed with %s", said)
-            return said
-        return self.defer(trigger=Tick(said + self.answer), method_name="execute")
+        text = event["answer"] if event else ""
+        if len(text) == self.times:
+            self.log.info("resumed with %s", text)
+            return text
+        return self.defer(trigger=Tick(text + self.answer), method_name="execute")
 
 
 def test_states_xcoms_and_logs(run_dag):

@@ -1,4 +1,4 @@
-"""How much is done, counted in calls: what a time would say, but the same on every machine."""
+"""Limit the work of code by counting function calls, which is independent of the machine's speed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-#: Calls of Python functions; a second or so.
+#: Calls of Python functions, about a second of work.
 LITTLE = 3_000_000
 
 
 @contextmanager
 def little_work() -> Iterator[None]:
-    """Fail if more is called within, by this thread or by one that starts meanwhile.
+    """Fail if the block makes more calls, in this thread or in threads that it starts.
 
     What would never end is ended by it, too.
     """

@@ -1,4 +1,4 @@
-"""One real Airflow for all system tests, and a sandbox of its own for each of their DAGs."""
+"""One real Airflow for all system tests, and one sandbox for each of their DAGs."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.system.running import RunningAirflow
 from tests.system.scenarios import CATCH_UP, EVENTS, SCENARIOS, WATCHED, connection_id, dag_ids
 from tests.system.task import Task
 
-#: Tasks that may be waiting; Airflow has four workers.
-AT_ONCE = 3
+#: Number of tasks that run in parallel. Airflow has four workers.
+PARALLEL_TASKS = 3
 
 
 @pytest.fixture(scope="session")
 def sandboxes() -> Iterator[dict[str, Sandbox]]:
-    """By DAG. Their clocks stand still: a campaign goes on until the test says otherwise."""
+    """Sandboxes by DAG. Their clocks are frozen: a campaign is active until the test advances the clock."""
     with contextlib.ExitStack() as stack:
         found = {}
         for dag_id in (*SCENARIOS, *CATCH_UP, EVENTS, "approval"):
             found[dag_id] = stack.enter_context(Sandbox(port=0, execution_seconds=60))
             found[dag_id].clock.freeze()
-        # Carried out, and no reply as long as the test lasts.
+        # The request is processed, but its response does not arrive during the test.
         found["killed_posting"].fault("POST", "/campaigns", delay_after=1000)
         for uuid in WATCHED:
             found[EVENTS].create(
@@ -48,7 +48,7 @@ def airflow(
     }
     running = RunningAirflow(tmp_path_factory.mktemp("airflow"), connections)
     with running.running():
-        running.until("Airflow is up", lambda: running.healthy() and running.dag_ids() == dag_ids())
+        running.wait_until("Airflow is up", lambda: running.healthy() and running.dag_ids() == dag_ids())
         yield running
     if found := leaks.GUARD.search_files(running.home.path):
         pytest.fail("secrets were written:\n" + "\n".join(map(str, found)), pytrace=False)
@@ -58,7 +58,7 @@ def airflow(
 def tasks(
     request: pytest.FixtureRequest, airflow: RunningAirflow, sandboxes: dict[str, Sandbox]
 ) -> dict[str, Task]:
-    """The tasks of all tests that are to come, in this order. None is running yet."""
+    """The tasks of all selected tests, in order, not started yet."""
     parameters = (item.callspec.params for item in request.session.items if hasattr(item, "callspec"))
     dag_ids = [each["task"] for each in parameters if "task" in each]
     return {dag_id: Task(airflow, sandboxes[dag_id], dag_id) for dag_id in dag_ids if dag_id in sandboxes}
@@ -68,9 +68,9 @@ def tasks(
 def task(request: pytest.FixtureRequest, tasks: dict[str, Task]) -> Task:
     """The running task of a DAG; see `scenario` in test_killed.py.
 
-    The next tests' tasks are started with it, to save time: as many as leave it a worker for its next try.
+    To save time, the tasks of the next tests are started as well, but one worker is left for retries.
     """
-    coming = list(tasks)[list(tasks).index(request.param) :]
-    for dag_id in coming[:AT_ONCE]:
+    remaining = list(tasks)[list(tasks).index(request.param) :]
+    for dag_id in remaining[:PARALLEL_TASKS]:
         tasks[dag_id].start()
     return tasks[request.param]

@@ -1,4 +1,4 @@
-"""A whole Airflow: its processes, and the REST API that its UI uses, on 2.11 and 3.x alike."""
+"""A complete Airflow: its processes, and the REST API that its UI uses, for both 2.11 and 3.x."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ import psutil
 from tools.airflow_env import ROOT, AirflowHome, airflow_version, is_airflow_2
 from tools.run_airflow import components, settings, start
 
-#: Seconds after which something that has not happened will not: only failing tests take so long.
-PATIENCE = 90.0
+#: Default timeout in seconds. Only failing tests take so long.
+TIMEOUT = 90.0
 DAGS = Path(__file__).parent / "dags"
 LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-#: Seconds until a DAG file is read again. Airflow 3.0 starts a watcher only at the second time.
-PARSED_AGAIN = "15" if airflow_version().startswith("3.0.") else "3600"
-#: Airflow notices and does everything as soon as it can.
-QUICK = {
+#: Seconds until a DAG file is parsed again. Airflow 3.0 starts a watcher only after the second time.
+PARSE_INTERVAL = "15" if airflow_version().startswith("3.0.") else "3600"
+#: Settings that make Airflow react as fast as possible.
+FAST_SETTINGS = {
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
@@ -38,14 +38,14 @@ QUICK = {
     "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
     "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-    # The DAG file is parsed once; the processors then leave the processors of this machine alone.
-    "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": PARSED_AGAIN,
+    # Parse the DAG files once, to save CPU time.
+    "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": PARSE_INTERVAL,
     "AIRFLOW__SCHEDULER__PARSING_PROCESSES": "1",
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": PARSED_AGAIN,
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": PARSE_INTERVAL,
     "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
 }
-#: Airflow 2 wants SequentialExecutor with sqlite, whose scheduler does nothing else while a task runs.
-PARALLEL_IN_2 = {
+#: With SQLite, Airflow 2 requires SequentialExecutor, whose scheduler is blocked while a task runs.
+LOCAL_EXECUTOR_ON_AIRFLOW_2 = {
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
 }
@@ -58,10 +58,10 @@ def free_port() -> int:
 
 
 class RunningAirflow:
-    """Airflow's processes, each in a session of its own.
+    """Airflow's processes, each in its own session.
 
     :param path: AIRFLOW_HOME
-    :param environment: what else all processes get
+    :param environment: additional environment variables of all processes
     """
 
     def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
@@ -70,13 +70,15 @@ class RunningAirflow:
         self.notes = path / "notes"
         self.notes.mkdir(parents=True)
         database = path.resolve() / "airflow.db"
-        self.home = AirflowHome(path, DAGS, extra=settings(port, self.url) | QUICK | dict(environment))
+        self.home = AirflowHome(
+            path, DAGS, extra=settings(port, self.url) | FAST_SETTINGS | dict(environment)
+        )
         self.home.extra |= {
             "BM_SYSTEM_NOTES": str(self.notes),
             "PYTHONPATH": str(ROOT),
-            # Under load somebody may hold the lock of sqlite for longer than its usual five seconds.
+            # Under load, a lock of SQLite may be held for longer than the default timeout of five seconds.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
-            **(PARALLEL_IN_2 if is_airflow_2() else {}),
+            **(LOCAL_EXECUTOR_ON_AIRFLOW_2 if is_airflow_2() else {}),
         }
         self.commands = components(port)
         self.processes: dict[str, subprocess.Popen[str]] = {}
@@ -84,7 +86,7 @@ class RunningAirflow:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[RunningAirflow]:
-        """Start all of it, and end all of it."""
+        """Start all components, and end them afterwards."""
         self.home.prepare()
         if is_airflow_2():
             (self.home.path / "webserver_config.py").write_text(
@@ -97,32 +99,32 @@ class RunningAirflow:
             yield self
 
     def start(self, name: str) -> None:
-        """Start one component; its output goes to a log of its name."""
+        """Start one component, and write its output to a log with its name."""
         with (self.home.logs / f"{name}.log").open("a") as log:
             self.processes[name] = start(self.home, self.commands[name], log)
 
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to the main process of a component, and wait until that one has ended."""
+        """Send a signal to the main process of a component, and wait until it has ended."""
         process = self.processes[name]
         self.orphans += psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
     def end(self) -> None:
-        """Kill it all: nothing of it is needed any more."""
-        doomed = self.orphans
+        """Kill all processes and their children."""
+        to_kill = self.orphans
         for process in self.processes.values():
             if process.poll() is None:
                 main = psutil.Process(process.pid)
-                doomed += [*main.children(recursive=True), main]
-        for each in doomed:
+                to_kill += [*main.children(recursive=True), main]
+        for process_to_kill in to_kill:
             with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+                process_to_kill.kill()
         for process in self.processes.values():
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
 
     def healthy(self) -> bool:
-        """Whether every component says that it is, and all DAGs are there."""
+        """Return whether every component reports that it is healthy."""
         for name, process in self.processes.items():
             assert process.poll() is None, f"{name} ended ({process.returncode})"
         try:
@@ -134,7 +136,7 @@ class RunningAirflow:
             return False
 
     def dag_ids(self) -> set[str]:
-        """The DAGs that can be run."""
+        """Return the ids of all DAGs that can be run."""
         return {dag["dag_id"] for dag in self.api("GET", "/dags?limit=100")["dags"]}
 
     def api(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -146,20 +148,20 @@ class RunningAirflow:
 
     @cached_property
     def login(self) -> dict[str, str]:
-        """What the REST API of 3.x wants, though everybody is an admin."""
+        """Headers that the REST API of 3.x requires, although every user is an admin."""
         if is_airflow_2():
             return {}
         reply = json.loads(self.send(Request(self.url + "/auth/token")))
         return {"Authorization": f"Bearer {reply['access_token']}"}
 
-    def button(self, path: str, form: Mapping[str, str]) -> None:
-        """Do what a button of Airflow 2's UI does."""
+    def post_form(self, path: str, form: Mapping[str, str]) -> None:
+        """Post a form to Airflow 2's web server, as a button of its UI does."""
         self.send(Request(self.url + path, urlencode(form).encode(), {"Accept": "application/json"}))
 
     def send(self, request: Request, attempts: int = 4) -> str:
-        """Call Airflow's server, as a person would who clicks again when nothing happens.
+        """Send a request to Airflow's server, and repeat it after a timeout or an error of the server.
 
-        On sqlite it hangs now and then, when another process of Airflow holds the database.
+        With SQLite the server sometimes hangs while another process has locked the database.
         """
         try:
             with LOOPBACK.open(request, timeout=15) as reply:
@@ -173,17 +175,17 @@ class RunningAirflow:
                 raise
         return self.send(request, attempts - 1)
 
-    def until(self, what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
-        """Poll until a condition holds, and return what it returned; show Airflow's logs if it does not."""
-        deadline = time.monotonic() + patience
+    def wait_until(self, description: str, condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
+        """Poll until a condition is true and return its value. On a timeout, raise with Airflow's logs."""
+        deadline = time.monotonic() + timeout
         while not (value := condition()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not in {patience:.0f} s: {what}\n{self.tails()}")
+                raise AssertionError(f"timeout after {timeout:.0f} s: {description}\n{self.log_tails()}")
             time.sleep(0.1)
         return value
 
-    def tails(self, lines: int = 40) -> str:
-        """The ends of Airflow's logs, tasks' included."""
+    def log_tails(self, lines: int = 40) -> str:
+        """Return the last lines of Airflow's logs, including those of tasks."""
         files = sorted(self.home.logs.rglob("*.log*"), key=lambda path: path.stat().st_mtime)
         return "\n".join(
             f"--- {path.relative_to(self.home.logs)}\n"

@@ -1,4 +1,4 @@
-"""The task of a scenario: what a person does to it, and what it and its campaign have become."""
+"""The task of a scenario: actions of a person on it, and the state of the task and its campaign."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Task:
         self.path = f"/dags/{dag_id}/dagRuns/{RUN}/taskInstances/send"
 
     def start(self) -> None:
-        """Run the DAG, if that has not been done."""
+        """Trigger the DAG, unless it was triggered already."""
         if self.started:
             return
         self.started = True
@@ -41,85 +41,85 @@ class Task:
     def instance(self) -> dict[str, Any]:
         return dict(self.airflow.api("GET", self.path))
 
-    def logged(self, pattern: str) -> list[str]:
-        """What the task's logs have that is like this, its triggers' logs included."""
+    def find_in_logs(self, pattern: str) -> list[str]:
+        """Return all matches of a pattern in the logs of the task, including its triggers."""
         logs = (self.airflow.home.logs / f"dag_id={self.dag_id}").rglob("*.log*")
         return [found for log in logs for found in re.findall(pattern, log.read_text())]
 
-    def until_executed(self, number: int = 1) -> int:
+    def wait_for_process(self, number: int = 1) -> int:
         """Wait for the process that executes the operator in a try, and return its id."""
         note = self.airflow.notes / f"{self.dag_id}.{number}"
-        self.until(f"try {number} is executed", note.exists)
+        self.wait_until(f"try {number} is executed", note.exists)
         return int(note.read_text())
 
     def kill(self) -> None:
-        """kill -9 the process that executes the operator in the first try."""
-        os.kill(self.until_executed(), signal.SIGKILL)
+        """Send SIGKILL to the process that executes the operator in the first try."""
+        os.kill(self.wait_for_process(), signal.SIGKILL)
 
     def mark_failed(self) -> None:
-        """What the button of the UI does."""
+        """Mark the task as failed, as the button of the UI does."""
         if is_airflow_2():
-            self.airflow.button("/failed", {"dag_id": self.dag_id, "dag_run_id": RUN, "task_id": "send"})
+            self.airflow.post_form("/failed", {"dag_id": self.dag_id, "dag_run_id": RUN, "task_id": "send"})
         else:
             self.airflow.api("PATCH", self.path, {"new_state": "failed"})
 
     def clear(self) -> None:
-        """What the button of the UI does. (The REST API of 2.11.2 loses it, where the task is running.)"""
+        """Clear the task, as the button of the UI does. The REST API of 2.11.2 ignores running tasks."""
         if is_airflow_2():
             form = {"dag_id": self.dag_id, "task_id": "send", "execution_date": DATE, "confirmed": "true"}
-            self.airflow.button("/clear", form)
+            self.airflow.post_form("/clear", form)
         else:
             body = {"dag_run_id": RUN, "task_ids": ["send"], "only_failed": False, "dry_run": False}
             self.airflow.api("POST", f"/dags/{self.dag_id}/clearTaskInstances", body)
 
-    # Waiting for something
+    # Waiting
 
-    def until(self, what: str, condition: Callable[[], Any]) -> Any:
-        return self.airflow.until(f"{self.dag_id}: {what}", condition)
+    def wait_until(self, description: str, condition: Callable[[], Any]) -> Any:
+        return self.airflow.wait_until(f"{self.dag_id}: {description}", condition)
 
-    def until_state(self, state: str) -> None:
-        self.until(f"is {state}", lambda: self.instance()["state"] == state)
+    def wait_for_state(self, state: str) -> None:
+        self.wait_until(f"is {state}", lambda: self.instance()["state"] == state)
 
-    def until_watched(self) -> None:
-        """Wait until the task or its trigger looks at the campaign, from now on."""
-        looks = len(self.sandbox.requests("GET"))
-        self.until("looks at its campaign", lambda: len(self.sandbox.requests("GET")) > looks)
+    def wait_for_poll(self) -> None:
+        """Wait until the task or its trigger polls the campaign again."""
+        before = len(self.sandbox.requests("GET"))
+        self.wait_until("polls its campaign", lambda: len(self.sandbox.requests("GET")) > before)
 
-    def until_waiting(self) -> None:
+    def wait_until_waiting(self) -> None:
         """Wait until the task waits for its campaign."""
         if self.deferred:
-            self.until_state("deferred")
-        self.until_watched()
+            self.wait_for_state("deferred")
+        self.wait_for_poll()
 
-    def until_let_go(self) -> None:
-        """Wait until the first try's process, or its trigger, has done all that it would do."""
+    def wait_until_first_try_ended(self) -> None:
+        """Wait until the process of the first try, or its trigger, has ended."""
         if self.deferred:
-            self.until_quiet()
+            self.wait_until_idle()
         else:
-            pid = self.until_executed()
-            self.until("its process has ended", lambda: not psutil.pid_exists(pid))
+            pid = self.wait_for_process()
+            self.wait_until("its process has ended", lambda: not psutil.pid_exists(pid))
 
-    def until_quiet(self, seconds: float = 2.5) -> None:
-        """Wait until nobody has asked the sandbox for anything for a while."""
-        seen, since = -1, time.monotonic()
+    def wait_until_idle(self, seconds: float = 2.5) -> None:
+        """Wait until the sandbox has received no request for this time."""
+        count, since = -1, time.monotonic()
 
-        def quiet() -> bool:
-            nonlocal seen, since
-            if (count := len(self.sandbox.requests())) != seen:
-                seen, since = count, time.monotonic()
+        def is_idle() -> bool:
+            nonlocal count, since
+            if (new_count := len(self.sandbox.requests())) != count:
+                count, since = new_count, time.monotonic()
             return time.monotonic() - since > seconds
 
-        self.until("leaves its campaign alone", quiet)
+        self.wait_until("makes no more requests", is_idle)
 
     # The campaign
 
-    def finish(self) -> None:
-        """Let the campaign come to its end."""
+    def finish_campaign(self) -> None:
+        """Advance the clock of the sandbox until the campaign has finished."""
         self.sandbox.clock.advance(3600)
 
     @property
     def campaign(self) -> dict[str, Any]:
-        """The campaign, of which there is one, and which has been sent once."""
+        """The only campaign; asserts that it was created and sent once."""
         campaigns = self.sandbox.campaigns()
         assert len(campaigns) == 1, campaigns
         executions = self.sandbox.executions()
@@ -128,6 +128,6 @@ class Task:
         return campaigns[0]
 
     @property
-    def stops(self) -> int:
-        """How often it was told to stop."""
+    def stop_requests(self) -> int:
+        """Number of requests to stop it."""
         return len(self.sandbox.requests("PATCH"))

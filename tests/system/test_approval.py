@@ -40,15 +40,15 @@ class Approval:
     def state(self) -> Any:
         return self.airflow.api("GET", self.task)["state"]
 
-    def until_state(self, *states: str) -> None:
-        self.airflow.until(f"{self.run_id} is {states}", lambda: self.state() in states)
+    def wait_for_state(self, *states: str) -> None:
+        self.airflow.wait_until(f"{self.run_id} is {states}", lambda: self.state() in states)
 
-    def until_waiting(self) -> dict[str, Any]:
+    def wait_until_waiting(self) -> dict[str, Any]:
         """Wait until the review is open, and return what the reviewer sees.
 
         A response within the same second makes Airflow 3.3.2 run the task again, and ask again.
         """
-        self.until_state("awaiting_input", "deferred")
+        self.wait_for_state("awaiting_input", "deferred")
         time.sleep(3)
         return dict(self.airflow.api("GET", f"{self.task}/-1/hitlDetails"))
 
@@ -63,7 +63,9 @@ class Approval:
     def clear(self) -> None:
         """Clear the task, once the scheduler has ended the run: it could undo the clearing otherwise."""
         path = f"{self.dag}/dagRuns/{self.run_id}"
-        self.airflow.until("the run is over", lambda: self.airflow.api("GET", path)["state"] == "success")
+        self.airflow.wait_until(
+            "the run is over", lambda: self.airflow.api("GET", path)["state"] == "success"
+        )
         body = {
             "dag_run_id": self.run_id,
             "task_ids": ["approve"],
@@ -95,55 +97,55 @@ def approval(airflow: RunningAirflow, sandboxes: dict[str, Sandbox], request: py
 
 def test_approved(approval):
     run = approval()
-    review = run.until_waiting()
+    review = run.wait_until_waiting()
     assert review["subject"] == "Send campaign 'Storm test_approved'?"
     assert "Stay at home, {first_name}." in review["body"]
     assert run.sent == 0
     run.respond("Approve")
-    run.until_state("success")
+    run.wait_for_state("success")
     assert run.sent == 1
 
 
 def test_rejected(approval):
     run = approval()
-    run.until_waiting()
+    run.wait_until_waiting()
     run.respond("Reject")
-    run.until_state("skipped")
+    run.wait_for_state("skipped")
     assert (run.sent, run.exists) == (0, False)
 
 
 def test_nobody_responds(approval):
     run = approval("approval_times_out")
-    run.until_state("failed")
+    run.wait_for_state("failed")
     assert (run.sent, run.exists, run.try_number()) == (0, False, 1)
 
 
 def test_changed_during_the_review(approval):
     run = approval()
-    run.until_waiting()
+    run.wait_until_waiting()
     run.sandbox.update_campaign(run.draft, template="Run, {first_name}.")
     run.respond("Approve")
-    run.until_state("failed")
+    run.wait_for_state("failed")
     assert (run.sent, run.exists) == (0, True)
 
 
 def test_killed_after_the_approval(approval):
     run = approval()
-    run.until_waiting()
+    run.wait_until_waiting()
     # Carried out, and no reply as long as the test lasts.
     run.sandbox.fault("PUT", run.draft, delay_after=1000)
     run.respond("Approve")
-    run.airflow.until("the campaign is activated", lambda: run.sent)
+    run.airflow.wait_until("the campaign is activated", lambda: run.sent)
     run.kill()
-    run.until_state("success")
+    run.wait_for_state("success")
     assert (run.sent, run.try_number()) == (1, 2)
 
 
 def test_cleared_after_sending(approval):
     run = approval()
-    run.until_waiting()
+    run.wait_until_waiting()
     run.respond("Approve")
-    run.until_state("success")
+    run.wait_for_state("success")
     run.clear()
-    run.airflow.until("has run again", lambda: run.try_number() == 2 and run.state() == "success")
+    run.airflow.wait_until("has run again", lambda: run.try_number() == 2 and run.state() == "success")
     assert run.sent == 1

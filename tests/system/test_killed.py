@@ -1,4 +1,4 @@
-"""Whatever dies or is ended by a person, in a real Airflow: one campaign, sent once, and rightly stopped."""
+"""Killed processes and tasks ended by a person, in a real Airflow: the campaign is sent once."""
 
 from __future__ import annotations
 
@@ -11,92 +11,94 @@ from tests.system.task import Task
 
 
 def scenario(*dag_ids: str) -> pytest.MarkDecorator:
-    """Run a test with the task of each of these DAGs."""
+    """Parametrize a test with the tasks of these DAGs."""
     return pytest.mark.parametrize("task", dag_ids, indirect=True)
 
 
-def assert_goes_on_to_success(task: Task, *, tries: int) -> None:
-    """After all that: the same campaign, never stopped, and the task succeeds with it."""
+def assert_succeeds_with_the_same_campaign(task: Task, *, tries: int) -> None:
+    """Finish the campaign, and check that the task succeeds and never stopped or repeated it."""
     assert task.campaign["status"] == "active"
-    task.finish()
-    task.until_state("success")
-    # 3.3.2 may resume a deferred task before it has noticed that it deferred, and then needs one more.
+    task.finish_campaign()
+    task.wait_for_state("success")
+    # 3.3.2 may resume a deferred task before it has recorded the deferral, and then needs one more try.
     assert task.instance()["try_number"] in (tries, tries + 1)
     assert task.campaign["status"] == "finished"
-    assert task.stops == 0
+    assert task.stop_requests == 0
 
 
 @scenario("killed_waiting")
-def test_the_task_process_is_killed_while_it_waits(task: Task) -> None:
-    task.until_waiting()
+def test_task_process_killed_while_it_waits(task: Task) -> None:
+    task.wait_until_waiting()
     task.kill()
-    task.until_executed(2)
-    task.until_waiting()
-    assert_goes_on_to_success(task, tries=2)
+    task.wait_for_process(2)
+    task.wait_until_waiting()
+    assert_succeeds_with_the_same_campaign(task, tries=2)
 
 
 @scenario("killed_posting")
-def test_the_task_process_is_killed_between_the_post_and_its_reply(task: Task) -> None:
-    task.until("has posted", task.sandbox.campaigns)
+def test_task_process_killed_before_the_response_to_its_post(task: Task) -> None:
+    task.wait_until("has posted", task.sandbox.campaigns)
     task.kill()
-    task.until_executed(2)
-    task.until_waiting()
-    assert_goes_on_to_success(task, tries=2)
+    task.wait_for_process(2)
+    task.wait_until_waiting()
+    assert_succeeds_with_the_same_campaign(task, tries=2)
 
 
 @scenario("mark_failed_worker", "mark_failed_deferred")
-def test_marked_as_failed(task: Task) -> None:
-    task.until_waiting()
+def test_marking_the_task_as_failed_stops_the_campaign(task: Task) -> None:
+    task.wait_until_waiting()
     task.mark_failed()
-    task.until("has stopped its campaign", lambda: task.campaign["status"] == "stopped")
-    task.until_let_go()
-    assert task.stops == 1
+    task.wait_until("has stopped its campaign", lambda: task.campaign["status"] == "stopped")
+    task.wait_until_first_try_ended()
+    assert task.stop_requests == 1
     assert task.instance()["state"] == "failed"
 
 
 @scenario("clear_worker", "clear_deferred")
-def test_cleared(task: Task) -> None:
-    task.until_waiting()
+def test_clearing_the_task_neither_stops_nor_repeats_the_campaign(task: Task) -> None:
+    task.wait_until_waiting()
     task.clear()
-    task.until_executed(2)
-    task.until_waiting()
-    assert_goes_on_to_success(task, tries=2)
+    task.wait_for_process(2)
+    task.wait_until_waiting()
+    assert_succeeds_with_the_same_campaign(task, tries=2)
 
 
-@scenario("let_it_go_worker", "let_it_go_deferred")
-def test_marked_as_failed_without_stop_on_kill(task: Task) -> None:
-    task.until_waiting()
+@scenario("no_stop_on_kill_worker", "no_stop_on_kill_deferred")
+def test_marking_the_task_as_failed_without_stop_on_kill_keeps_the_campaign(task: Task) -> None:
+    task.wait_until_waiting()
     task.mark_failed()
-    task.until_let_go()
+    task.wait_until_first_try_ended()
     assert task.campaign["status"] == "active"
-    assert task.stops == 0
+    assert task.stop_requests == 0
     assert task.instance()["state"] == "failed"
 
 
 @scenario("finished_worker", "finished_deferred")
-def test_marked_as_failed_after_the_campaign_has_finished(task: Task) -> None:
-    task.until("has posted", task.sandbox.campaigns)
+def test_marking_the_task_as_failed_after_the_campaign_has_finished(task: Task) -> None:
+    task.wait_until("has posted", task.sandbox.campaigns)
     if task.deferred:
-        task.until_state("deferred")
-    task.until_quiet()
-    task.finish()
+        task.wait_for_state("deferred")
+    task.wait_until_idle()
+    task.finish_campaign()
     task.mark_failed()
-    task.until_watched()
-    task.until_let_go()
+    task.wait_for_poll()
+    task.wait_until_first_try_ended()
     assert task.campaign["status"] == "finished"
-    assert task.stops == 0
+    assert task.stop_requests == 0
     assert task.instance()["state"] == "failed"
 
 
 @scenario("triggerer_SIGTERM", "triggerer_SIGKILL")
-def test_the_triggerer_is_ended_and_another_one_started(task: Task, airflow: RunningAirflow) -> None:
-    task.until_waiting()
+def test_deadline_stays_the_same_after_a_restart_of_the_triggerer(
+    task: Task, airflow: RunningAirflow
+) -> None:
+    task.wait_until_waiting()
     airflow.signal("triggerer", signal.Signals[task.dag_id.removeprefix("triggerer_")])
-    task.until_quiet()
+    task.wait_until_idle()
     airflow.start("triggerer")
-    task.until_watched()
-    deadlines = task.logged(r"Watching campaign \S+ until (20\S+\+00:00)")
-    # Of the old triggerer and the new one; there may be an earlier one, of a try that 3.3.2 has lost.
+    task.wait_for_poll()
+    deadlines = task.find_in_logs(r"Watching campaign \S+ until (20\S+\+00:00)")
+    # One of the old triggerer and one of the new; perhaps an earlier one, of a try that 3.3.2 has lost.
     assert len(deadlines) >= 2
     assert deadlines[-1] == deadlines[-2]
-    assert_goes_on_to_success(task, tries=1)
+    assert_succeeds_with_the_same_campaign(task, tries=1)

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-#: Named here, so that ours is there even if it was added after this environment was made.
+#: Loaded by name, since the plugin may be newer than the entry points of this environment.
 PLUGINS = ("-p", "airflow_provider_bm.testing", "-p", "no:cacheprovider")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Path]:
-    """A project that is forgotten after the test."""
+    """A temporary project directory."""
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\naddopts = --strict-markers\n")
     before = set(sys.modules)
     yield tmp_path
@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def run_pytest(project: Path) -> Run:
-    """Run pytest in a project of its own, with the plugin and nothing else of ours."""
+    """Run pytest in a new process and project, with the plugin but without this suite's conftest.py."""
 
     def run(*arguments: str, **files: str) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
@@ -48,12 +48,12 @@ def run_pytest(project: Path) -> Run:
 
 @pytest.fixture
 def run_pytest_here(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Run pytest in this process: another one would take ten seconds to import what is imported already."""
+    """Run pytest in this process, which saves ten seconds for imports."""
 
     def run(*arguments: str) -> str:
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        with contextlib.redirect_stdout(io.StringIO()) as told:
+        with contextlib.redirect_stdout(io.StringIO()) as output:
             pytest.main([*PLUGINS, "--color=no", *arguments, f"--rootdir={project}", str(project)])
-        return told.getvalue()
+        return output.getvalue()
 
     return run

@@ -1,4 +1,4 @@
-"""What a test says that fails: what was expected, what was sent, and why nothing was."""
+"""Messages of failed assertions: what was expected, what was sent, and why nothing was sent."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def sandbox() -> Iterator[BMTestSandbox]:
 
 
 @pytest.fixture
-def ours(sandbox: BMTestSandbox) -> str:
-    return sandbox.add_recipient_list("ours", [ADA, BOB])
+def recipient_list(sandbox: BMTestSandbox) -> str:
+    return sandbox.add_recipient_list("recipient_list", [ADA, BOB])
 
 
-def storm(sandbox, ours, **fields):
-    given = {"name": "Storm [0123456789]", "status": "active", "recipient_lists": ours} | fields
-    return sandbox.create(template="Hello {first_name}", **given)
+def storm(sandbox, recipient_list, **fields):
+    arguments = {"name": "Storm [0123456789]", "status": "active", "recipient_lists": recipient_list} | fields
+    return sandbox.create(template="Hello {first_name}", **arguments)
 
 
 def failure(call, *args, **kwargs) -> str:
@@ -40,20 +40,20 @@ def failure(call, *args, **kwargs) -> str:
     return str(raised.value)
 
 
-def test_messages(sandbox, ours):
-    made = storm(sandbox, ours)
-    storm(sandbox, ours, name="Other")
+def test_messages_by_recipient_and_campaign(sandbox, recipient_list):
+    campaign = storm(sandbox, recipient_list)
+    storm(sandbox, recipient_list, name="Other")
     sandbox.clock.advance(10)
     assert [one["text"] for one in sandbox.messages_to("+41790000002")] == ["Hello Bob", "Hello Bob"]
-    by_uuid = sandbox.messages_of(made["uuid"].upper())
+    by_uuid = sandbox.messages_of(campaign["uuid"].upper())
     assert [one["to"] for one in by_uuid] == ["+41790000001", "+41790000002"]
-    assert by_uuid == sandbox.messages_of(made) == sandbox.messages_of("Storm")
+    assert by_uuid == sandbox.messages_of(campaign) == sandbox.messages_of("Storm")
     assert by_uuid == sandbox.messages_of("Storm [0123456789]")
     assert sandbox.messages_of("Storms") == []
 
 
-def test_sent(sandbox, ours):
-    storm(sandbox, ours)
+def test_assert_sent_accepts_what_was_sent(sandbox, recipient_list):
+    storm(sandbox, recipient_list)
     sandbox.assert_not_sent()
     sandbox.clock.advance(10)
     assert sandbox.assert_sent("+41790000001", campaign="Storm", text="Hello Ada", count=1) == (
@@ -92,7 +92,7 @@ PUSH = {"webpush_title": "Storm, {first_name}", "webpush_body": "Stay in", "webp
         ({"template": '{"other": 1}'}, "other", """'{"other": 1}'"""),
     ],
 )
-def test_what_is_read_is_what_was_sent(sandbox, fields, read, shown):
+def test_text_of_a_message_is_its_readable_text(sandbox, fields, read, shown):
     sandbox.execution_seconds = 0
     ada = sandbox.add_recipient_list("ada", [{"uuid": "a1", **ADA}])
     sandbox.create(
@@ -104,8 +104,8 @@ def test_what_is_read_is_what_was_sent(sandbox, fields, read, shown):
     sandbox.assert_not_sent(text="Something else")
 
 
-def test_something_else_was_sent(sandbox, ours):
-    storm(sandbox, ours)
+def test_failure_shows_what_was_sent_instead(sandbox, recipient_list):
+    storm(sandbox, recipient_list)
     sandbox.clock.advance(10)
     assert failure(sandbox.assert_sent, "+41790000003", text="Hello", count=1).splitlines() == [
         "expected one message to '+41790000003' with text 'Hello', found 0",
@@ -119,47 +119,47 @@ def test_something_else_was_sent(sandbox, ours):
     ]
 
 
-def test_the_nearest_are_shown_first(sandbox, ours):
+def test_failure_shows_the_most_similar_messages_first(sandbox, recipient_list):
     sandbox.execution_seconds = 0
     for number in range(6):
-        storm(sandbox, ours, name=f"Number {number}")
-    told = failure(sandbox.assert_sent, "+41790000002", campaign="Number 5", text="Hello Ada").splitlines()
-    assert told[2] == "  sms to +41790000002: 'Hello Bob' (Number 5)"
-    assert [line[9:21] for line in told[3:8]] == ["+41790000002"] * 5
-    assert told[8] == "  sms to +41790000001: 'Hello Ada' (Number 5)"
+        storm(sandbox, recipient_list, name=f"Number {number}")
+    message = failure(sandbox.assert_sent, "+41790000002", campaign="Number 5", text="Hello Ada").splitlines()
+    assert message[2] == "  sms to +41790000002: 'Hello Bob' (Number 5)"
+    assert [line[9:21] for line in message[3:8]] == ["+41790000002"] * 5
+    assert message[8] == "  sms to +41790000001: 'Hello Ada' (Number 5)"
 
 
-def test_campaigns_that_were_asked_for_are_shown_first(sandbox, ours):
-    asked = storm(sandbox, ours, name="Asked [0123456789]", status="draft")
+def test_failure_shows_the_expected_campaigns_first(sandbox, recipient_list):
+    expected = storm(sandbox, recipient_list, name="Asked [0123456789]", status="draft")
     for number in range(12):
         sandbox.create(name=f"Other {number}", status="draft")
-    for wanted in ({"campaign": "Asked"}, {"campaign": asked}, {"to": "+41790000002"}):
-        told = failure(sandbox.assert_sent, **wanted).splitlines()
-        start = told.index("Campaigns (13):")
-        assert told[start + 1].startswith("  'Asked [0123456789]' is draft")
-        assert [line.split("'")[1] for line in told[start + 2 : start + 11]] == [
+    for wanted in ({"campaign": "Asked"}, {"campaign": expected}, {"to": "+41790000002"}):
+        message = failure(sandbox.assert_sent, **wanted).splitlines()
+        start = message.index("Campaigns (13):")
+        assert message[start + 1].startswith("  'Asked [0123456789]' is draft")
+        assert [line.split("'")[1] for line in message[start + 2 : start + 11]] == [
             f"Other {number}" for number in range(3, 12)
         ]
-        assert told[start + 11] == "  … and 3 earlier"
+        assert message[start + 11] == "  … and 3 earlier"
 
 
-def test_the_last_of_many_that_were_asked_for_are_shown(sandbox, ours):
+def test_failure_shows_the_latest_of_many_expected_campaigns(sandbox, recipient_list):
     for number in range(12):
-        storm(sandbox, ours, name="Asked", status="draft" if number < 11 else "stopped")
+        storm(sandbox, recipient_list, name="Asked", status="draft" if number < 11 else "stopped")
     sandbox.create(name="Later")
-    told = failure(sandbox.assert_sent, campaign="Asked")
-    assert "  … and 3 more\n" in told
-    assert "'Asked' is stopped" in told
-    assert "Later" not in told
+    message = failure(sandbox.assert_sent, campaign="Asked")
+    assert "  … and 3 more\n" in message
+    assert "'Asked' is stopped" in message
+    assert "Later" not in message
 
 
-def test_counts_are_counts(sandbox):
+def test_count_must_be_a_whole_number(sandbox):
     with pytest.raises(ValueError, match="count must be 0 or more, not -1"):
         sandbox.assert_sent(count=-1)
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("arguments", "message"),
     [
         ({"channel": "SMS"}, "channel must be one of sms, webpush, .*, not 'SMS'; did you mean 'sms'"),
         ({"channel": ["sms"]}, r"channel must be a string, not \['sms'\]"),
@@ -170,27 +170,27 @@ def test_counts_are_counts(sandbox):
         ({"campaign": {"uuid": None}}, "campaign must have its uuid"),
     ],
 )
-def test_what_can_never_be_sent_is_refused(sandbox, asked, said):
+def test_expectation_that_can_never_be_met_is_refused(sandbox, arguments, message):
     for call in (sandbox.assert_not_sent, sandbox.assert_sent):
-        with pytest.raises(ValueError, match=said):
-            call(**asked)
-    if "campaign" in asked:
-        with pytest.raises(ValueError, match=said):
-            sandbox.messages_of(asked["campaign"])
+        with pytest.raises(ValueError, match=message):
+            call(**arguments)
+    if "campaign" in arguments:
+        with pytest.raises(ValueError, match=message):
+            sandbox.messages_of(arguments["campaign"])
 
 
-def test_deleted_campaigns_are_told(sandbox, ours):
-    made = storm(sandbox, ours, name="Deleted", status="draft")
-    storm(sandbox, ours)
-    sandbox.delete_campaign(made["uuid"])
+def test_failure_mentions_deleted_campaigns(sandbox, recipient_list):
+    campaign = storm(sandbox, recipient_list, name="Deleted", status="draft")
+    storm(sandbox, recipient_list)
+    sandbox.delete_campaign(campaign["uuid"])
     assert "Campaigns (2):\n  'Deleted' is deleted: never executed\n  'Storm " in failure(sandbox.assert_sent)
 
 
-def test_too_many_were_sent(sandbox, ours):
-    made = storm(sandbox, ours)
+def test_failure_if_too_many_were_sent(sandbox, recipient_list):
+    campaign = storm(sandbox, recipient_list)
     sandbox.clock.advance(10)
-    said = failure(sandbox.assert_sent, campaign=made, count=3)
-    assert said.startswith(
+    message = failure(sandbox.assert_sent, campaign=campaign, count=3)
+    assert message.startswith(
         "expected 3 messages of campaign 'Storm [0123456789]', found 2\nFound (2):\n  sms to"
     )
     assert failure(sandbox.assert_not_sent, "+41790000001").startswith(
@@ -205,7 +205,7 @@ def query(value: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("fields", "to", "said"),
+    ("fields", "to", "reason"),
     [
         ({"recipient_lists": "EMPTY"}, None, "its recipient_lists are empty"),
         (
@@ -233,7 +233,7 @@ def query(value: str) -> dict[str, str]:
         ),
     ],
 )
-def test_why_somebody_got_nothing(sandbox, ours, fields, to, said):
+def test_failure_explains_why_a_contact_got_nothing(sandbox, recipient_list, fields, to, reason):
     members = {
         "EMPTY": [],
         "BOB": [BOB],
@@ -242,14 +242,14 @@ def test_why_somebody_got_nothing(sandbox, ours, fields, to, said):
         "MAILS": [{"email": "carl@example.com"}],
     }
     lists = {name: sandbox.add_recipient_list(name, people) for name, people in members.items()}
-    chosen = lists.get(fields.get("recipient_lists"), ours)
+    chosen = lists.get(fields.get("recipient_lists"), recipient_list)
     sandbox.execution_seconds = 0
-    storm(sandbox, ours, **fields | {"recipient_lists": chosen})
-    assert f"; {said}\n" in failure(sandbox.assert_sent, to, text="?")
+    storm(sandbox, recipient_list, **fields | {"recipient_lists": chosen})
+    assert f"; {reason}\n" in failure(sandbox.assert_sent, to, text="?")
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "reason"),
     [
         ({"status": "draft"}, "is draft: never executed; a draft sends nothing before it is activated"),
         (
@@ -269,26 +269,26 @@ def test_why_somebody_got_nothing(sandbox, ours, fields, to, said):
         ),
     ],
 )
-def test_why_nothing_was_sent(sandbox, ours, fields, said):
-    sandbox.create(**{"name": "Storm", "status": "active", "recipient_lists": ours} | fields)
-    told = failure(sandbox.assert_sent)
-    assert told.startswith("expected a message, found 0\nNothing was sent.\nCampaigns (1):\n")
-    assert f"  'Storm' {said}\n" in told
+def test_failure_explains_why_nothing_was_sent(sandbox, recipient_list, fields, reason):
+    sandbox.create(**{"name": "Storm", "status": "active", "recipient_lists": recipient_list} | fields)
+    message = failure(sandbox.assert_sent)
+    assert message.startswith("expected a message, found 0\nNothing was sent.\nCampaigns (1):\n")
+    assert f"  'Storm' {reason}\n" in message
 
 
-def test_no_campaign_at_all(sandbox):
+def test_failure_without_any_campaign(sandbox):
     assert "There is no campaign.\n" in failure(sandbox.assert_sent)
 
 
-def test_much_is_cut_short(sandbox):
+def test_long_failure_messages_are_shortened(sandbox):
     sandbox.clock.resume()
     sandbox.execution_seconds = 0
     for number in range(12):
         sandbox.create(name=f"Number {number}", status="active", template="x" * 100)
-    told = failure(sandbox.assert_sent, "nobody")
-    assert "Sent instead (480):" in told
-    assert "  … and 470 more" in told
-    assert "  … and 2 earlier" in told
-    assert "'Number 11' is finished" in told
-    assert f"'{'x' * 59}…'" in told
-    assert told.endswith(", speed 1")
+    message = failure(sandbox.assert_sent, "nobody")
+    assert "Sent instead (480):" in message
+    assert "  … and 470 more" in message
+    assert "  … and 2 earlier" in message
+    assert "'Number 11' is finished" in message
+    assert f"'{'x' * 59}…'" in message
+    assert message.endswith(", speed 1")

@@ -1,4 +1,4 @@
-"""What the plugin does on an Airflow that no longer has what it needs."""
+"""The plugin reports it if a future Airflow lacks a name that it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database of a test: never one whose scheduler would run the test's tasks."""
+"""A test refuses a database with a running scheduler, which would run the test's tasks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from airflow_provider_bm.testing import _compat, database
 
 @pytest.fixture
 def configured_database(tmp_path, monkeypatch):
-    """Stands for the database that this machine's Airflow is configured with."""
+    """A temporary database in place of the one that this machine's Airflow is configured with."""
     with database.own_database(database.create_database(tmp_path)), monkeypatch.context() as patch:
         patch.setattr(database, "_in_use", [])
         yield

@@ -1,4 +1,4 @@
-"""Nothing but the sandbox is called, whatever connections the machine has that runs the tests."""
+"""Tests with the plugin only call their sandbox, whatever connections the machine has."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from airflow_provider_bm.operators import BMCreateCampaignOperator
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHILD = """
 from airflow_provider_bm.client import BMClient, BMSettings
-given = dict(api_url={!r}, token_url={!r}, client_id="sandbox", client_secret="sandbox-secret")
-BMClient(BMSettings(**given)).refresh_token()
+settings = dict(api_url={!r}, token_url={!r}, client_id="sandbox", client_secret="sandbox-secret")
+BMClient(BMSettings(**settings)).refresh_token()
 """
 
 
@@ -53,13 +53,13 @@ def test_the_fixture_wins_over_a_secrets_backend(bm_sandbox, bm_run_dag, deferra
     bm_sandbox.assert_sent(campaign="Storm", count=40)
 
 
-def test_another_connection_is_made(bm_sandbox, bm_connection, bm_run_dag):
+def test_another_connection_to_the_sandbox(bm_sandbox, bm_connection, bm_run_dag):
     bm_connection("bm_marketing")
     bm_run_dag(dag_of("bm_marketing"))
     bm_sandbox.assert_sent(count=40)
 
 
-def test_child_processes_are_held_back(bm_sandbox):
+def test_child_processes_may_not_call_other_servers(bm_sandbox):
     for url, ended in ((bm_sandbox.url, 0), (os.environ["REAL_URL"], 1)):
         code = CHILD.format(f"{url}/news/v1", f"{url}/oauth2/access-token")
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -67,20 +67,20 @@ def test_child_processes_are_held_back(bm_sandbox):
     assert "BMHeldError" in done.stderr
 
 
-def test_that_fails_since_another_connection_is_not_made(bm_run_dag):
+def test_that_fails_since_its_connection_is_not_to_the_sandbox(bm_run_dag):
     bm_run_dag(dag_of("bm_marketing", retries=3))
 
 
-def test_that_errs_though_that_is_expected(bm_run_dag):
+def test_that_errs_although_a_failed_run_is_expected(bm_run_dag):
     bm_run_dag(dag_of("bm_marketing"), expect="failed")
 
 
-def test_that_errs_with_no_connection_made(bm_sandbox):
+def test_that_errs_although_the_error_is_caught(bm_sandbox):
     with pytest.raises(Exception, match="was not sent"):
         next(BMHook("bm_marketing").list_campaigns())
 
 
-def test_everything_is_as_before():
+def test_connections_are_restored():
     for conn_id in ("bm_default", "bm_marketing", "bm_secret"):
         assert BaseHook.get_connection(conn_id).login == "the-real-one"
 '''
@@ -88,12 +88,12 @@ def test_everything_is_as_before():
 
 @pytest.fixture
 def real() -> Iterator[Sandbox]:
-    """Stands for the real BM."""
+    """A sandbox in place of the real BM."""
     with Sandbox(client_id="the-real-one") as real:
         yield real
 
 
-def test_nothing_leaks(run_pytest, real, monkeypatch, tmp_path):
+def test_only_the_sandbox_is_called(run_pytest, real, monkeypatch, tmp_path):
     connections = dict.fromkeys(("bm_default", "bm_secret"), real.connection())
     (tmp_path / "secrets.json").write_text(json.dumps(connections))
     backend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
@@ -101,19 +101,21 @@ def test_nothing_leaks(run_pytest, real, monkeypatch, tmp_path):
     arguments = {"connections_file_path": str(tmp_path / "secrets.json")}
     monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps(arguments))
     monkeypatch.setenv("REAL_URL", real.url)
-    # Where the tasks of a run would wait for any scheduler.
-    usual = tmp_path / "airflow.db"
-    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{usual}")
+    # The database that Airflow is configured with, in which a scheduler might find the runs of tests.
+    configured = tmp_path / "airflow.db"
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{configured}")
     monkeypatch.setenv("AIRFLOW_CONN_BM_MARKETING", real.connection_json())
 
     done = run_pytest("--show-capture=no", test_it=TESTS)
 
     assert real.requests() == []
-    assert not usual.exists()
+    assert not configured.exists()
     assert re.search("1 failed, 7 passed,.* 2 errors", done.stdout), done.stdout + done.stderr
-    said = (
-        f"POST {real.token_url} was not sent: a test may only call its sandbox. Point the connection "
+    # The guard refuses the API call before a token is requested for it.
+    url = f"{real.api_url}/services/{real.service_uuid}/campaigns"
+    message = (
+        f"GET {url} was not sent: a test may only call its sandbox. Point the connection "
         "'bm_marketing' to it with bm_connection('bm_marketing')."
     )
-    assert f"  send: AirflowFailException: {said}" in done.stdout, done.stdout
-    assert done.stdout.count(f"\nThe test has passed, but {said}") == 2, done.stdout
+    assert f"  send: AirflowFailException: {message}" in done.stdout, done.stdout
+    assert done.stdout.count(f"\nThe test has passed, but {message}") == 2, done.stdout

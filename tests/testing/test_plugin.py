@@ -1,4 +1,4 @@
-"""The plugin in a pytest of its own."""
+"""The fixtures and markers of the plugin, in a separate pytest process."""
 
 from __future__ import annotations
 
@@ -144,20 +144,20 @@ def test_the_plugin(run_pytest, monkeypatch):
     done = run_pytest(test_it=TESTS)
 
     assert "2 failed, 11 passed, 6 errors" in done.stdout, done.stdout + done.stderr
-    for said in (
+    for message in (
         "marker bm_sandbox: takes arguments by name, such as execution_seconds=10, not 7",
         "marker bm_sandbox: has no argument execution_second; the arguments are port, host, ",
         "marker bm_sandbox: start must be a datetime with a time zone, such as ",
         "marker bm_sandbox: speed must be more than 0",
         "no call was hit by GET campaigns status=503 nth=2 times=1 (0 calls matched)",
     ):
-        assert f"\n{said}" in done.stdout or f"but {said}" in done.stdout, f"{said}\n\n{done.stdout}"
-    stories = re.split("-+ BM sandbox -+\n", done.stdout)[1:]
-    assert len(stories) == 4
-    assert stories[-1].startswith(
+        assert f"\n{message}" in done.stdout or f"but {message}" in done.stdout, f"{message}\n\n{done.stdout}"
+    reports = re.split("-+ BM sandbox -+\n", done.stdout)[1:]
+    assert len(reports) == 4
+    assert reports[-1].startswith(
         "The last requests:\n"
         "  POST /oauth2/access-token: 400, grant_type must be client_credentials.\n"
         "Sent (40):\n"
         "  sms to +41555000000: 'Hello' (Storm)\n"
     )
-    assert "'Storm' is finished: executed 1x, 40 of 40 messages sent\n" in stories[-1]
+    assert "'Storm' is finished: executed 1x, 40 of 40 messages sent\n" in reports[-1]

@@ -13,7 +13,7 @@ from airflow_provider_bm.testing.run_watch import RunTimeout, RunWatch
 TASK = SimpleNamespace(task_id="send", map_index=None)
 
 
-def test_time_before_the_first_task_does_not_count():
+def test_time_limit_starts_with_the_first_task():
     watch = RunWatch()
     with watch.watch(0.1):
         time.sleep(0.5)
@@ -29,7 +29,7 @@ def test_a_run_is_ended_after_its_time_limit():
     assert watch.timed_out
 
 
-def test_what_catches_the_first_interruption_meets_another(monkeypatch):
+def test_task_that_catches_the_first_interruption_is_interrupted_again(monkeypatch):
     monkeypatch.setattr(run_watch, "_REPEAT", 0.1)
     watch = RunWatch()
     with watch.watch(0.1):

@@ -140,7 +140,7 @@ def test_what_it_takes(bm_run_dag):
         pass
 
     dag = dag_of("empty")
-    for arguments, said in (
+    for arguments, message in (
         (("storm_warning",), "takes the DAG itself, not its id 'storm_warning'"),
         ((storm,), r"not a function: decorate it with @dag, and pass what storm\\(\\) returns"),
         ((7,), "takes a DAG, not 7"),
@@ -148,13 +148,13 @@ def test_what_it_takes(bm_run_dag):
         ((dag, None, None, "sucess"), "expect must be 'success', 'failed' or None, not 'sucess'"),
         ((dag, None, None, None, 0), "timeout must be more than 0 seconds"),
     ):
-        with pytest.raises((TypeError, ValueError), match=said):
+        with pytest.raises((TypeError, ValueError), match=message):
             bm_run_dag(*arguments)
     with pytest.raises(AssertionError, match="no task of DAG 'empty' has run: it has none"):
         bm_run_dag(dag)
 """
 
-SAID = """
+MESSAGES = """
 the run of DAG 'reasons' is failed, not success
   empty: AirflowFailException: Invalid campaign; nothing was sent:
       …template…
@@ -184,8 +184,8 @@ def test_runs(project, run_pytest_here):
 
     assert re.search(r"6 failed, 9 passed,.* 1 error in", text), text
     shown = "\n".join(line.removeprefix("E").strip() for line in text.splitlines())
-    for said in SAID.strip().split("\n\n"):
-        pattern = r"[\s\S]+".join(re.escape(part.strip()) for part in re.split("…", said))
+    for message in MESSAGES.strip().split("\n\n"):
+        pattern = r"[\s\S]+".join(re.escape(part.strip()) for part in re.split("…", message))
         pattern = re.sub(r"(\\\n|\\ )+", r"\\s+", pattern)
-        assert re.search(pattern, shown), f"{said}\n\nis not in:\n{text}"
+        assert re.search(pattern, shown), f"{message}\n\nis not in:\n{text}"
     assert "log says why" not in text

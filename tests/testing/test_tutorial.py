@@ -1,4 +1,4 @@
-"""docs/testing.md is so: its DAG and its tests, in a project of their own, against a real Airflow."""
+"""The DAG and the tests of docs/testing.md work as described, against a real Airflow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "testing.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-def test_the_tutorial(project, run_pytest_here):
+def test_tutorial_of_the_docs(project, run_pytest_here):
     dag, *tests = [code for language, code in BLOCKS if language == "python"]
-    (said,) = [code for language, code in BLOCKS if language == "text"]
+    (output,) = [code for language, code in BLOCKS if language == "text"]
     (project / "dags").mkdir()
     (project / "dags" / "storm_warning.py").write_text(dag)
     (project / "test_storm_warning.py").write_text("".join(tests))
@@ -22,7 +22,7 @@ def test_the_tutorial(project, run_pytest_here):
 
     assert re.search("1 failed, 5 passed", text), text
     shown = "\n".join(line.removeprefix("E").strip() for line in text.splitlines())
-    for line in said.splitlines():
+    for line in output.splitlines():
         pattern = ".+".join(map(re.escape, line.strip().split("…")))
         assert re.search(f"^{pattern}$", shown, re.MULTILINE), f"{line}\n\nis not in:\n{text}"
     assert "def assert_sent" not in text

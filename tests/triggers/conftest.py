@@ -15,14 +15,14 @@ collect_ignore_glob = ["test_event*.py"] if is_airflow_2() else []
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox) -> Sandbox:
-    """A sandbox in which nothing happens until its clock is advanced."""
+    """A sandbox whose clock only advances on request."""
     sandbox.clock.freeze()
     return sandbox
 
 
 @pytest.fixture(autouse=True)
 def quick_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retries of one request take no time."""
+    """Clients that retry without pauses."""
     connect = subscription.client_with
 
     def quick(settings: BMSettings, *, sleep: Callable[[float], None], check: Callable[[], None]) -> BMClient:

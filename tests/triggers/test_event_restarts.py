@@ -218,12 +218,12 @@ def test_each_service_of_an_asset_has_its_own_records(sandbox):
         await triggerer.polls()
         sandbox.clock.advance(HOUR)
         assert [uuid for _, uuid, _ in await triggerer.next_events()] == [here]
-        # What it finds first is not an event, whatever the other one has started with.
+        # Executions before its first poll are not events, whatever the other service has recorded.
         triggerer.start(state, filters=storms, service_uuid=other)
         assert await triggerer.next_events() == []
         await triggerer.polls(6)
         await triggerer.stop()
-        # It does not exist in the other service; here it is followed although it has left the list.
+        # It does not exist in the other service. Here it is followed although it has left the list.
         await asyncio.to_thread(BMHook().update_campaign, here, {"name": "Calm"})
         triggerer.start(state, filters=storms, service_uuid=sandbox.service_uuid)
         await triggerer.polls()

@@ -1,4 +1,4 @@
-"""A triggerer that runs event triggers on a virtual clock, and what they watch."""
+"""A triggerer that runs event triggers on a virtual clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INTERVAL = 60.0
 
 
 class AssetState(dict[str, Any]):
-    """An asset's state, as Airflow 3.3 keeps it: it outlives triggerers."""
+    """An asset's state as in Airflow 3.3: it survives restarts of the triggerer."""
 
     def __init__(self) -> None:
         self.is_broken = False
@@ -39,7 +39,7 @@ class AssetState(dict[str, Any]):
 
 
 class Triggerer:
-    """Runs triggers as a triggerer does: with Airflow's manager of shared streams, where it has one."""
+    """Runs triggers as a triggerer does, with Airflow's manager of shared streams if it has one."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -48,7 +48,7 @@ class Triggerer:
         self.tasks: list[asyncio.Task[None]] = []
 
     def start(self, state: AssetState | None = None, **arguments: Any) -> None:
-        """Start a trigger from what Airflow stores of it."""
+        """Start a trigger from its serialized form."""
         _, kwargs = BMCampaignEventTrigger(**{"poke_interval": INTERVAL, **arguments}).serialize()
         trigger = BMCampaignEventTrigger(**kwargs)
         trigger.asset_state_store = state
@@ -71,7 +71,7 @@ class Triggerer:
             self.sent.append((event.payload["event"], campaign["uuid"], campaign["last_dt"]))
 
     async def polls(self, number: int = 3) -> None:
-        """Let some intervals pass."""
+        """Wait for this number of intervals."""
         await asyncio.sleep(number * 1.1 * INTERVAL + 1)
         assert not [task for task in self.tasks if task.done()], "a trigger has ended"
 

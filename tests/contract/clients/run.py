@@ -1,4 +1,4 @@
-"""`make test-contract`: what other tools make of docs/campaign-api.openapi.yaml.
+"""`make test-contract`: generate clients from docs/campaign-api.openapi.yaml with other tools, and run them.
 
 Generates clients with three generators, type-checks them, and runs them against the sandbox; lints the
 contract; and lets the product's own client call a mock server that is made from it. Needs Node.js and Java.
@@ -119,7 +119,7 @@ def _wait_for(port: int) -> None:
 
 
 def _call_mock(url: str) -> None:
-    """Call every operation of the mock server with the product's client."""
+    """Call every operation of the mock server with this package's client."""
     client = BMClient(
         BMSettings(
             api_url=url,

@@ -34,7 +34,7 @@ def _give_up(reason: str) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Not for the session: as long as Playwright runs, nobody else can run an event loop in this thread.
+    # Not for the session: as long as Playwright runs, no other event loop can run in this thread.
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         _give_up("There is no Chromium here (Debian: apt-get install chromium).")
@@ -49,7 +49,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A sandbox whose time stands still at noon."""
+    """A sandbox whose clock is frozen at noon."""
     start = datetime(2026, 3, 2, 12, tzinfo=UTC)
     with Sandbox(start=start, execution_seconds=10, token_lifetime=10**9) as running:
         running.clock.freeze()
@@ -59,7 +59,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def page(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
-    """A fresh tab. Nothing that the page does may go elsewhere, fail, or be stopped by its policy."""
+    """A new tab. Requests to other hosts, errors and violations of the page's policy fail the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     tab.set_default_timeout(5000)

@@ -1,4 +1,4 @@
-"""What is on the page, and who else is at the sandbox."""
+"""Parts of the page, and other clients of the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: campaigns and messages, at the desk of somebody who tries them out."""
+"""The page in a real browser: campaigns and messages."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ def test_campaign_deleted_meanwhile(page, sandbox):
     page.route(re.compile(r"page/campaign\?"), delete)
     page.add_init_script(
         "addEventListener('DOMContentLoaded', () => new MutationObserver((all) => {"
-        "window.said = (window.said ?? '') + document.getElementById('status').textContent;"
+        "window.announced = (window.announced ?? '') + document.getElementById('status').textContent;"
         "}).observe(document.getElementById('status'), {childList: true}));"
     )
     page.goto(f"{sandbox.url}/#{gone['uuid']}")
     expect(page.locator("#no-detail")).to_have_text("This campaign does not exist any more.")
     expect(rows(page)).to_have_count(0)
-    assert page.evaluate("window.said") is None
+    assert page.evaluate("window.announced") is None
 
 
 def test_open_request_stays_in_place(page, sandbox):
@@ -117,7 +117,7 @@ def test_open_request_stays_in_place(page, sandbox):
     expect(row.get_by_role("group", name="Path")).to_be_visible()
     before = row.bounding_box()["y"]
     slow.join()
-    # What it ended in is there without opening it again.
+    # Its result is shown without opening it again.
     expect(row.get_by_role("group", name="Error")).to_contain_text("name: ")
     expect(row.locator(".code")).to_have_text("400")
     for number in range(40):

@@ -1,4 +1,4 @@
-"""The page in a real browser: clock, faults, and a sandbox that is away."""
+"""The page in a real browser: clock, faults, and a sandbox that does not respond."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_sandbox_does_not_answer(page, sandbox):
     page.on("request", lambda request: asked.append(request.url))
     page.goto(sandbox.url)
     status = page.get_by_role("status")
-    for nobody in (lambda route: route.fulfill(status=200, body="<html>"), lambda route: None):
-        page.route("**/_sandbox/page/overview*", nobody)
+    for no_sandbox in (lambda route: route.fulfill(status=200, body="<html>"), lambda route: None):
+        page.route("**/_sandbox/page/overview*", no_sandbox)
         expect(status).to_contain_text("The page shows an earlier state.")
         page.unroute("**/_sandbox/page/overview*")
         expect(status).to_have_text("The sandbox answers again.")

@@ -23,7 +23,7 @@ def test_write_and_start_a_campaign(page, sandbox, editor):
     editor.get_by_label("Sender").fill("+41587000000")
     editor.get_by_label("Template").fill("Stay in, {first_name}.")
     editor.get_by_role("button", name="Start").click()
-    # No list is selected: the sandbox says what is wrong, and nothing is lost.
+    # No list is selected: the sandbox returns an error, and the form keeps its values.
     expect(editor.get_by_role("alert")).to_have_text("recipient_lists: must not be empty")
     editor.get_by_label("staff").check()
     editor.get_by_label("region-north").check()

@@ -1,4 +1,4 @@
-"""The page in a real browser: what others would do with it."""
+"""The page in a real browser: attacks by campaigns' content and by other web pages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_hostile_content_is_text(page, sandbox):
     expect(phone(page)).to_contain_text(EVIL)
     page.get_by_text("As it was submitted").click()
     expect(page.locator(".source")).to_contain_text("javascript:broken=3")
-    # The sandbox's own errors say back what was wrong.
+    # The sandbox's error messages quote invalid values.
     page.route("**/_sandbox/clock", lambda route: route.fulfill(status=400, json={"message": EVIL}))
     page.get_by_role("button", name="+1 min").click()
     expect(page.get_by_role("status")).to_have_text(EVIL)
@@ -43,7 +43,7 @@ def test_hostile_content_is_text(page, sandbox):
 
 
 def test_policy_blocks_injected_scripts(browser, sandbox):
-    """Even if a text became markup, the policy would stop it."""
+    """Even if a text became markup, the content security policy would block its scripts."""
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(sandbox.url)
@@ -72,7 +72,7 @@ def test_policy_blocks_injected_scripts(browser, sandbox):
 
 
 def test_other_origins_have_no_access(browser, sandbox):
-    """Another port is another origin: what this machine serves elsewhere is no friend either."""
+    """Another port is another origin, which is not trusted either."""
     sandbox.create(name="Mine")
     with Sandbox() as other, browser.new_context() as context:
         page = context.new_page()

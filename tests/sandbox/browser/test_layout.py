@@ -1,4 +1,4 @@
-"""The page in a real browser: with a keyboard, on a phone, in any colours, and with nothing that jumps."""
+"""The page in a real browser: keyboard, phone, wide screens, and a stable layout."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def test_layout_is_stable(page, sandbox):
     expect(page.locator("#connection")).to_contain_text("AIRFLOW")
     places = []
 
-    def look():
+    def check():
         page.wait_for_timeout(600)
         places.append(page.locator("#fault-buttons").bounding_box()["y"])
 
-    look()
+    check()
     sandbox.create(name="Starts", status="active")
     for seconds in (0, 2, 60):
         sandbox.clock.advance(seconds)
-        look()
+        check()
     sandbox.create(name="Draft", schedule_type="once", schedule_rrule="2026-03-04 06:00:00", status="active")
-    look()
+    check()
     assert max(places) - min(places) <= 4, places
 
 
@@ -65,8 +65,8 @@ def test_the_same_status_is_announced_again(page, sandbox):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(sandbox.url)
     page.evaluate(
-        "() => { window.said = []; new MutationObserver((all) => all.forEach((one) =>"
-        " one.addedNodes.forEach((words) => said.push(words.textContent))))"
+        "() => { window.announced = []; new MutationObserver((all) => all.forEach((one) =>"
+        " one.addedNodes.forEach((words) => announced.push(words.textContent))))"
         ".observe(document.getElementById('status'), {childList: true}); }"
     )
     page.locator("#faults").scroll_into_view_if_needed()
@@ -75,7 +75,7 @@ def test_the_same_status_is_announced_again(page, sandbox):
         expect(page.locator("#fault-rows li")).to_have_count(times)
         page.wait_for_timeout(200)
         expect(page.locator("#status bdi")).to_be_in_viewport(ratio=1)
-    assert page.evaluate("said") == ["In force: 503: not applied."] * 2
+    assert page.evaluate("announced") == ["In force: 503: not applied."] * 2
 
 
 def test_with_the_keyboard_alone(page, sandbox):

@@ -1,4 +1,4 @@
-"""What the page asks its sandbox."""
+"""Requests of the page to its sandbox."""
 
 from __future__ import annotations
 

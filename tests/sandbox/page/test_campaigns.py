@@ -1,4 +1,4 @@
-"""What the page is told of campaigns and messages."""
+"""Data of campaigns and messages for the page."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_commands_to_connect_and_create(sandbox):
 
 
 def run_curl(command):
-    """Do what curl would do, which not every machine has."""
+    """Send the request of a curl command, since curl may not be installed."""
     given = argparse.ArgumentParser()
     for option in ("-X", "-H", "-d", "-u"):
         given.add_argument(option)
@@ -156,7 +156,7 @@ def test_the_content_of_one_message_at_a_time(sandbox):
     shown = ask(sandbox, "campaign", uuid=made["uuid"], message="3")["shown"]
     assert shown == {**view["messages"][3], **shown}
     assert (shown["text"], shown["sender"], shown["channel"]) == ([sent[3]["text"]], "+41587000000", "sms")
-    # Not on this page any more: then the first one is.
+    # The selected message is on another page, so the first one is selected.
     assert ask(sandbox, "campaign", uuid=made["uuid"], message="16")["shown"]["number"] == 0
     found = ask(sandbox, "campaign", uuid=made["uuid"], message="3", search=sent[5]["to"])
     assert (found["shown"]["number"], len(found["messages"])) == (5, 1)
@@ -207,7 +207,7 @@ def test_large_template_does_not_block_other_requests(sandbox):
 
 
 class TimedLock:
-    """Notes how much was done while a lock was held."""
+    """A lock that records how much work is done while it is locked."""
 
     def __init__(self, lock, held):
         self._lock, self._held = lock, held

@@ -15,7 +15,7 @@ def shown(channel, text, **more):
     return content({"channel": channel, "text": text, **more}, Marks())
 
 
-def told(details):
+def labels_and_texts(details):
     return {label: "".join(value) for label, value in details}
 
 
@@ -68,7 +68,7 @@ def test_details_are_named_by_the_end_of_their_path():
 def test_button_labels_are_details(template, details):
     view = shown("whatsapp", json.dumps({"text": "Hello", **template}))
     assert (view["title"], view["text"]) == ([], ["Hello"])
-    assert told(view["details"]) == details
+    assert labels_and_texts(view["details"]) == details
 
 
 def test_other_names_of_texts():

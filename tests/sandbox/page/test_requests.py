@@ -1,4 +1,4 @@
-"""What the page is told of requests and faults."""
+"""Data of requests and faults for the page."""
 
 from __future__ import annotations
 

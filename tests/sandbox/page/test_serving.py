@@ -1,4 +1,4 @@
-"""The page's files, and who may have them and what they tell. tests/sandbox/browser/ looks at the page."""
+"""The page's files, and which sites may access them. tests/sandbox/browser/ tests the page itself."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_colours_have_enough_contrast(theme):
     pairs += [("accent", "chosen"), ("on-accent", "accent")]
     # WCAG 2, AA for text of usual size
     assert not {pair: contrast(*pair) for pair in pairs if contrast(*pair) < 4.5}
-    # and for what has to be seen to be used, or to be told from the rest
+    # and for controls and other distinguishable parts
     pairs = [("edge", back) for back in ("panel", "back", "chosen")]
     pairs += [("accent", back) for back in ("panel", "line", "chosen")]
     assert not {pair: contrast(*pair) for pair in pairs if contrast(*pair) < 3}
@@ -175,7 +175,7 @@ def test_page_needs_a_login_beyond_loopback():
             assert reply.headers["WWW-Authenticate"].startswith("Basic ")
         login = {"auth": ("sandbox", "my own"), "timeout": 10}
         assert "<title>" in requests.get(url, **login).text
-        # It may have a name there, and the page steers it from its own origin.
+        # It may have a host name there, and the page controls it from its own origin.
         own = {"Host": "bm.example:8765", "Origin": "http://bm.example:8765"}
         assert requests.post(f"{url}/_sandbox/clock", json={}, headers=own, **login).status_code == 200
         foreign = own | {"Origin": "http://evil.example"}

@@ -1,4 +1,4 @@
-"""Scheduled DAGs that are behind by a month. Parsed by a real Airflow."""
+"""Scheduled DAGs whose runs are a month late. Parsed by a real Airflow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ for dag_id, special in CATCH_UP.items():
             sender="+41587000000",
             recipient_lists=RECIPIENT_LISTS["staff"],
             bm_conn_id=connection_id(dag_id),
-            # Only for Airflow's own failures: a refusal is not retried.
+            # Only for failures of Airflow itself: a refused run is not retried.
             retries=2,
             retry_delay=timedelta(seconds=1),
             **special,

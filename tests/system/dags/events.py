@@ -1,4 +1,4 @@
-"""DAGs that are scheduled by what campaigns do. Parsed by a real Airflow; on Airflow 2 there are none."""
+"""DAGs scheduled by asset events of campaigns. Parsed by a real Airflow; there are none on Airflow 2."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.system.scenarios import EVENTS, SERVICE, WATCHED, connection_id
 from tools.airflow_env import is_airflow_2
 
 
-def asset(name: str, campaign_uuid: str | None = None, **question: Any) -> Asset:
+def asset(name: str, campaign_uuid: str | None = None, **trigger_arguments: Any) -> Asset:
     from airflow.sdk import AssetWatcher
 
     from airflow_provider_bm.triggers import BMCampaignEventTrigger
 
     trigger = BMCampaignEventTrigger(
-        bm_conn_id=connection_id(EVENTS), campaign_uuid=campaign_uuid, poke_interval=0.5, **question
+        bm_conn_id=connection_id(EVENTS), campaign_uuid=campaign_uuid, poke_interval=0.5, **trigger_arguments
     )
     watcher = AssetWatcher(name=name, trigger=trigger)
     return campaign_asset(SERVICE, campaign_uuid, name=name, watchers=[watcher])
@@ -30,20 +30,20 @@ if not is_airflow_2():
     with DAG(EVENTS, schedule=[asset("storms", filters={"startswith(name)": "Storm"})], start_date=START):
 
         @task
-        def look(triggering_asset_events: Any = None) -> list[str]:
-            """Return the campaigns that this run is about."""
+        def campaigns_of_run(triggering_asset_events: Any = None) -> list[str]:
+            """Return the campaigns whose events triggered this run."""
             return [
                 event.extra["payload"]["campaign"]["uuid"]
                 for events in triggering_asset_events.values()
                 for event in events
             ]
 
-        look()
+        campaigns_of_run()
 
-    # It would run if all of them had executed.
+    # This DAG runs once all of these campaigns have executed.
     with DAG(
         f"{EVENTS}_of_each",
         schedule=[asset(f"one-{uuid}", uuid) for uuid in WATCHED],
         start_date=START,
     ):
-        look()
+        campaigns_of_run()

@@ -1,4 +1,4 @@
-"""One DAG for each scenario: a campaign that is waited for. Parsed by a real Airflow."""
+"""One DAG for each scenario: create a campaign and wait for it. Parsed by a real Airflow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from airflow_provider_bm.sandbox.contacts import RECIPIENT_LISTS
 from tests.system.scenarios import SCENARIOS, connection_id
 
 
-def note_process(context: Any) -> None:
-    """Write down which process executes the operator, for the test to kill."""
+def store_process_id(context: Any) -> None:
+    """Store the id of the process that executes the operator, so that the test can kill it."""
     ti = context["ti"]
     note = Path(os.environ["BM_SYSTEM_NOTES"], f"{ti.dag_id}.{ti.try_number}")
-    draft = note.with_name(f".{note.name}")
-    draft.write_text(str(os.getpid()))
-    draft.rename(note)
+    temporary = note.with_name(f".{note.name}")
+    temporary.write_text(str(os.getpid()))
+    temporary.rename(note)
 
 
 for dag_id, special in SCENARIOS.items():
@@ -36,6 +36,6 @@ for dag_id, special in SCENARIOS.items():
             wait_for_completion=True,
             retries=2,
             retry_delay=timedelta(seconds=1),
-            on_execute_callback=note_process,
+            on_execute_callback=store_process_id,
             **{"poke_interval": 0.5, "timeout": 900, "deferrable": False, **special},
         )

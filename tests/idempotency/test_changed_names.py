@@ -1,4 +1,4 @@
-"""One campaign, whatever the server does to its name: trim, cut, escape, normalise, change case."""
+"""A campaign is sent once although the server trims, truncates, escapes or normalises its name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ NAME = "  Sturm \u26c8\ufe0f \U0001f32a & <Regen>\tim  Norden, fu\u0308r alle Ku
 @pytest.mark.parametrize("lost", [True, False], ids=["reply lost", "reply kept"])
 @pytest.mark.parametrize("stored", [False, True], ids=["no store", "store"])
 @pytest.mark.parametrize("kind", ["create", "clone", "staged"])
-def test_one_campaign(sandbox, task, tmp_path, monkeypatch, assert_sent_once, policy, lost, stored, kind):
+def test_campaign_is_sent_once_although_its_name_is_changed(
+    sandbox, task, tmp_path, monkeypatch, assert_sent_once, policy, lost, stored, kind
+):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.2))
     monkeypatch.setattr(BMClient, "server_now", lambda self: None)
     store = FileStore(tmp_path / "state", lambda _: None) if stored else None

@@ -1,4 +1,4 @@
-"""One campaign, whatever becomes of the reply: lost, cut off, garbage, late, or a gateway's word."""
+"""A campaign is sent once even if the response to its POST is lost, truncated, late or from a gateway."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tests.idempotency.killed_task import FileStore, TaskInstance, run
 OLD, NOW = "2026-01-02T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
 KEY = "7c41e09ab2f3d815"
 KINDS = pytest.mark.parametrize("kind", ["create", "clone"])
-#: What happens to a POST that was carried out.
-LOST = {
+#: Faults of a POST that the server processes: its response is lost or unusable.
+PROCESSED = {
     "lost": {"lose_reply": True},
-    "cut off": {"truncate": True},
+    "truncated": {"truncate": True},
     "garbage": {"garbage": True},
     "HTML": {"html": True, "apply": True},
     "500": {"status": 500, "apply": True},
@@ -34,18 +34,23 @@ LOST = {
     "504": {"status": 504, "apply": True},
     "408": {"status": 408, "apply": True},
     "late": {"delay_after": 0.5},
-    "carried out when the client has given up": {"delay": 0.5},
+    "processed after the client gave up": {"delay": 0.5},
 }
-#: What happens to one that was not, without the client being able to know.
-VANISHED = {"dropped": {"drop": True}, "502": {"status": 502}, "503": {"status": 503}, "HTML": {"html": True}}
+#: Faults of a POST that the server does not process, which the client cannot know.
+NOT_PROCESSED = {
+    "dropped": {"drop": True},
+    "502": {"status": 502},
+    "503": {"status": 503},
+    "HTML": {"html": True},
+}
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch, sandbox):
+def fast_timing(monkeypatch, sandbox):
     monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=0.01))
     # A request is in flight for up to 2.7 s.
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
-    # The sandbox's clock runs twenty times as fast, see the fixture `task`.
+    # The sandbox's clock runs at twenty times the normal speed, see the fixture `task`.
     monkeypatch.setattr(BMClient, "server_now", lambda self: None)
     with use_timing(Timing(first_pause=0.1, created_dt_resolution=0.2, draft_pause=0.1)):
         yield
@@ -61,9 +66,9 @@ def posts(sandbox):
 
 
 @KINDS
-@pytest.mark.parametrize("how", LOST)
-def test_carried_out(sandbox, task, assert_sent_once, caplog, kind, how):
-    sandbox.fault(method="POST", path="/campaigns", **LOST[how])
+@pytest.mark.parametrize("fault", PROCESSED)
+def test_campaign_is_found_after_an_unusable_response(sandbox, task, assert_sent_once, caplog, kind, fault):
+    sandbox.fault(method="POST", path="/campaigns", **PROCESSED[fault])
     uuid = execute(task, kind)
     assert len(posts(sandbox)) == 1
     assert_sent_once("run")
@@ -71,21 +76,23 @@ def test_carried_out(sandbox, task, assert_sent_once, caplog, kind, how):
     assert "was created by an earlier request of this task instance" in caplog.text
 
 
-def test_the_time_that_a_token_takes_does_not_count(sandbox, task, assert_sent_once, monkeypatch):
+def test_search_counts_from_the_post_not_from_the_token_request(sandbox, task, assert_sent_once, monkeypatch):
     monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=2.0))
     sandbox.fault(path="/access-token", times=2, status=503)
-    sandbox.fault(method="POST", path="/campaigns", delay=0.5)  # carried out when the client has given up
+    sandbox.fault(method="POST", path="/campaigns", delay=0.5)  # processed after the client gave up
     execute(task, "create")
     assert len(posts(sandbox)) == 1
     assert_sent_once("run")
 
 
-@pytest.mark.parametrize("how", VANISHED)
+@pytest.mark.parametrize("fault", NOT_PROCESSED)
 @pytest.mark.parametrize("stored", [False, True], ids=["no_store", "store"])
-def test_not_carried_out(sandbox, task, assert_sent_once, tmp_path, how, stored):
-    """The try fails, and says what to look for; the next one looks again, and only then sends."""
+def test_next_try_sends_if_the_post_was_not_processed(
+    sandbox, task, assert_sent_once, tmp_path, fault, stored
+):
+    """The first try fails and names the campaign; the next one searches again before it sends."""
     store = FileStore(tmp_path / "state", lambda _: None) if stored else None
-    sandbox.fault(method="POST", path="/campaigns", **VANISHED[how])
+    sandbox.fault(method="POST", path="/campaigns", **NOT_PROCESSED[fault])
     with pytest.raises(
         AirflowException, match=r"a campaign named '\[[0-9a-f]{16}\] Storm' may exist"
     ) as error:
@@ -98,9 +105,9 @@ def test_not_carried_out(sandbox, task, assert_sent_once, tmp_path, how, stored)
 
 
 @KINDS
-@pytest.mark.parametrize("how", ["lost", "502", "late"])
-def test_without_deduplicate_it_is_up_to_a_person(sandbox, task, kind, how):
-    sandbox.fault(method="POST", path="/campaigns", **LOST[how])
+@pytest.mark.parametrize("fault", ["lost", "502", "late"])
+def test_unknown_outcome_without_deduplicate_fails_the_task(sandbox, task, kind, fault):
+    sandbox.fault(method="POST", path="/campaigns", **PROCESSED[fault])
     with pytest.raises(AirflowFailException, match="before you repeat this, or it may be sent twice"):
         execute(task, kind, deduplicate=False, name="Storm")
     assert len(posts(sandbox)) == 1
@@ -109,53 +116,53 @@ def test_without_deduplicate_it_is_up_to_a_person(sandbox, task, kind, how):
 
 @KINDS
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422, 429])
-def test_refused_is_not_unknown(sandbox, task, kind, status):
+def test_refused_post_is_not_an_unknown_outcome(sandbox, task, kind, status):
     sandbox.fault(method="POST", path="/campaigns", status=status, headers={"Retry-After": "60"})
     with pytest.raises(Exception, match=f"HTTP {status}"):
         execute(task, kind)
     assert len(posts(sandbox)) == 1
 
 
-def test_a_first_try_searches_once(sandbox, task, tmp_path):
+def test_first_try_searches_once(sandbox, task, tmp_path):
     execute(task, "create")
     assert [each["method"] for each in sandbox.requests(path="/campaigns")] == ["GET", "POST"]
     execute(task, "clone", run_id="another", store=FileStore(tmp_path / "state", lambda _: None))
-    # A clone's source is read, too: each of its variables must be filled.
+    # A clone's source is read as well: each of its variables must be filled.
     assert [each["method"] for each in sandbox.requests(path="/campaigns")][2:] == ["GET", "GET", "POST"]
 
 
 class SlowStore(FileStore):
-    """Airflow repeats each call of it, while its API server is away."""
+    """A store that is slow, as if Airflow's API server were unavailable for a while."""
 
-    waits, intents = (), 0
+    delays, intents = (), 0
 
     def set(self, key, value):
         super().set(key, value)
         self.intents += "intent_dt" in value
-        self.waits, wait = self.waits[1:], (*self.waits, 0)[0]
-        time.sleep(wait)
+        self.delays, delay = self.delays[1:], (*self.delays, 0)[0]
+        time.sleep(delay)
 
 
-@pytest.mark.parametrize("waits", [(), (0.5,), (0.5, 0.5)])
-def test_what_is_in_flight_is_counted_from_just_before_it_leaves(sandbox, task, tmp_path, waits):
+@pytest.mark.parametrize("delays", [(), (0.5,), (0.5, 0.5)])
+def test_intent_is_stored_again_if_storing_it_was_slow(sandbox, task, tmp_path, delays):
     store = SlowStore(tmp_path / "state", lambda _: None)
-    store.waits = waits
+    store.delays = delays
     sandbox.fault(method="POST", path="/campaigns", drop=True)
     with pytest.raises(AirflowException, match="not known whether"):
         execute(task, "create", store=store)
     assert len(posts(sandbox)) == 1
-    assert store.intents == len(waits) + 1
+    assert store.intents == len(delays) + 1
 
 
-def test_nothing_is_sent_if_an_intent_cannot_be_kept_in_time(sandbox, task, tmp_path):
+def test_nothing_is_sent_if_the_intent_cannot_be_stored_in_time(sandbox, task, tmp_path):
     store = SlowStore(tmp_path / "state", lambda _: None)
-    store.waits = (0.5,) * 3
+    store.delays = (0.5,) * 3
     with pytest.raises(BMTransportError, match="nothing was sent"):
         execute(task, "create", store=store)
     assert posts(sandbox) == []
 
 
-def test_what_does_not_end_in_time_is_told(sandbox, task, caplog):
+def test_waiting_for_a_schedule_without_an_end_logs_a_warning(sandbox, task, caplog):
     arguments = {**task["create"], "schedule_rrule": "FREQ=DAILY", "wait_for_completion": True}
     arguments["allow_immediate"] = True
     with pytest.raises(AirflowException):
@@ -163,28 +170,28 @@ def test_what_does_not_end_in_time_is_told(sandbox, task, caplog):
     assert "'FREQ=DAILY' has no end" in caplog.text
 
 
-def test_the_same_try_run_again_sends_nothing(sandbox, task, assert_sent_once):
-    """As `airflow tasks test` on Airflow 2 does, and a DAG run that was deleted and created again."""
+def test_running_the_same_try_again_sends_nothing(sandbox, task, assert_sent_once):
+    """As with `airflow tasks test` on Airflow 2, or a DAG run that was deleted and created again."""
     uuid = execute(task, "create")
     assert execute(task, "create") == uuid
     assert_sent_once("run")
 
 
-def test_with_the_store_a_retry_makes_one_get(sandbox, task, tmp_path):
+def test_retry_with_a_state_store_makes_one_get(sandbox, task, tmp_path):
     store = FileStore(tmp_path / "state", lambda _: None)
     uuid = execute(task, "create", store=store)
-    seen = len(sandbox.requests())
+    before = len(sandbox.requests())
     assert execute(task, "create", number=2, store=store) == uuid
     # Airflow 3.3.2 can run the same try again.
     assert execute(task, "create", number=1, store=store) == uuid
-    assert [each["method"] for each in sandbox.requests()[seen:]] == ["GET", "GET"]
-    kept = json.loads((tmp_path / "state").read_text())[STATE_KEY]
-    assert kept["uuid"] == uuid
-    assert kept["name"].endswith("] Storm")
+    assert [each["method"] for each in sandbox.requests()[before:]] == ["GET", "GET"]
+    record = json.loads((tmp_path / "state").read_text())[STATE_KEY]
+    assert record["uuid"] == uuid
+    assert record["name"].endswith("] Storm")
 
 
-def test_a_campaign_that_a_person_deleted(sandbox, task, tmp_path):
-    """It is not made anew by itself; deleting the record, too, says that it should be."""
+def test_deleted_campaign_is_created_again_only_without_its_record(sandbox, task, tmp_path):
+    """The retry of a task whose campaign was deleted fails, until its state is deleted as well."""
     store = FileStore(tmp_path / "state", lambda _: None)
     uuid = execute(task, "create", store=store)
     BMHook().delete_campaign(uuid)
@@ -194,8 +201,8 @@ def test_a_campaign_that_a_person_deleted(sandbox, task, tmp_path):
     assert execute(task, "create", number=2, store=store) != uuid
 
 
-def test_a_draft_is_not_taken_for_a_campaign_that_was_sent(sandbox, task, monkeypatch):
-    """Such as one that a staging Airflow made, through a draft_only connection to the same service."""
+def test_existing_draft_is_not_adopted(sandbox, task, monkeypatch):
+    """Such as one created by a staging Airflow, through a draft_only connection to the same service."""
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3, draft_only=True))
     execute(task, "create")
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
@@ -204,7 +211,7 @@ def test_a_draft_is_not_taken_for_a_campaign_that_was_sent(sandbox, task, monkey
     assert sandbox.executions() == []
 
 
-def test_a_stopped_one_is_not_taken_for_done(sandbox, task):
+def test_stopped_campaign_is_not_adopted(sandbox, task):
     sandbox.clock.freeze()
     uuid = execute(task, "create")
     BMHook().set_campaign_status(uuid, "stopped")
@@ -213,8 +220,8 @@ def test_a_stopped_one_is_not_taken_for_done(sandbox, task):
     assert len(posts(sandbox)) == 1
 
 
-def test_the_name_that_was_sent_is_looked_for(sandbox, task, tmp_path, assert_sent_once):
-    """Not the one that a template gives it later."""
+def test_retry_searches_for_the_name_that_was_sent(sandbox, task, tmp_path, assert_sent_once):
+    """Not for the name that its template renders to in the retry."""
     store = FileStore(tmp_path / "state", lambda _: None)
     sandbox.fault(method="POST", path="/campaigns", lose_reply=True)
     sandbox.fault(method="GET", path="/campaigns", times=100, status=403)
@@ -227,7 +234,7 @@ def test_the_name_that_was_sent_is_looked_for(sandbox, task, tmp_path, assert_se
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         {"status": None},
         {"timeout": "7d"},
@@ -238,19 +245,19 @@ def test_the_name_that_was_sent_is_looked_for(sandbox, task, tmp_path, assert_se
     ],
 )
 @KINDS
-def test_all_is_checked_before_anything_is_sent(sandbox, task, kind, wrong):
-    with pytest.raises(AirflowFailException, match=f"{next(iter(wrong))}="):
-        execute(task, kind, **wrong)
+def test_invalid_argument_fails_before_any_request(sandbox, task, kind, invalid):
+    with pytest.raises(AirflowFailException, match=f"{next(iter(invalid))}="):
+        execute(task, kind, **invalid)
     assert sandbox.requests() == []
 
 
-def test_draft_only_is_not_waited_for(sandbox, task, monkeypatch):
+def test_draft_only_does_not_wait_for_completion(sandbox, task, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(draft_only=True))
     execute(task, "create", wait_for_completion=True)
     assert sandbox.executions() == []
 
 
-def test_a_staged_campaign_that_a_person_deleted(sandbox, task, tmp_path, monkeypatch):
+def test_deleted_staged_campaign_is_not_created_again(sandbox, task, tmp_path, monkeypatch):
     store = FileStore(tmp_path / "state", lambda _: None)
     uuid = execute(task, "create", staged=True, store=store)
     assert execute(task, "create", staged=True, number=2, store=store) == uuid
@@ -259,22 +266,22 @@ def test_a_staged_campaign_that_a_person_deleted(sandbox, task, tmp_path, monkey
         execute(task, "create", staged=True, number=2, store=store)
 
 
-@pytest.mark.parametrize("ignored", [False, True], ids=["server filters", "server does not"])
+@pytest.mark.parametrize("ignore_filters", [False, True], ids=["server filters", "server ignores filters"])
 @pytest.mark.parametrize(
     "name", ["Storm", 'O\'Neil "quoted"', "a,b;c", "[brackets] (and) more", "Sturm ⛈️ ü", "100% & more=less?"]
 )
-def test_found_by_any_name(sandbox, task, assert_sent_once, name, ignored):
+def test_campaign_is_found_whatever_its_name(sandbox, task, assert_sent_once, name, ignore_filters):
     for number in range(150):
         sandbox.create(name=f"Other {number}", status="draft")
     sandbox.fault(method="POST", path="/campaigns", lose_reply=True)
-    sandbox.ignore_filters = ignored
+    sandbox.ignore_filters = ignore_filters
     execute(task, "create", name=name)
     assert len(posts(sandbox)) == 1
     assert_sent_once("run")
 
 
-def test_found_although_the_server_neither_filters_nor_sorts(sandbox, requests_mock):
-    """An old campaign at the top is then no proof that all that follow are older."""
+def test_campaign_is_found_although_the_server_neither_filters_nor_sorts(sandbox, requests_mock):
+    """The first campaign may be old although later ones are not: the search must not stop there."""
     rows = [
         {
             "uuid": f"00000000-0000-4000-8000-00000000000{n}",
@@ -296,8 +303,8 @@ def test_found_although_the_server_neither_filters_nor_sorts(sandbox, requests_m
     assert [each["name"] for each in found] == [f"[{KEY}] It"]
 
 
-def test_a_replay_that_comes_too_late_is_not_made(sandbox, task, monkeypatch):
-    """After a 401 the new token took so long that others may count on the first request's being over."""
+def test_post_is_not_replayed_after_a_late_token(sandbox, task, monkeypatch):
+    """After a 401 the new token took so long that others may assume the first request has ended."""
     monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=1.0))
     BMHook().client.ensure_token()
     sandbox.fault(method="POST", path="/campaigns", status=401)
@@ -307,15 +314,17 @@ def test_a_replay_that_comes_too_late_is_not_made(sandbox, task, monkeypatch):
     assert [each["status"] for each in posts(sandbox)] == [401]
 
 
-@pytest.mark.parametrize("ignored", [False, True], ids=["server filters", "server does not"])
-def test_similar_names_are_not_taken(sandbox, task, assert_sent_once, ignored):
-    sandbox.ignore_filters = ignored
+@pytest.mark.parametrize("ignore_filters", [False, True], ids=["server filters", "server ignores filters"])
+def test_campaign_with_the_same_name_but_no_key_is_not_adopted(
+    sandbox, task, assert_sent_once, ignore_filters
+):
+    sandbox.ignore_filters = ignore_filters
     uuid = execute(task, "create", deduplicate=False)
     assert execute(task, "create", number=2) != uuid
     assert_sent_once("run")
 
 
-def test_a_server_that_does_not_filter_and_has_too_many(sandbox, task, monkeypatch):
+def test_too_many_campaigns_to_search_fails_before_any_post(sandbox, task, monkeypatch):
     monkeypatch.setattr(search, "MAX_CAMPAIGNS", 20)
     for number in range(30):
         sandbox.create(name=f"Other {number}", status="draft")
@@ -325,7 +334,7 @@ def test_a_server_that_does_not_filter_and_has_too_many(sandbox, task, monkeypat
     assert posts(sandbox) == []
 
 
-def test_adopting_says_what_is_different(sandbox, task, caplog):
+def test_adopting_logs_the_fields_that_differ(sandbox, task, caplog):
     execute(task, "create")
     caplog.set_level(logging.WARNING)
     execute(task, "create", number=2, template="Something else", sender="+41580000001")
@@ -333,7 +342,7 @@ def test_adopting_says_what_is_different(sandbox, task, caplog):
     assert "template is 'Stay at home, {first_name}.' instead of 'Something else'" in caplog.text
 
 
-def test_the_name(sandbox, task):
+def test_name_starts_with_the_key_of_the_task_instance(sandbox, task):
     execute(task, "create")
     execute(task, "clone", run_id="another")
     names = [each["body"]["name"] for each in posts(sandbox)]
@@ -345,28 +354,29 @@ def test_the_name(sandbox, task):
 
 
 @pytest.mark.parametrize("name", ["", "  ", ["Storm"], "None"])
-def test_a_mark_does_not_make_a_name_of_nothing(sandbox, task, name):
+def test_name_that_is_empty_apart_from_its_key_is_refused(sandbox, task, name):
     with pytest.raises(AirflowFailException, match="name="):
         execute(task, "create", name=name)
     assert sandbox.requests() == []
 
 
-@pytest.mark.parametrize("how", LOST)
-def test_staged(sandbox, task, assert_sent_once, monkeypatch, how):
-    """The PUT that activates is lost: it is not repeated."""
-    sandbox.fault(method="PUT", path="/campaigns", **LOST[how])
+@pytest.mark.parametrize("fault", PROCESSED)
+def test_lost_activation_of_a_staged_campaign_is_not_repeated(
+    sandbox, task, assert_sent_once, monkeypatch, fault
+):
+    sandbox.fault(method="PUT", path="/campaigns", **PROCESSED[fault])
     execute(task, "create", staged=True)
     assert len(sandbox.requests(method="PUT")) == 1
     assert_sent_once("run")
 
 
-def test_staged_drafts_stay_drafts(sandbox, task):
+def test_staged_campaign_with_status_draft_stays_a_draft(sandbox, task):
     execute(task, "create", staged=True, status="draft")
     assert sandbox.requests(method="PUT") == []
     assert sandbox.executions() == []
 
 
-def test_staged_makes_one_draft_though_the_list_does_not_show_it(sandbox, task, monkeypatch):
+def test_staged_creates_one_draft_although_the_list_lacks_it(sandbox, task, monkeypatch):
     pagination = {"total": 0, "count": 0, "perPage": 100, "currentPage": 1, "totalPages": 0, "links": {}}
     empty = {"data": [], "meta": {"pagination": pagination}}
     sandbox.fault(method="GET", path="/campaigns$", times=50, status=200, body=empty)
