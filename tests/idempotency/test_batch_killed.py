@@ -49,7 +49,7 @@ def finish(start, arguments, first_try, **kwargs):
     """Run tries as Airflow would, until one succeeds."""
     for number in range(first_try, first_try + 4):
         one = start("batch", arguments, try_number=number, **kwargs)
-        one.until(None)
+        one.run_until(None)
         if one.outcome == "returned":
             return one
     raise AssertionError(f"no try succeeded: {one.outcome} {one.result}")
@@ -63,12 +63,12 @@ def test_killed_at_any_boundary(batch, start, assert_each_sent_once, tmp_path, s
 
     dry = finish(start, batch, 1, timeout=8, **kwargs("dry"))
     assert_each_sent_once("dry")
-    assert dry.labels.count("POST all: out") == len(ROWS)
+    assert dry.labels.count("POST campaigns: sent") == len(ROWS)
 
     def story(number):
         run_id = f"killed at {number}"
-        first = start("batch", batch, die_at=number, timeout=8, **kwargs(run_id))
-        first.until(None)
+        first = start("batch", batch, kill_at=number, timeout=8, **kwargs(run_id))
+        first.run_until(None)
         assert (first.outcome, first.labels) == ("killed", dry.labels[:number])
         finish(start, batch, 2, **kwargs(run_id))
         assert_each_sent_once(run_id)
@@ -87,9 +87,9 @@ def test_killed_again_and_again_with_many_threads(batch, start, assert_each_sent
         run_id, chance = f"seed {seed}", random.Random(seed)
         store = str(tmp_path / run_id) if stored else None
         for number in itertools.count(1):
-            die_at = chance.randrange(5, 150) if number < 4 else None
-            one = start("batch", arguments, run_id=run_id, store=store, try_number=number, die_at=die_at)
-            one.until(None)
+            kill_at = chance.randrange(5, 150) if number < 4 else None
+            one = start("batch", arguments, run_id=run_id, store=store, try_number=number, kill_at=kill_at)
+            one.run_until(None)
             if one.outcome == "returned":
                 break
             assert number < 8, one.result
