@@ -20,12 +20,12 @@ RUN   := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PINS  := $(wildcard constraints/airflow-$(AIRFLOW).txt constraints/dev.txt constraints/build.txt constraints/uv.txt)
 
-# The benchmarks compare with other providers on one Airflow version.
+# The benchmarks compare this provider with others on one Airflow version.
 BENCH_VENV  := .venv/bench-airflow-3.3.2-py$(PYVER)
 BENCH_READY := $(BENCH_VENV)/.ready
 BENCH_PINS  := $(addprefix constraints/,airflow-3.3.2.txt bench.txt build.txt uv.txt)
 
-# The documentation is built beside the newest Airflow, which the reference is made from.
+# The documentation is built with the newest Airflow, since its reference imports the package.
 DOCS_VENV  := .venv/docs-airflow-3.3.2-py$(PYVER)
 DOCS_READY := $(DOCS_VENV)/.ready
 DOCS_PINS  := $(addprefix constraints/,airflow-3.3.2.txt docs.txt build.txt uv.txt)
@@ -48,9 +48,9 @@ else
 	$(RUN) -m pytest -m "not slow" --numprocesses 2 --dist loadgroup
 endif
 
-test-slow: $(READY)  ## run the tests marked slow: browsers, killed processes, whole Airflows, fuzzing
+test-slow: $(READY)  ## run the tests marked slow: browsers, killed processes, complete Airflows, fuzzing
 	$(RUN) -m pytest -m slow --ignore tests/system --numprocesses 2 --dist loadgroup
-	@# One at a time: each starts a whole Airflow.
+	@# One at a time, since each starts a complete Airflow.
 	$(RUN) -m pytest -m slow tests/system
 
 test-contract: $(READY)  ## generate clients from the OpenAPI contract, and run them (needs Node.js and Java)

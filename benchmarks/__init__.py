@@ -1,1 +1,1 @@
-"""What waiting, parsing and creating cost, beside others: ``make bench``. Nothing here asserts a time."""
+"""Benchmarks of waiting, parsing and creating, compared with other providers: ``make bench``."""

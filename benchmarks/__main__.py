@@ -1,4 +1,4 @@
-"""``make bench``: measure everything in one go, print it beside the others, and write it into the docs."""
+"""``make bench``: run all benchmarks, print the results, and write them into the docs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "scale.md"
 PLOT = ROOT / "docs" / "images" / "waiting-at-scale.svg"
 RESULTS = ROOT / ".airflow" / "bench.json"
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
-#: Processes that want to run, on average of a minute, above which the results are worth little.
+#: Load average of a minute above which the results are not reliable.
 BUSY = 0.5
 PARTS = ("starting", "serving", "creating", "batching", "parsing", "waiting")
 
@@ -54,23 +54,23 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, list[Any]]:
 
 
 def report(found: dict[str, list[Any]], about: dict[str, str], command: str) -> dict[str, str]:
-    """What was measured, in pieces of Markdown."""
+    """Return the results as Markdown, by section."""
     reached = [
         goal
         for part in ("waiting", "parsing", "batching", "serving", "starting")
         if part in found
         for goal in getattr(goals, f"of_{part}")(found[part])
     ]
-    said = "; ".join(f"{name} {value}" for name, value in about.items())
+    description = "; ".join(f"{name} {value}" for name, value in about.items())
     return {
-        "machine": f"Measured with `{command}` on: {said}.",
+        "machine": f"Measured with `{command}` on: {description}.",
         **{part: getattr(tables, part)(found[part]) for part in reversed(PARTS) if part in found},
         "goals": tables.goals(reached),
     }
 
 
 def write(pieces: dict[str, str], found: dict[str, list[Any]]) -> None:
-    """Put it into the docs, between the markers."""
+    """Write the results into the docs, between the markers."""
     plot.draw(found["waiting"], PLOT)
     picture = f"![Requests and CPU a round]({PLOT.relative_to(PAGE.parent)})"
     text = "\n\n".join(
@@ -102,11 +102,13 @@ def say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a minute's run; only printed")
-    parser.add_argument("--only", action="append", choices=PARTS, help="only this part; only printed")
+    parser.add_argument("--quick", action="store_true", help="a run of one minute; results are only printed")
+    parser.add_argument(
+        "--only", action="append", choices=PARTS, help="only this part; results are only printed"
+    )
     options = parser.parse_args()
     began = time.monotonic()
-    # As where it is installed: else each process would compile this package anew, and no other.
+    # As if installed: otherwise each process would compile this package, but no other, again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if (load := os.getloadavg()[0]) > BUSY:
         say(f"The machine is busy (load {load:.1f}): times and lags will be longer than they should be.")

@@ -1,4 +1,4 @@
-"""Processes of the benchmark: each fresh, on a core of its own, spoken to in lines of JSON."""
+"""Child processes of the benchmark: each new, on its own core, controlled by lines of JSON."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any, TextIO
 
 from tools.airflow_env import ROOT
 
-#: The core of what is measured, and the one of what serves it. On one core they share it.
+#: The core of the measured process, and the core of its server. They may be the same.
 _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
 MEASURED, SERVING = (_CORES[0], _CORES[-1]) if _CORES else (None, None)
 
 
 def pin(pid: int, core: int | None) -> None:
-    """Let a process run on that core only, where the system can do that."""
+    """Pin a process to a core, if the system supports it."""
     if core is not None:
         os.sched_setaffinity(pid, {core})
 
@@ -50,7 +50,7 @@ class Child:
         pin(self.process.pid, core)
 
     def ask(self, command: str, *, patience: float = 120, **arguments: Any) -> Any:
-        """Give a command, and return the answer.
+        """Send a command, and return the response.
 
         :param patience: seconds after which the process is given up
         """
@@ -67,8 +67,8 @@ class Child:
         finally:
             giving_up.cancel()
         if not line:
-            said = self.log.read_text().strip()[-2000:]
-            raise RuntimeError(f"{self.module} ended, or took more than {patience} s to {command}:\n{said}")
+            output = self.log.read_text().strip()[-2000:]
+            raise RuntimeError(f"{self.module} ended, or took more than {patience} s to {command}:\n{output}")
         return json.loads(line)
 
     def __enter__(self) -> Child:
@@ -82,7 +82,7 @@ class Child:
 
 
 def take_stdout() -> TextIO:
-    """Keep standard output for the answers: what libraries print goes where errors go."""
+    """Reserve standard output for responses: redirect the output of libraries to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
@@ -94,7 +94,7 @@ def answer(answers: TextIO, value: Any) -> None:
 
 
 def answer_all(handlers: Mapping[str, Callable[..., Any]]) -> None:
-    """Answer commands, one after the other, until there are no more."""
+    """Execute commands until the input ends."""
     answers = take_stdout()
     for line in sys.stdin:
         arguments = json.loads(line)

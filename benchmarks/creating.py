@@ -1,4 +1,4 @@
-"""Creating: what a create task's HTTP costs beside a bare script that sends the same."""
+"""Creating: the HTTP cost of a create task, compared with a script that sends the same requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUNS, QUICK_RUNS = 200, 30
 
 @dataclass
 class Created:
-    """What making one campaign takes, token included, as in a fresh task process.
+    """The cost of creating one campaign, token included, in a new task process.
 
     :ivar requests: method and path of each request
     :ivar seconds: the median
@@ -32,7 +32,7 @@ def run(runs: int, folder: Path, sandbox: Child) -> list[Created]:
     found = []
     with Child("benchmarks.creator", core=MEASURED, log=folder / "creator.log", env=env) as creator:
         for name in ("requests", "BMHook", "BMCreateCampaignOperator"):
-            creator.ask("create", name=name)  # what is imported late is imported now
+            creator.ask("create", name=name)  # so that late imports are not measured
             seen = len(sandbox.ask("requests"))
             creator.ask("create", name=name)
             found.append(Created(name, [_shown(one) for one in sandbox.ask("requests")[seen:]], 0.0))
@@ -43,5 +43,5 @@ def run(runs: int, folder: Path, sandbox: Child) -> list[Created]:
 
 
 def _shown(request: dict[str, Any]) -> str:
-    """Method and the last part of the path: a UUID in it says nothing."""
+    """Return the method and the last part of the path, without UUIDs."""
     return f"{request['method']} {request['path'].rpartition('/')[2]}"

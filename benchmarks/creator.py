@@ -1,4 +1,4 @@
-"""A process that makes campaigns: with bare requests, with the hook, with the operator."""
+"""A process that creates campaigns with requests, the hook or the operator."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Store(dict[str, Any]):
 
 
 class TaskInstance:
-    """What the operator uses of a task instance: a new one, of a first try."""
+    """The part of a task instance that the operator uses, in its first try."""
 
     dag_id, task_id, map_index, try_number = "warn", "send", -1, 1
 
@@ -45,7 +45,7 @@ class TaskInstance:
 
 
 def bare() -> None:
-    """The least that can be sent."""
+    """The smallest valid campaign."""
     import requests
 
     connection = json.loads(os.environ["AIRFLOW_CONN_BM_DEFAULT"])
@@ -86,7 +86,7 @@ WAYS: dict[str, Callable[[], None]] = {
 
 
 def create(name: str) -> float:
-    """Make one campaign, and tell the seconds that it took."""
+    """Create one campaign, and return the seconds that it took."""
     forget_tokens()
     began = time.perf_counter()
     WAYS[name]()
@@ -94,7 +94,7 @@ def create(name: str) -> float:
 
 
 def medians(runs: int) -> dict[str, float]:
-    """Make many, each way in turn."""
+    """Create many campaigns, with each method in turn."""
     times: dict[str, list[float]] = {name: [] for name in WAYS}
     for _ in range(runs):
         for name, found in times.items():

@@ -1,4 +1,4 @@
-"""What HttpEventTrigger asks about each response. It imports this module anew for every single one."""
+"""The response check of HttpEventTrigger, which imports this module again for each response."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A deferrable trigger as most providers write it: modelled on dbt Cloud's (4.11.1, DbtCloudRunJobTrigger).
 
-One job each, a new aiohttp session for every look, tenacity around it, one line of log a look.
+One job each, a new aiohttp session for every poll, wrapped in tenacity, one log line for each poll.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from benchmarks.child import answer_all
 
 
 def parse(file: str, tasks: int) -> dict[str, float]:
-    """Parse it twice; before, a file with a bare task, so that Airflow itself is loaded."""
+    """Parse the file twice, after a file with a plain task, so that Airflow itself is loaded."""
     from airflow.dag_processing.dagbag import DagBag
 
     def seconds(path: str, expected: int) -> float:
         gc.collect()
-        # Of CPU: there is nothing to wait for, and what else the machine does must not count.
+        # CPU time, so that other processes of the machine do not count.
         began = time.process_time()
         bag = DagBag(dag_folder=path)
         took = time.process_time() - began

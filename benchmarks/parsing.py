@@ -1,4 +1,4 @@
-"""Parsing: what a DAG file with 200 tasks costs Airflow's DAG processor."""
+"""Parsing: the CPU time of Airflow's DAG processor for a DAG file with 200 tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.child import MEASURED, Child
 from tools.airflow_env import environment
 
 TASKS = 200
-#: Fresh processes for each file; one more goes before, so that all bytecode is there.
+#: New processes for each file, after one that compiles all bytecode.
 RUNS, QUICK_RUNS = 9, 3
 
 _DAG = """\
@@ -73,7 +73,7 @@ FILES = {
     OPERATORS: (f"{_IMPORT_BM}, BMGetCampaignOperator", _BM, _BM_GET),
     HTTP: (_IMPORT_HTTP, _HTTP, _HTTP_GET),
     SENSORS: (f"{_IMPORT_BM}\nfrom airflow_provider_bm.sensors import BMCampaignSensor", _BM, _BM_WAIT),
-    # What Airflow's own base class of sensors costs.
+    # The cost of Airflow's base class of sensors.
     BARE_SENSORS: (
         f"{_IMPORT_EMPTY}\nfrom airflow.sdk import BaseSensorOperator\n\n\n"
         "class Bare(BaseSensorOperator):\n    pass\n",

@@ -1,4 +1,4 @@
-"""The plot: what a round costs against the number of campaigns."""
+"""The plot: the cost of a round by number of campaigns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.waiting import ALL, Waited
 from benchmarks.ways import WAYS
 
 mpl.use("svg")
-# The same numbers make the same file.
+# Make the file reproducible.
 mpl.rcParams.update({"svg.hashsalt": "waiting at scale", "svg.fonttype": "none", "font.size": 10})
 
 import matplotlib.pyplot as plt  # noqa: E402
@@ -30,9 +30,9 @@ def draw(found: Sequence[Waited], target: Path) -> None:
         colour, marker, line = STYLES[way]
         ones = [one for one in found if one.way == way]
         counts = [one.count for one in ones]
-        look = {"color": colour, "marker": marker, "linestyle": line, "label": WAYS[way].label}
-        requests.plot(counts, [one.requests for one in ones], **look)
-        cpu.plot(counts, [one.cpu for one in ones], **look)
+        style = {"color": colour, "marker": marker, "linestyle": line, "label": WAYS[way].label}
+        requests.plot(counts, [one.requests for one in ones], **style)
+        cpu.plot(counts, [one.cpu for one in ones], **style)
     for axes, title in ((requests, "Requests a round"), (cpu, "CPU seconds a round")):
         axes.set(xscale="log", yscale="log", xlabel="waiting campaigns", title=title)
         axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -44,5 +44,5 @@ def draw(found: Sequence[Waited], target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
     plt.close(figure)
-    # Matplotlib leaves blanks at the ends of lines.
+    # Remove trailing white space of Matplotlib.
     target.write_text("\n".join(line.rstrip() for line in target.read_text().splitlines()) + "\n")

@@ -1,4 +1,4 @@
-"""The sandbox of the benchmark, in a process of its own: it counts what it is asked."""
+"""The sandbox of the benchmark, in a separate process. It counts requests."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from airflow_provider_bm.sandbox.messages import Request
 from airflow_provider_bm.sandbox.server import Server
 from benchmarks.child import answer_all
 
-#: Longer than any benchmark; moving the clock by it is what ends all campaigns at one moment.
+#: Longer than any benchmark. Advancing the clock by it ends all campaigns at once.
 EXECUTION_SECONDS = 24 * 3600.0
-#: So that thousands of connections at once are queued, and nobody's connection attempt is lost.
+#: Backlog for thousands of simultaneous connection attempts.
 Server.request_queue_size = 4096
 
 
 class CountingSandbox(Sandbox):
-    """Counts requests, connections, and looks: how many campaigns were asked for, one by one or in lists."""
+    """Counts requests, connections, and polls: campaigns read one by one or in lists."""
 
     def __init__(self) -> None:
         super().__init__(execution_seconds=EXECUTION_SECONDS)
@@ -27,18 +27,18 @@ class CountingSandbox(Sandbox):
         self._forget()
 
     def _forget(self) -> None:
-        self.looks = self.asked = 0
+        self.polls = self.asked = 0
         self.connections: set[int] = set()
         self.connections_of_round: set[int] = set()
 
     def record(self, request: Request, connection: int) -> Callable[[int], None]:
-        looks = 0
+        polls = 0
         if request.method == "GET" and request.path.rpartition("/")[2] != "campaigns":
-            looks = 1
+            polls = 1
         elif request.method == "GET" and not self.ignore_filters:
-            looks = sum(len(value.split(",")) for name, value in request.pairs if name == "in(uuid)")
+            polls = sum(len(value.split(",")) for name, value in request.pairs if name == "in(uuid)")
         with self._counting:
-            self.looks += looks
+            self.polls += polls
             self.asked += 1
             self.connections.add(connection)
             self.connections_of_round.add(connection)
@@ -47,7 +47,7 @@ class CountingSandbox(Sandbox):
     # Commands
 
     def stage(self, count: int, ignore_filters: bool = False, hidden: bool = False) -> dict[str, Any]:
-        """Make active campaigns that end when :meth:`finish` says so, and one that has ended.
+        """Create active campaigns, which :meth:`finish` ends, and one that has ended.
 
         :param hidden: answer 404 instead of a campaign until then, for those who wait for that
         """
@@ -68,10 +68,10 @@ class CountingSandbox(Sandbox):
         return uuid
 
     def tally(self, forget: bool = False, round_ended: bool = False) -> dict[str, Any]:
-        """Tell what was counted."""
+        """Return the counts."""
         with self._counting:
             found = {
-                "looks": self.looks,
+                "polls": self.polls,
                 "requests": self.asked,
                 "connections": len(self.connections),
                 "connections_of_round": len(self.connections_of_round),
@@ -83,7 +83,7 @@ class CountingSandbox(Sandbox):
         return found
 
     def finish(self) -> float:
-        """End all campaigns, and tell when that was, on the clock that all processes share."""
+        """End all campaigns, and return the time by the clock that all processes share."""
         with self.store.lock:
             self.clock.advance(2 * EXECUTION_SECONDS)
             self.store.run_due()
@@ -91,7 +91,7 @@ class CountingSandbox(Sandbox):
             return time.monotonic()
 
     def where(self) -> dict[str, Any]:
-        """Tell how to reach it."""
+        """Return the connection to the sandbox."""
         return {
             "url": self.url,
             "port": self.port,

@@ -1,4 +1,4 @@
-"""Serving: how many requests a second the sandbox answers, on one core of its own."""
+"""Serving: requests per second of the sandbox on one core."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUNS = 3
 
 @dataclass
 class Served:
-    """Requests a second over one connection, the median.
+    """Median of the requests per second over one connection.
 
     :ivar cpu: seconds of the sandbox's CPU for each request
     """
@@ -48,7 +48,7 @@ def run(seconds: float, sandbox: Child) -> list[Served]:
 
 
 def _ask(port: int, path: str, token: str, seconds: float) -> tuple[int, float]:
-    """Ask the same as fast as it is answered, with next to no work on this side."""
+    """Repeat a request as fast as possible, with minimal work in the client."""
     request = (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     )

@@ -1,4 +1,4 @@
-"""Starting: how long the sandbox takes until it answers, as a command and as a fixture."""
+"""Starting: time until the first response of the sandbox, as a command and as a fixture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BARE = "`python -c 'import requests'`, for comparison"
 
 @dataclass
 class Started:
-    """Seconds until the first answer, the median."""
+    """Median of the seconds until the first response."""
 
     name: str
     seconds: float

@@ -1,4 +1,4 @@
-"""Tables of what was measured, good to read on a terminal and in Markdown alike."""
+"""Tables of results, readable on a terminal and in Markdown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = Sequence[str]
 
 
 def table(heading: Row, rows: Sequence[Row]) -> str:
-    """A Markdown table, padded; columns of numbers are at the right."""
+    """Return a padded Markdown table with right-aligned numbers."""
     columns = list(zip(*rows, strict=True))
     numbers = [all(re.fullmatch(r"[<\d.,]*", cell) for cell in column) for column in columns]
     widths = [max(map(len, (name, *column))) for name, column in zip(heading, columns, strict=True)]
@@ -44,7 +44,7 @@ def waiting(found: Sequence[Waited]) -> str:
         group = [one for one in found if one.count == count]
         ours = next((one for one in group if one.way == OURS), None)
         rows = [_waited(one, ours) for one in group]
-        title = f"**{count:,} campaigns**, looked at every {group[0].interval:g} seconds:"
+        title = f"**{count:,} campaigns**, polled every {group[0].interval:g} seconds:"
         parts.append(f"{title}\n\n{table(_HEADING, rows)}")
     return "\n\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""The process that waits: triggers on one event loop, as the triggerer runs them, and a ticker beside."""
+"""The process that waits: triggers on one event loop, as in the triggerer, and a ticker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IDLE_SECONDS = 5.0
 
 
 class Waiter:
-    """Runs triggers of one way, and tells what that costs."""
+    """Runs triggers of one kind, and measures their cost."""
 
     way: Way
     site: Site
@@ -38,7 +38,7 @@ class Waiter:
         self.ticking = asyncio.create_task(self.tick())
 
     async def tick(self) -> None:
-        """Notice when the loop is held up: by how much a sleep takes longer than it should."""
+        """Measure the lag of the loop: how much longer a sleep takes than requested."""
         while True:
             due = time.monotonic() + TICK
             await asyncio.sleep(TICK)
@@ -54,7 +54,7 @@ class Waiter:
         token: str,
         interval: float,
     ) -> dict[str, Any]:
-        """Wait once, so that all is imported that is imported late; then measure the idle loop."""
+        """Wait once, so that late imports are done, then measure the idle loop."""
         self.way, self.site = WAYS[way], Site(service=service, campaigns=campaigns, token=token)
         self.uuids, self.interval = uuids, interval
         await self.watch(self.way.make(self.site, ended, 0.1))
@@ -68,7 +68,7 @@ class Waiter:
         return {**await self.mark(), "cpu_rate": rate}
 
     async def watch(self, trigger: Any) -> None:
-        """Do with a trigger what Airflow's triggerer does (``TriggerRunner.run_trigger``)."""
+        """Run a trigger as Airflow's triggerer does (``TriggerRunner.run_trigger``)."""
         import greenback
 
         await greenback.ensure_portal()
@@ -90,7 +90,7 @@ class Waiter:
         return await self.mark()
 
     async def mark(self) -> dict[str, Any]:
-        """Tell what was used up to now; the worst lag is the one since the last mark."""
+        """Return the resources used so far. The worst lag is that since the last mark."""
         lag, self.worst_lag = self.worst_lag, 0.0
         return {
             "at": time.monotonic(),
@@ -103,13 +103,13 @@ class Waiter:
         }
 
     async def outcome(self) -> dict[str, Any]:
-        """Tell when each trigger has fired, once all have."""
+        """Return when each trigger fired, after all have."""
         await asyncio.wait(self.tasks)
         return {"fired": sorted(self.fired), "failed": self.failed[:3]}
 
 
 def prepare_process() -> TextIO:
-    """Make it like a triggerer's: its imports, and lines of log, which go nowhere here."""
+    """Imitate a triggerer: its imports, and its logging, which is discarded here."""
     answers = take_stdout()
     logging.basicConfig(level=logging.INFO, filename=os.devnull, force=True)
     import airflow.jobs.triggerer_job_runner  # noqa: F401

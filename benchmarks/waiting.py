@@ -1,4 +1,4 @@
-"""Waiting: what a round of looks costs, for each way of waiting and number of campaigns."""
+"""Waiting: the cost of a round of polls, for each kind of trigger and number of campaigns."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.child import MEASURED, Child
 from benchmarks.ways import OURS, WAYS
 from tools.airflow_env import environment
 
-#: Seconds between two looks at how far a round is.
+#: Seconds between two checks of the progress of a round.
 GLANCE = 0.05
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which ways wait for how many campaigns.
+    """The kinds of triggers and numbers of campaigns to measure.
 
     :param interval: poke interval in seconds, long enough for the slowest way
     :param rounds: rounds that are measured, after the first
@@ -45,7 +45,7 @@ QUICK = (Plan(100, 2, 1, ALL), Plan(1000, 5, 1, (OURS, "http")))
 
 @dataclass
 class Waited:
-    """What one way of waiting took. A round is as many looks as there are campaigns.
+    """The cost of one kind of trigger. A round is one poll of each campaign.
 
     :ivar requests: a round
     :ivar cpu: seconds of CPU a round beyond the idle loop's, of all threads of the process
@@ -54,7 +54,7 @@ class Waited:
     :ivar growth: bytes of memory for each campaign that is waited for
     :ivar memory: bytes of memory of the process
     :ivar connections: TCP connections used in a round, the median
-    :ivar all_connections: TCP connections from the first look to the last
+    :ivar all_connections: TCP connections from the first poll to the last
     :ivar lateness: seconds from the end of all campaigns until the last trigger has fired
     :ivar median_lateness: until half of them have
     """
@@ -96,7 +96,7 @@ def run(plans: tuple[Plan, ...], folder: Path, sandbox: Child, say: Callable[[st
 
 
 def measure(way: str, plan: Plan, folder: Path, sandbox: Child) -> Waited:
-    """Let one way wait, in a process of its own."""
+    """Measure one kind of trigger, in a separate process."""
     where = sandbox.ask("where")
     staged = sandbox.ask(
         "stage", count=plan.count, ignore_filters=WAYS[way].ignore_filters, hidden=WAYS[way].hidden
@@ -133,8 +133,8 @@ def measure(way: str, plan: Plan, folder: Path, sandbox: Child) -> Waited:
     if outcome["failed"]:
         raise RuntimeError(f"{way} with {plan.count}: {outcome['failed']}")
     first, last = rounds[0], rounds[-1]
-    looks, seconds = last["looks"] - first["looks"], last["at"] - first["at"]
-    per_round = plan.count / looks
+    polls, seconds = last["polls"] - first["polls"], last["at"] - first["at"]
+    per_round = plan.count / polls
     return Waited(
         way=way,
         count=plan.count,
@@ -154,9 +154,9 @@ def measure(way: str, plan: Plan, folder: Path, sandbox: Child) -> Waited:
 
 
 def _until(plan: Plan, number: int, sandbox: Child, waiter: Child) -> dict[str, Any]:
-    """Wait until a round is over: every campaign has been asked for so many times, on average."""
+    """Wait until each campaign was polled this number of times, on average."""
     limit = time.monotonic() + 6 * plan.interval + 60
-    while sandbox.ask("tally")["looks"] < number * plan.count:
+    while sandbox.ask("tally")["polls"] < number * plan.count:
         if time.monotonic() > limit:
             state = {**sandbox.ask("tally"), **waiter.ask("mark")}
             raise RuntimeError(f"round {number} of {plan} does not end: {state}")

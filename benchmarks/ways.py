@@ -1,4 +1,4 @@
-"""The ways of waiting that are compared. Airflow is imported where a trigger is made, and not before."""
+"""The kinds of triggers that are compared. Airflow is only imported when a trigger is created."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Site:
-    """What a trigger has to know.
+    """The target of a trigger.
 
-    :param service: the service, which operators and sensor tell their triggers
+    :param service: the service, which operators and the sensor pass to their triggers
     :param campaigns: path of the campaigns of the service
     :param token: for those that cannot get one by themselves
     """
@@ -23,10 +23,10 @@ class Site:
 
 @dataclass(frozen=True)
 class Way:
-    """One way of waiting.
+    """One kind of trigger.
 
     :param make: makes the trigger for a campaign, with a poke interval in seconds
-    :param done: whether the payload of its event says that the campaign has finished
+    :param done: whether the payload of its event reports that the campaign has finished
     :param ignore_filters: the server ignores filters in lists
     :param hidden: the server answers 404 until the campaign has finished
     """
@@ -39,7 +39,7 @@ class Way:
 
     @property
     def ours(self) -> bool:
-        """Whether it is this provider's."""
+        """Return whether it is a trigger of this provider."""
         return self.make is _bm
 
 

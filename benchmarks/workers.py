@@ -1,4 +1,4 @@
-"""What the start and the end of a wait cost: worker processes, CPU and time, in a real Airflow.
+"""The cost of starting and ending a wait: worker processes, CPU and time, in a real Airflow.
 
 ::
 
@@ -62,7 +62,7 @@ for way, arguments in WAYS.items():
 
 @dataclass
 class Result:
-    """What one DAG cost.
+    """The cost of one DAG.
 
     :ivar processes: worker processes that were started
     :ivar cpu: seconds of all of Airflow's processes, from the start of the run to its end
@@ -124,7 +124,7 @@ def _measure(
         return found
 
     def none_is_starting() -> bool:
-        time.sleep(1)  # Airflow's API server takes CPU, too
+        time.sleep(1)  # Airflow's API server needs CPU as well
         return not {*states()} & {"None", "scheduled", "queued", "running", "up_for_retry"}
 
     running.wait_until("all are deferred", none_is_starting, TIMEOUT)

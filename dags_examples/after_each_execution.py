@@ -2,7 +2,7 @@
 
 Needs Airflow 3.0 or newer; on Airflow 2 this file has no DAG, and `recurring.py` shows the way with a sensor.
 
-A watcher in the triggerer looks at the campaigns whose name begins with `Good morning`, which
+A watcher in the triggerer polls the campaigns whose name starts with `Good morning`, which
 `recurring_set_up` makes, among others. Whenever one of them has executed, its asset is updated, and the DAG
 runs. On Airflow 3.3+ no execution is missed while the triggerer is down.
 
@@ -29,7 +29,7 @@ SERVICE_UUID = "107ad197-7f21-5416-a60c-a5444d24844e"  # the sandbox's
 
 @task
 def carry_on(triggering_asset_events: Any = None) -> list[str]:
-    """What you do once the messages are out, with each campaign as it was seen then.
+    """Your follow-up once the messages are sent, with each campaign as of that time.
 
     Executions that come while this DAG waits for a slot are handed over together.
     """

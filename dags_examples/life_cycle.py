@@ -1,4 +1,4 @@
-"""The life of a campaign: create it, wait until its messages are out, delete it.
+"""The life of a campaign: create it, wait until its messages are sent, delete it.
 
 Trigger it by hand; the form asks for text, sender and recipients. What it proposes is for the sandbox
 (`python -m airflow_provider_bm.sandbox`), where the list `staff` has this UUID.
@@ -41,14 +41,14 @@ with DAG(
         sender="{{ params.sender }}",
         recipient_lists="{{ params.recipients }}",
     )
-    # In one step: `wait_for_completion=True` on the operator. A sensor of its own can be cleared by itself.
+    # In one step: `wait_for_completion=True` on the operator. A separate sensor can be cleared on its own.
     wait = BMCampaignSensor(
         task_id="wait",
         campaign_uuid=create.output,
         deferrable=True,
         timeout=60 * 60,
     )
-    # Only after a wait that ended well: a campaign that somebody stopped stays, to be looked at. Do not clear
+    # Only after a wait that ended well: a stopped campaign is kept for inspection. Do not clear
     # `create` after this: before Airflow 3.3 nothing tells it that there was a campaign, and it sends anew.
     delete = BMDeleteCampaignOperator(task_id="delete", campaign_uuid=create.output)
 

@@ -43,7 +43,7 @@ def clone_of(row: dict[str, str]) -> dict[str, object]:
 
 @task
 def gather(rows: list[dict[str, str]], campaign_uuids: list[str]) -> dict[str, int]:
-    """How many messages went out in each region."""
+    """Return the number of messages in each region."""
     from airflow_provider_bm.hooks import BMHook
 
     hook = BMHook()
@@ -69,7 +69,7 @@ with DAG(
         clone_uuid="{{ var.value.regions_draft }}",
         wait_for_completion=True,
         deferrable=True,
-        # What the Airflow UI calls the instances, instead of 0, 1, 2.
+        # Names of the instances in the Airflow UI, instead of 0, 1, 2.
         map_index_template="{{ task.name }}",
     ).expand_kwargs(regions.map(clone_of))
     gather(regions, send.output)

@@ -1,4 +1,4 @@
-"""A recurring campaign, and a daily DAG that goes on when the campaign has executed.
+"""A recurring campaign, and a daily DAG that continues when the campaign has executed.
 
 BM sends a recurring campaign by itself, here every day at 6:30 UTC. Airflow's part is what comes after:
 
@@ -41,7 +41,7 @@ def remember(campaign_uuid: str) -> None:
 
 @task
 def carry_on(campaign: dict[str, str]) -> str:
-    """What you do once the messages are out, with the campaign as the sensor saw it."""
+    """Your follow-up once the messages are sent, with the campaign as returned by the sensor."""
     log.info("It executed at %s; the next time is %s", campaign["last_dt"], campaign["next_dt"])
     return campaign["last_dt"]
 

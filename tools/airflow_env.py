@@ -1,4 +1,4 @@
-"""An Airflow of one's own: isolated home, sqlite, no examples, nothing reported anywhere.
+"""An isolated Airflow: its own home, SQLite, no examples, no telemetry.
 
 Used by `make demo`, `make airflow` and the tests. Works for Airflow 2.11 and 3.x; imports no Airflow.
 """
@@ -18,7 +18,7 @@ LOOPBACK = "127.0.0.1,localhost,::1"
 
 
 def airflow_version() -> str:
-    """Version of the Airflow that this Python has."""
+    """Version of the installed Airflow."""
     return importlib.metadata.version("apache-airflow")
 
 
@@ -48,22 +48,22 @@ def environment(
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DEFAULT_TIMEZONE": "utc",
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
-        "AIRFLOW__CORE__PARALLELISM": "4",  # more of it, and sqlite says "database is locked"
+        "AIRFLOW__CORE__PARALLELISM": "4",  # with more, SQLite reports "database is locked"
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor" if is_airflow_2() else "LocalExecutor",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": home / "logs",
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        # Nothing phones home.
+        # No telemetry.
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "SCARF_ANALYTICS": "false",
         "SCARF_NO_ANALYTICS": "true",
         "DO_NOT_TRACK": "1",
-        # Whatever proxy this machine has, loopback does not go through it.
+        # Requests to loopback use no proxy.
         "NO_PROXY": ",".join(filter(None, (inherited.get("NO_PROXY"), LOOPBACK))),
         "no_proxy": ",".join(filter(None, (inherited.get("no_proxy"), LOOPBACK))),
-        # Airflow and its libraries warn each other about things that no user of ours can change.
+        # Hide warnings of Airflow and its libraries, which users cannot act on.
         "PYTHONWARNINGS": inherited.get("PYTHONWARNINGS") or "ignore::DeprecationWarning",
         "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
     }
@@ -72,7 +72,7 @@ def environment(
 
 @dataclass
 class AirflowHome:
-    """An isolated Airflow home: made, with its database, by :meth:`prepare`.
+    """An isolated Airflow home. :meth:`prepare` creates it with its database.
 
     :param path: the folder (default: `.airflow/<version>` in the repository)
     :param dags_folder: default: `dags_examples`
@@ -96,7 +96,7 @@ class AirflowHome:
         return self.path / "logs"
 
     def prepare(self) -> None:
-        """Make the folders, and the database if this Airflow has not made it yet."""
+        """Create the folders, and the database if it does not exist yet."""
         self.logs.mkdir(parents=True, exist_ok=True)
         stamp = self.path / ".migrated"
         if self.database.exists() and stamp.exists() and stamp.read_text() == airflow_version():
@@ -105,7 +105,7 @@ class AirflowHome:
         stamp.write_text(airflow_version())
 
     def airflow(self, *arguments: str, log: Path | None = None, timeout: float = 300) -> str:
-        """Run one `airflow` command to its end; its output goes to `log`, or is returned."""
+        """Run one `airflow` command; write its output to `log`, or return it."""
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
             env=self.env,
@@ -120,6 +120,6 @@ class AirflowHome:
         if log:
             log.write_text(done.stdout)
         if done.returncode:
-            said = (done.stdout + (done.stderr or "")).strip()
-            raise RuntimeError(f"airflow {' '.join(arguments)} failed ({done.returncode}):\n{said[-4000:]}")
+            output = (done.stdout + (done.stderr or "")).strip()
+            raise RuntimeError(f"airflow {' '.join(arguments)} failed ({done.returncode}):\n{output[-4000:]}")
         return done.stdout

@@ -106,7 +106,7 @@ def check(
     """List what differs from what the weather data require.
 
     :param drafts: campaigns that existed before
-    :param faults: whether the sandbox was told to misbehave
+    :param faults: whether the sandbox has scripted faults
     """
     wrong: list[str] = []
 
@@ -154,11 +154,11 @@ def check(
 
 
 def ok(request: Mapping[str, Any]) -> bool:
-    """Whether the reply to a request of the journal was a success."""
+    """Return whether a request of the journal succeeded."""
     return request["status"] is not None and 200 <= request["status"] < 300
 
 
-# In the other process: Airflow.
+# In the child process: Airflow.
 
 
 def run_in_airflow(out: IO[str]) -> None:
@@ -175,7 +175,7 @@ def run_in_airflow(out: IO[str]) -> None:
     dag: Any = bag.dags[DAG_ID]
     # The sandbox takes half a second where a BM takes minutes, so poll more often than every minute.
     dag.get_task("send").poke_interval = 0.3
-    # These days are long past, and a message for one would be refused as too late.
+    # These days are long past, so max_age would refuse their messages.
     dag.get_task("send").max_age = timedelta(days=36_500)
     for task in dag.tasks:
         task.retry_delay = timedelta(seconds=1)
@@ -223,11 +223,11 @@ def read_xcom(run_id: str, task_id: str) -> Any:
         return None if row is None else XComModel.deserialize_value(row)
 
 
-# In this process: starting both, and showing what happens.
+# In this process: start Airflow and the sandbox, and print the results.
 
 
 def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any], keep: bool) -> list[str]:
-    """Run the demo, and return what went wrong.
+    """Run the demo, and return the problems.
 
     :param keep: keep the sandbox running at the end, until Ctrl-C
     """
@@ -366,7 +366,7 @@ def counted(kinds: Counter[str], what: str) -> str:
 
 
 def show_next(log: Path, messages: Path, page: str | None) -> None:
-    print("\nWhere to go on\n")
+    print("\nNext steps\n")
     rows = [
         (relative(DAG_FILE), "the DAG"),
         (relative(messages), "all messages"),
@@ -403,7 +403,7 @@ def main() -> int:
             run_in_airflow(out)
         return 0
 
-    # Ending this process ends Airflow and the sandbox, too.
+    # Ending this process also ends Airflow and the sandbox.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     home = AirflowHome(ROOT / ".airflow" / f"{airflow_version()}-demo")
     home.logs.mkdir(parents=True, exist_ok=True)

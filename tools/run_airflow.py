@@ -1,6 +1,6 @@
-"""`make airflow`: a local Airflow with UI, the connection, the examples, and a sandbox beside it.
+"""`make airflow`: a local Airflow with UI, connection and examples, and a sandbox.
 
-For this machine only: everything listens on loopback, and nobody has to log in. Each component logs into a
+For this machine only: everything listens on loopback, and no login is required. Each component logs into a
 file of its own. Ctrl-C ends all of it.
 """
 
@@ -33,8 +33,10 @@ STARTING = 240  # seconds
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=8080, help="of the UI (default: 8080)")
-    parser.add_argument("--sandbox-port", type=int, default=8765, help="of the sandbox; 0: any free one")
+    parser.add_argument("--port", type=int, default=8080, help="port of the UI (default: 8080)")
+    parser.add_argument(
+        "--sandbox-port", type=int, default=8765, help="port of the sandbox; 0: any free port"
+    )
     parser.add_argument("--home", type=Path, help="AIRFLOW_HOME (default: .airflow/VERSION)")
     arguments = parser.parse_args()
 
@@ -51,7 +53,7 @@ def main() -> None:
     print(f"Airflow {airflow_version()}: preparing {shown(home.path)} ...", flush=True)
     home.prepare()
     if is_airflow_2():
-        # Whoever can reach loopback is an admin, as in simple_auth_manager_all_admins of Airflow 3.
+        # Every user on loopback is an admin, as in simple_auth_manager_all_admins of Airflow 3.
         (home.path / "webserver_config.py").write_text(
             'WTF_CSRF_ENABLED = True\nAUTH_ROLE_PUBLIC = "Admin"\n'
         )
@@ -83,7 +85,7 @@ Ctrl-C ends Airflow and the sandbox.""",
 
 
 def settings(port: int, url: str) -> dict[str, str]:
-    """What differs from a headless Airflow."""
+    """Settings that differ from a headless Airflow."""
     common = {"AIRFLOW__SCHEDULER__CATCHUP_BY_DEFAULT": "False"}
     if is_airflow_2():
         return common | {
@@ -107,7 +109,7 @@ def settings(port: int, url: str) -> dict[str, str]:
 
 
 def components(port: int) -> dict[str, list[str]]:
-    """Airflow's processes. None of them serves its logs: on one machine the UI reads the files."""
+    """Commands of Airflow's processes. None serves its logs, since the UI reads the files."""
     if is_airflow_2():
         return {
             "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -139,7 +141,7 @@ def configure(home: AirflowHome, sandbox: SandboxClient) -> None:
 
 @contextlib.contextmanager
 def component(home: AirflowHome, name: str, command: list[str]) -> Any:
-    """One process of Airflow, with all that it starts ended in the end."""
+    """Run one process of Airflow, and end it with all its child processes."""
     with (home.logs / f"{name}.log").open("w") as log:
         process = start(home, command, log)
         try:
@@ -149,7 +151,7 @@ def component(home: AirflowHome, name: str, command: list[str]) -> Any:
 
 
 def start(home: AirflowHome, command: list[str], log: IO[str]) -> subprocess.Popen[str]:
-    # A session of its own, so that a Ctrl-C reaches this process only, which ends the others in order.
+    # A separate session, so that Ctrl-C only reaches this process, which ends the others in order.
     # The scripts of the virtual environment come first in PATH: Airflow starts some of them by name.
     env = home.env
     env["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), env.get("PATH", "")))
@@ -166,7 +168,7 @@ def start(home: AirflowHome, command: list[str], log: IO[str]) -> subprocess.Pop
 
 
 def end_tree(process: subprocess.Popen[str]) -> None:
-    """End a process and its descendants, whatever sessions they have made for themselves."""
+    """End a process and its descendants, even those in other sessions."""
     try:
         root = psutil.Process(process.pid)
         descendants = root.children(recursive=True)

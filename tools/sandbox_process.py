@@ -1,4 +1,4 @@
-"""A sandbox in a process of its own, with what the example DAGs need."""
+"""A sandbox in a separate process, with the drafts that the example DAGs need."""
 
 from __future__ import annotations
 

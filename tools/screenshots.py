@@ -1,4 +1,4 @@
-"""Make the pictures of the documentation from the real thing: `make screenshots`.
+"""Make the screenshots of the documentation: `make screenshots`.
 
 `sandbox.png` is the sandbox's page, `demo.svg` the output of `make demo`, `airflow-*.png` a real Airflow as
 `make airflow` starts it. Needs Chromium. `python -m tools.screenshots NAME...` makes only some of them.
@@ -55,7 +55,7 @@ def page_of(started: Browser, height: int = 900) -> Page:
 
 
 def play(sandbox: Sandbox) -> None:
-    """Let happen what the screenshot shows: ten days of the weather alert, and some campaigns beside it."""
+    """Create the content of the screenshot: ten days of the weather alert, and other campaigns."""
     days = [day for day in read_days() if day.why]
     clock, lists = sandbox.clock, sandbox.recipient_lists
     clock.freeze()
@@ -127,7 +127,7 @@ def sandbox_page() -> None:
 
 #: SVG collapses ordinary spaces.
 NO_BREAK = "\N{NO-BREAK SPACE}"
-#: A terminal: dark in both modes.
+#: A terminal, which is dark in both colour schemes.
 TERMINAL = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"
  aria-labelledby="t" font-family="ui-monospace, Consolas, 'DejaVu Sans Mono', monospace" font-size="13">
 <title id="t">Output of make demo</title>
@@ -158,7 +158,7 @@ def demo_output() -> None:
 
 @contextlib.contextmanager
 def airflow() -> Iterator[str]:
-    """Start what `make airflow` starts, and yield the address of its UI."""
+    """Start the same Airflow as `make airflow`, and yield the URL of its UI."""
     with tempfile.TemporaryDirectory() as home, Path(home, "output").open("w") as output:
         process = subprocess.Popen(
             [

@@ -1,4 +1,4 @@
-"""Make the virtual environment that `make` works in: `.venv/airflow-<version>-py<x.y>`.
+"""Create the virtual environment that `make` uses: `.venv/airflow-<version>-py<x.y>`.
 
 Runs on a bare Python 3.11+ with the standard library's venv. Gets its own uv from the package index with
 pip, so pip's settings (PIP_INDEX_URL, PIP_CERT, ..., pip.conf) count, and hands them on to uv, which does
@@ -21,12 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENVS = ROOT / ".venv"
 CONSTRAINTS = ROOT / "constraints"
-# The newest Python that a release of Airflow installs on, where it is not the newest there is.
+# The newest Python that a release of Airflow supports, if it is not the newest Python.
 NEWEST_PYTHON = {"2.11": (3, 12), "3.0": (3, 12), "3.1": (3, 13), "3.2": (3, 14), "3.3": (3, 14)}
 
 
 def uv_environment() -> dict[str, str]:
-    """This process's environment, with what it says to pip said to uv, too."""
+    """Return this process's environment, with pip's settings translated for uv."""
     environment = dict(os.environ)
     environment["UV_PYTHON_DOWNLOADS"] = "never"
     environment.pop("VIRTUAL_ENV", None)
@@ -38,21 +38,21 @@ def uv_environment() -> dict[str, str]:
         answer = subprocess.run(asked, capture_output=True, text=True, check=False)
         return answer.stdout.strip() if answer.returncode == 0 else None
 
-    def tell(name: str, value: str | None) -> None:
+    def set_variable(name: str, value: str | None) -> None:
         if value and not environment.get(name):
             environment[name] = value
 
     if not environment.get("UV_INDEX_URL"):
-        tell("UV_DEFAULT_INDEX", pip_setting("index-url"))
+        set_variable("UV_DEFAULT_INDEX", pip_setting("index-url"))
     if extra := os.environ.get("PIP_EXTRA_INDEX_URL"):
-        tell("UV_INDEX", extra)
-        tell("UV_INDEX_STRATEGY", "unsafe-best-match")  # all indexes are equal, as they are for pip
+        set_variable("UV_INDEX", extra)
+        set_variable("UV_INDEX_STRATEGY", "unsafe-best-match")  # all indexes are equal, as they are for pip
     if places := os.environ.get("PIP_FIND_LINKS"):
-        tell("UV_FIND_LINKS", ",".join(p for p in places.split() if "://" in p or Path(p).is_dir()))
-    tell("SSL_CERT_FILE", pip_setting("cert"))
+        set_variable("UV_FIND_LINKS", ",".join(p for p in places.split() if "://" in p or Path(p).is_dir()))
+    set_variable("SSL_CERT_FILE", pip_setting("cert"))
     if hosts := os.environ.get("PIP_TRUSTED_HOST"):
-        tell("UV_INSECURE_HOST", hosts)
-    tell("UV_HTTP_TIMEOUT", os.environ.get("PIP_DEFAULT_TIMEOUT"))
+        set_variable("UV_INSECURE_HOST", hosts)
+    set_variable("UV_HTTP_TIMEOUT", os.environ.get("PIP_DEFAULT_TIMEOUT"))
     return environment
 
 
@@ -63,7 +63,7 @@ def run(command: list[str | Path], environment: dict[str, str] | None = None) ->
 
 
 def get_uv() -> Path:
-    """Path of the project's own uv, installed if it is not there."""
+    """Return the path of the project's own uv. Install it if necessary."""
     home = VENVS / "uv"
     uv = home / "bin" / "uv"
     pins = CONSTRAINTS / "uv.txt"
@@ -85,7 +85,7 @@ def get_uv() -> Path:
 
 
 def check_version(python: Path, asked: str) -> None:
-    """End the set-up if another Airflow than the one asked for is there."""
+    """Exit if the installed Airflow is not the requested version."""
     code = (
         "import importlib.metadata as m, json; "
         "have = {d.metadata['Name'].lower(): d.version for d in m.distributions()}; "
@@ -103,11 +103,11 @@ def check_version(python: Path, asked: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--airflow", required=True, metavar="VERSION")
-    parser.add_argument("--venv", type=Path, help="where (default: .venv/airflow-VERSION-pyX.Y)")
+    parser.add_argument("--venv", type=Path, help="path (default: .venv/airflow-VERSION-pyX.Y)")
     parser.add_argument(
-        "--group", choices=["dev", "bench", "docs"], default="dev", help="what for (default: dev)"
+        "--group", choices=["dev", "bench", "docs"], default="dev", help="dependency group (default: dev)"
     )
-    parser.add_argument("--uv-only", action="store_true", help="only the project's own uv")
+    parser.add_argument("--uv-only", action="store_true", help="only install the project's own uv")
     arguments = parser.parse_args()
     version = arguments.airflow
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -120,7 +120,7 @@ def main() -> None:
 
     VENVS.mkdir(exist_ok=True)
     with (VENVS / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two makes at once: the second one waits
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second, parallel make waits
         uv = get_uv()
         if arguments.uv_only:
             return
@@ -132,7 +132,7 @@ def main() -> None:
         if pins.exists():
             inputs.append(pins)
         else:
-            print(f"Airflow {version} has no pins in constraints/: taking the newest of what it needs")
+            print(f"Airflow {version} has no pins in constraints/: installing its newest dependencies")
         digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in inputs)).hexdigest()
         stamp = venv / ".ready"
         if stamp.exists() and stamp.read_text() == digest:

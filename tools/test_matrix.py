@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Where Airflow versions differ most.
+#: Tests of features that differ most between Airflow versions.
 VERSION_TESTS = [
     "tests/assets",
     "tests/hooks",
@@ -32,14 +32,14 @@ VERSION_TESTS = [
     "tests/testing/test_runs.py",
     "tests/triggers",
 ]
-#: Where requests, tenacity, pendulum and dateutil are used.
+#: Tests of code that uses requests, tenacity, pendulum and dateutil.
 DEPENDENCY_TESTS = ["tests/campaigns", "tests/client"]
 SECONDS = 300.0
 
 
 @dataclass
 class Row:
-    """One environment, and what became of its tests."""
+    """One environment, and the results of its tests."""
 
     airflow: str
     python: str
@@ -72,7 +72,7 @@ def find_python(version: str) -> str | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"{version}.*/bin/python"))]
     for candidate in candidates:
-        # pyenv's shims exist for versions that are not active, too.
+        # pyenv also has shims for versions that are not active.
         if (
             candidate
             and not subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode
