@@ -1,4 +1,4 @@
-"""The exceptions of this package. No Airflow, and never a token, secret or header in any of them.
+"""The exceptions of this package. They never contain a token, a secret or a header.
 
 ::
 
@@ -15,7 +15,7 @@
     │   └── BMTimeoutError         no complete response in time
     ├── BMResponseError          a response that is not what the API promises (HTML, cut off, wrong shape)
     └── BMAPIError               the server refused: ``status``, ``code``, ``items``
-        ├── BMBadRequestError      400, 422, and any 4xx without a class of its own
+        ├── BMBadRequestError      400, 422, and any other 4xx
         ├── BMAuthError            401, or the token endpoint refused the credentials
         ├── BMForbiddenError       403
         ├── BMNotFoundError        404
@@ -52,7 +52,7 @@ def truncated_repr(value: object, longest: int = _LONGEST_VALUE) -> str:
 
 
 class RetryClass(Enum):
-    """What an error says about its request, and so whether the request may be repeated."""
+    """Whether the request was carried out, and so whether it may be repeated."""
 
     #: Not carried out, and it may succeed later: any call may be repeated.
     REPEAT = "repeat"
@@ -65,7 +65,7 @@ class RetryClass(Enum):
 class BMError(Exception):
     """Base class of all exceptions of this package.
 
-    :ivar permanent: trying the same again later cannot help; Airflow retries would be wasted
+    :ivar permanent: a later retry cannot succeed, so Airflow must not retry
     :ivar retry_class: whether the request was carried out, and may be repeated
     :ivar of_token: raised by the token endpoint, so the call itself was not carried out
     """
@@ -85,7 +85,7 @@ class BMConfigError(BMError, ValueError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a payload: the field, its value, and what would be right."""
+    """A problem with a payload: the field, its value, and what is expected."""
 
     field: str
     value: Any
@@ -128,9 +128,9 @@ class BMHeldError(BMError):
 
 
 class BMCampaignStateError(BMError):
-    """The campaign's state does not allow the change, or the campaign ended otherwise than waited for.
+    """The campaign's state does not allow the change, or a wait for the campaign failed.
 
-    :ivar campaign: the campaign as it was last read, if it was
+    :ivar campaign: the campaign as last read, or None
     """
 
     def __init__(self, message: str, campaign: Mapping[str, Any] | None = None) -> None:
@@ -214,7 +214,7 @@ class BMAPIError(BMError):
     :ivar message: the API's message, or an excerpt of the body if it is not in the API's form
     :ivar description: the API's description, if any
     :ivar items: the API's error items, ``({"name": …, "message": …}, …)`` (4.11)
-    :ivar retry_after: seconds that the server asked to wait, if it did
+    :ivar retry_after: seconds that the server asked to wait, or None
     """
 
     classes: ClassVar[dict[int, type[BMAPIError]]] = {}
@@ -279,7 +279,7 @@ class BMConflictError(BMAPIError, statuses=(409,)):
 
 
 class BMRateLimitError(BMAPIError, statuses=(429,)):
-    """Too many requests; ``retry_after`` is the wait that the server asked for, if it did."""
+    """Too many requests; ``retry_after`` is the wait that the server requested, or None."""
 
     permanent = False
 

@@ -1,4 +1,4 @@
-"""What Airflow asks a provider about itself, at every start: cheap, with no Airflow imported."""
+"""Provider metadata. Airflow reads it at every start, so it is cheap, and does not import Airflow."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ CONNECTION_TYPE = "bm"
 HOOK_CLASS_NAME = "airflow_provider_bm.hooks.BMHook"
 HOOK_NAME = "Business Messenger"
 
-#: The custom fields, kept in the connection's Extra. Each type has "null": a field left alone is saved so,
-#: and one without it would have to be filled in.
+#: The custom fields, stored in the connection's Extra. Each type includes "null": a field that is not
+#: filled in is saved as null, and without "null" it would be required.
 CONN_FIELDS: dict[str, dict[str, Any]] = {
     "draft_only": {
         "label": "Never send",
@@ -112,7 +112,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
-#: The standard fields: what is hidden, and how the others are called. As the hook's method returns it.
+#: The standard fields: hidden fields, and labels of the others. As the hook's method returns it.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden_fields": ["port"],
     "relabeling": {

@@ -1,1 +1,1 @@
-"""One campaign for each row of a table. No Airflow in it."""
+"""One campaign for each row of a table. Does not import Airflow."""

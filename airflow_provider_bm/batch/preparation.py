@@ -152,7 +152,7 @@ class RowPreparation:
         for name, value in values.items():
             leftover = leftover_jinja(value) if isinstance(value, str) else None
             if leftover is not None:
-                what = f"holds {leftover}, a template that nobody renders: it would be sent as it stands"
+                what = f"holds {leftover}, a template that nobody renders: it would be sent unrendered"
                 raise BMPayloadError([Problem(f"template_vars.{name}", value, what)])
         return values
 

@@ -1,4 +1,4 @@
-"""The BM Campaign API: requests, replies, retries, OAuth2. No Airflow in it."""
+"""The BM Campaign API: requests, replies, retries, OAuth2. Does not import Airflow."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BMClient", "BMSettings"]
 
-if not TYPE_CHECKING:  # For a type checker, the names above are all that there is.
-    # An asset's trigger is made where DAGs are parsed, and checks its filters there: without requests.
+if not TYPE_CHECKING:  # Type checkers use the imports above.
+    # DAG parsing constructs an asset's trigger, which checks its filters: that must not import requests.
     __getattr__, __dir__ = lazy_names(globals(), {"client": "BMClient", "settings": "BMSettings"})

@@ -1,6 +1,6 @@
-"""What this package assumes about the API although the vendor has not published it.
+"""Assumptions about the API that its documentation does not confirm.
 
-Each constant is one fact that may prove wrong, and the one place to change then.
+If an assumption proves wrong, this is the only place to change it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FILTER_WITHOUT_VALUE: Final = "true"
 SORT_SEPARATOR: Final = ","
 #: ``fields=tasks,messages``.
 FIELDS_SEPARATOR: Final = ","
-#: Rows to ask for in a page. The maximum ``page_size`` is unknown, so the server's ``perPage`` decides.
+#: Rows to request per page. The maximum ``page_size`` is unknown, so the server's ``perPage`` decides.
 PAGE_SIZE: Final = 100
 #: Lifetime of a token, in seconds, if the response does not contain it. A 401 renews it sooner.
 TOKEN_LIFETIME: Final = 3600.0

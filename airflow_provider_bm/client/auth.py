@@ -28,8 +28,8 @@ class Token(NamedTuple):
 class TokenCache:
     """Caches one token; fetches it when there is none, or when it is about to expire.
 
-    The lock is held while a token is fetched: threads that need one wait for the same request, and share
-    its error if it fails.
+    Fetching a token locks the cache: other threads wait for the same request, and share its error if it
+    fails.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -68,7 +68,7 @@ class TokenCache:
 
     @property
     def value(self) -> str | None:
-        """The token as it is now, without fetching."""
+        """The current token; does not fetch one."""
         return self._value
 
     def known(self) -> list[str]:

@@ -39,9 +39,9 @@ _MAX_FAILURES = 3
 #: Forbidden GETs, after a forbidden list, after which all are considered forbidden: a list may be forbidden
 #: for one campaign in it.
 _MAX_FORBIDDEN = 2
-#: Failed campaigns to remember, before those that are not asked for any more are forgotten.
+#: Maximum number of failed campaigns to remember; beyond it, those no longer requested are forgotten.
 _MAX_REMEMBERED = 1000
-#: What the page adds to a URL.
+#: Text that paging adds to a URL.
 _PAGE = "&page_number=000&page_size=000"
 
 Found = Mapping[str, Campaign | BMError]
@@ -49,10 +49,10 @@ Fields = tuple[str, ...]
 
 
 class BulkReader:
-    """Reads many campaigns with one list request: ``in(uuid)=…``, a filter that is only assumed.
+    """Reads many campaigns with one list request: ``in(uuid)=…``, a filter that is assumed to exist.
 
-    A campaign that is missing in the list, or contradicts itself there, is fetched singly. A server that does
-    not know the filter is not asked that way again. One reader belongs to one thread.
+    A campaign that is missing in the list, or contradicts itself there, is fetched singly. If a server
+    does not support the filter, lists are not used again. One reader belongs to one thread.
 
     :param client: the client to read with
     """
@@ -133,7 +133,7 @@ class BulkReader:
             yield uuids[start : start + size]
 
     def _read_list(self, chunk: Sequence[str], fields: Fields) -> tuple[dict[str, Campaign], bool]:
-        """Read campaigns with one list; fewer than asked for, if the server does not filter as it should.
+        """Read campaigns with one list; fewer than requested if the server does not filter correctly.
 
         :return: the campaigns, and whether the list is forbidden
         """
@@ -154,7 +154,7 @@ class BulkReader:
                     # No further page: that would be the whole service, page by page.
                     sent = f"campaign {others}" if others else f"a list of {page.total} campaigns"
                     self._stop_using_lists(
-                        f"it does not know the filter in(uuid): it returned {sent}", fields
+                        f"it does not support the filter in(uuid): it returned {sent}", fields
                     )
                     break
                 if len(found) == len(wanted):

@@ -52,10 +52,10 @@ class BMClient:
     """The Campaign API of one BM account (service).
 
     Arguments are checked before the first request. Reading, deleting and stopping are repeated for a limited
-    time after transient errors; what can send messages is repeated only if it was certainly not carried out
-    (429, no connection). Threads may share a client.
+    time after transient errors; a call that can send messages is repeated only if it was certainly not
+    carried out (429, no connection). Threads may share a client.
 
-    :param settings: where the API is, and who calls it
+    :param settings: the API's URLs, the credentials, and options
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
     :param sleep: waits between tries
     :param check: called before each request is sent; may raise, and nothing else is sent then
@@ -83,7 +83,7 @@ class BMClient:
 
     @property
     def session(self) -> requests.Session:
-        """The authorized keep-alive session, for calls that this class does not have."""
+        """The authorized keep-alive session, for requests without a method here."""
         return self._transport.session
 
     @property
@@ -93,7 +93,7 @@ class BMClient:
 
     @property
     def clock_ahead(self) -> timedelta:
-        """How far the server's clock is ahead of this machine's; 0 if unknown, up to a second too little."""
+        """How far the server's clock is ahead of this machine's; 0 if unknown; up to a second too low."""
         server_now = self.server_now()
         return timedelta(0) if server_now is None else server_now - datetime.now(UTC)
 
@@ -136,15 +136,15 @@ class BMClient:
     ) -> Iterator[Campaign]:
         """Yield campaigns, page by page, each once (3.2).
 
-        Each is checked to match the filters, as far as it shows: many servers ignore a filter that they do
-        not know, and list everything.
+        Each campaign is checked against the filters as far as possible: many servers ignore filters that they
+        do not support, and list everything.
 
         :param sending_type: only these channels
         :param status: only these statuses
         :param filters: ``{"startswith(name)": "Storm"}``, or pairs; see the URL Filtering Guidelines
         :param fields: optional parts: ``tasks``, ``messages``
         :param sort: columns, ``-created_dt`` for descending
-        :param page_size: rows to ask for in a request; the server may return fewer
+        :param page_size: rows to request per page; the server may return fewer
         :raises BMPayloadError: a filter is invalid, or by a column that no campaign has, or ``page_size`` is
             not a whole number from 1; raised by the call itself, not by the first ``next``
         :raises BMResponseError: the server returned a campaign that does not match
@@ -189,7 +189,7 @@ class BMClient:
         Rows are *not* compared with the filters: for callers that do so themselves.
 
         :param params: the query, as :func:`.list_params` builds it
-        :param page_size: rows to ask for in a request; the server may return fewer
+        :param page_size: rows to request per page; the server may return fewer
         :param on_broken_row: called with each row that is not a campaign; None: that is an error
         :raises BMPayloadError: ``page_size`` is not a whole number from 1; raised by the call itself
         """
@@ -273,7 +273,7 @@ class BMClient:
         if self.settings.draft_only:
             body = self._as_draft(body, body.get("name") or "without a name")
         name = body.get("name")
-        what = f"a campaign named {name!r}" if name else "a campaign without a name of its own"
+        what = f"a campaign named {name!r}" if name else "an unnamed campaign"
         return self._send_once("POST", body, f"{what} may exist", name=name)
 
     def update_campaign(
@@ -284,7 +284,7 @@ class BMClient:
         replace: bool = False,
         allow_second_execution: bool = False,
     ) -> Campaign:
-        """Change a campaign: read it, merge the changes, write the whole (3.4, 4.3).
+        """Change a campaign: read it, merge the changes, write it back (3.4, 4.3).
 
         Fields that do not change are written back as they were read. A campaign that has executed, or is
         executing, is not written with status ``active``: that could send it again (4.1).
@@ -322,7 +322,7 @@ class BMClient:
         :param current: the campaign as it was just read
         :param changes: the fields to change, validated
         :param replace: ``changes`` is the whole campaign
-        :param allow_second_execution: also write as active what was executed already
+        :param allow_second_execution: whether to write a campaign as active that was executed before
         :raises BMPayloadError: the result is not a valid campaign
         :raises BMCampaignStateError: writing it could send the campaign a second time
         """
@@ -429,7 +429,7 @@ class BMClient:
             except BMNotFoundError:
                 if not maybe_deleted:
                     raise
-                log.info("Campaign %s does not exist, or no longer", uuid)
+                log.info("Campaign %s does not exist, or no longer exists", uuid)
             except BMError as error:
                 maybe_deleted = maybe_deleted or error.retry_class is RetryClass.UNKNOWN
                 raise
@@ -440,12 +440,12 @@ class BMClient:
         service = self.settings.service_uuid
         if not service:
             raise BMConfigError(
-                "No service: put the Service UUID into the connection (field Schema), or give service_uuid."
+                "No service: put the Service UUID into the connection (field Schema), or pass service_uuid."
             )
         return "/".join(["/services", service, "campaigns", *parts])
 
     def _campaigns_in_past_hour(self) -> int:
-        """How many campaigns were created in the past hour that are not drafts; the limit is enough."""
+        """Count the campaigns of the past hour that are not drafts, up to the limit."""
         limit = self.settings.max_campaigns_per_hour or 0
         count = scanned = 0
         previous = ""
@@ -471,9 +471,9 @@ class BMClient:
     def _send_once(
         self, method: str, body: dict[str, Any], what: str, uuid: str | None = None, name: Any = None
     ) -> Campaign:
-        """Make a call that can send messages: carried out once, or an error that says it is unknown.
+        """Make a call that can send messages, at most once; raise an error if its outcome is unknown.
 
-        :param what: what may be the case if it is unknown
+        :param what: what may have happened, for the message
         """
         path = self._path(uuid) if uuid else self._path()
         try:
@@ -543,7 +543,7 @@ class BMClient:
         return {**payload, "status": "draft"}
 
 
-#: Campaigns to read when those of the past hour are counted, before giving up.
+#: Maximum number of campaigns to read when counting those of the past hour.
 _MOST_SCANNED = 2000
 
 

@@ -1,4 +1,4 @@
-"""From an Airflow connection of type ``bm`` to client settings: one pure function."""
+"""Conversion of an Airflow connection of type ``bm`` to client settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ T = TypeVar("T")
 _SEPARATORS = (".", "-")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-#: Host and port of a URL. Strictly, since libraries do not agree on what else means which host.
+#: Host and port of a URL. Strict, since libraries interpret unusual forms differently.
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PROXY_KEY = re.compile(r"no_proxy|(?:all|https?)(?:://[^/\s]+)?")
 _PROXY = re.compile(rf"(?:(?:https?|socks(?:4a?|5h?))://)?(?:[^/?#@\s]*@)?{_AUTHORITY.pattern}/?")
@@ -86,7 +86,7 @@ def settings_of(connection: AirflowConnection, service_uuid: str | None = None) 
 def read_boolean(value: Any) -> bool:
     """Read a boolean as forms, JSON and configuration files write it.
 
-    :raises ValueError: it is not one; what would be right
+    :raises ValueError: it is not a boolean; the message says what is expected
     """
     text = str(value).strip().lower()
     if isinstance(value, (bool, str, int)) and text in (*_TRUE, *_FALSE):
@@ -97,7 +97,7 @@ def read_boolean(value: Any) -> bool:
 def read_names(value: Any) -> list[str]:
     """Read names from a list, a JSON list as text, or comma separated text.
 
-    :raises ValueError: it is none of them; what would be right
+    :raises ValueError: it is none of them; the message says what is expected
     """
     if isinstance(value, str) and value.strip().startswith("["):
         value = _json(value)
@@ -110,7 +110,7 @@ def read_names(value: Any) -> list[str]:
 def read_recipient_lists(value: Any) -> tuple[str, ...]:
     """Read UUIDs of recipient lists; an empty list allows none.
 
-    :raises ValueError: one is not a UUID; what would be right
+    :raises ValueError: a value is not a UUID; the message says what is expected
     """
     try:
         return tuple(dict.fromkeys(parse_uuid(name, "list") for name in read_names(value)))
@@ -138,7 +138,7 @@ class _Reader:
             timeout=self._timeout(),
             verify=self._verify(),
             proxies=self._proxies(),
-            # An invalid one is an error: a guess could send messages.
+            # An invalid value is an error: a guess could send messages.
             draft_only=self._parsed("draft_only", read_boolean, False),
             console_url=self._console_url(),
             conn_id=self.connection.conn_id,
@@ -163,7 +163,7 @@ class _Reader:
             names, known = ", ".join(map(repr, unknown)), ", ".join(EXTRAS)
             raise self.wrong("Extra", f"unknown {names}; known are {known}")
         # The form of Airflow 3 saves a field that nobody touched as null, older ones as "".
-        # But an empty draft_only is no "no": it is up to somebody to say which.
+        # But an empty draft_only does not mean false: it must be set explicitly.
         return {
             key: value
             for key, value in extra.items()
@@ -218,7 +218,7 @@ class _Reader:
         host = (self.connection.host or "").strip()
         field = "Platform domain (host)"
         if not host:
-            raise self.wrong(field, "is missing (or give both api_url and token_url in Extra)")
+            raise self.wrong(field, "is missing (or set both api_url and token_url in Extra)")
         if not _DOMAIN.fullmatch(host):
             raise self.wrong(field, f"must be a domain such as example.com, not {truncated_repr(host)}")
         if prefix := _HOST_PREFIX.fullmatch(host):
@@ -227,7 +227,7 @@ class _Reader:
                 field, f"must be {prefix[3]!r}{separator_hint}, without the {prefix[1]!r} of {host!r}"
             )
         if self.connection.port:  # 0 is none: the form of Airflow 3.3 needs one to test a connection
-            raise self.wrong("Port", "is not used; for one of your own give api_url and token_url in Extra")
+            raise self.wrong("Port", "is not used; for a custom port, set api_url and token_url in Extra")
         return (
             (api_url or f"https://api{separator}{host}/news/v1").rstrip("/"),
             token_url or f"https://accounts{separator}{host}/oauth2/access-token",
@@ -244,7 +244,7 @@ class _Reader:
         if scheme.lower() not in ("https", "http") or not separator or re.search(r"[\s?#\\]", path):
             raise self.wrong(key, example)
         if "@" in authority:
-            raise self.wrong(key, "must not hold a user or password; they belong into login and password")
+            raise self.wrong(key, "must not contain a user or password; put them into login and password")
         if not _AUTHORITY.fullmatch(authority) or not _is_port(
             authority.rpartition("]")[2].partition(":")[2]
         ):
@@ -281,7 +281,7 @@ class _Reader:
         if isinstance(value, str):
             value = _json(value)
         if not isinstance(value, dict) or not all(_is_proxy(*pair) for pair in value.items()):
-            # Not the value: a proxy's URL may hold a password.
+            # Without the value: a proxy's URL may contain a password.
             raise self.wrong(
                 "proxies", 'must be a JSON object such as {"https": "http://proxy.example.com:3128"}'
             )
@@ -300,7 +300,7 @@ class _Reader:
 
 
 def _json(text: str) -> Any:
-    """What a JSON text contains; None if it is not JSON. The error, which contains the text, ends here."""
+    """Parse JSON; return None if it is invalid. The error is not raised, since it contains the text."""
     try:
         return parse_json(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The filter of a list, and whether the campaigns in a response match it."""
+"""The filter of a list, and checks that the campaigns in a response match it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_provider_bm.exceptions import BMPayloadError, BMResponseError, Prob
 
 @dataclass(frozen=True, kw_only=True)
 class CampaignFilter:
-    """Which campaigns to list: validated, hashable.
+    """A validated, hashable selection of campaigns to list.
 
     :ivar filters: query parameters, as they are sent
     :ivar fields: optional parts: ``tasks``, ``messages``
@@ -53,7 +53,7 @@ class CampaignFilter:
     def check(self, campaign: Mapping[str, Any]) -> None:
         """Check that a campaign matches the filter.
 
-        In doubt it does: how a server compares letters, for example, is unknown.
+        Doubtful cases match: how a server compares letters, for example, is unknown.
 
         :raises BMResponseError: it does not, so the server does not know a filter; many ignore those
         """
@@ -65,7 +65,7 @@ class CampaignFilter:
                 raise BMResponseError(
                     f"The server was asked for campaigns with {key}={wanted}, and returned "
                     f"{campaign_label(campaign['uuid'], campaign)}, whose {column} is "
-                    f"{truncated_repr(value)}: it does not know the filter."
+                    f"{truncated_repr(value)}: it does not support the filter."
                 )
 
 

@@ -1,7 +1,7 @@
 """Limits of one HTTP exchange: a deadline for the whole of it, and the size of its response.
 
 A read time-out only limits the wait for the next bytes, so a server that sends one byte at a time could
-hold a request indefinitely; and a few compressed bytes can stand for gigabytes.
+delay a request indefinitely; and a few compressed bytes can expand to gigabytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError
 from airflow_provider_bm.client.outbound_guard import check_outbound
 from airflow_provider_bm.exceptions import BMResponseError
 
-#: Bytes of a response, decompressed, beyond which it is not read.
+#: Maximum size of a decompressed response, in bytes.
 MAX_BODY = 32 * 1024 * 1024
 #: What the session accepts, and :func:`read_body` decompresses.
 ACCEPT_ENCODING = "gzip"

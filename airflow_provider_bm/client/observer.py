@@ -1,4 +1,4 @@
-"""What an observer of the client learns about each request: no content, no secret."""
+"""Observation of requests, without their content and without secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """A request that was sent, and how it was answered.
+    """A request that was sent, and its outcome.
 
     :ivar method: HTTP method
     :ivar path: ``/campaigns``, or the URL if it is not of the API; without its query

@@ -1,4 +1,4 @@
-"""A list, page by page: each campaign once, and an end."""
+"""Pagination of a list: yields each campaign once, and always ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from airflow_provider_bm.client.responses import Campaign, Page
 from airflow_provider_bm.exceptions import BMResponseError
 
-#: Consecutive pages with nothing new, where there should be more: then the list has no end.
+#: Consecutive pages without new campaigns after which the list is considered endless.
 _MAX_PAGES_WITHOUT_NEWS = 3
 
 
@@ -15,7 +15,7 @@ def all_pages(fetch: Callable[[int, int], Page], page_size: int, call: str) -> I
     """Yield the pages of a list, each with the campaigns that were on no page before (4.12, 4.13).
 
     :param fetch: reads a page, by its number and size
-    :param page_size: rows to ask for in a request; the server may return fewer
+    :param page_size: rows to request per page; the server may return fewer
     :param call: the request, for messages
     :raises BMResponseError: the pages are not those of one list
     """
@@ -44,7 +44,7 @@ def all_pages(fetch: Callable[[int, int], Page], page_size: int, call: str) -> I
         if nothing_new >= _MAX_PAGES_WITHOUT_NEWS:
             raise BMResponseError(
                 f"{call} returned nothing new on {nothing_new} consecutive pages, up to page {number} of "
-                f"{page.total_pages}: it does not seem to know page_number"
+                f"{page.total_pages}: it does not seem to support page_number"
             )
         number += 1
         # Page 2 of 50 is not page 2 of 100: continue with the size that the server really uses.

@@ -134,7 +134,7 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
         )
         return str(key), ""
     if key in _NO_FILTERS:
-        problems.append(Problem(name, value, "is not a filter; it is an argument of its own"))
+        problems.append(Problem(name, value, "is not a filter, but a separate argument"))
     if many and operator not in _MANY_VALUES:
         problems.append(
             Problem(name, value, f"{operator} takes one value; use in, notin or between for several")

@@ -1,4 +1,4 @@
-"""From (status, headers, body) to data, or to a typed error. No I/O."""
+"""Conversion of responses to data, or to typed errors. Does no I/O."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _HINTS = {
 _NOT_JSON = object()
 #: Another ``Date`` comes from a broken clock, and date arithmetic with it may overflow.
 _PLAUSIBLE_YEARS = range(2020, 2200)
-#: Error items that a message shows.
+#: Maximum number of error items in a message.
 _MOST_ITEMS = 50
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class Response(NamedTuple):
-    """What the server answered, and to which call (for messages; without secrets)."""
+    """The server's response, and the call (for messages, without secrets)."""
 
     call: str
     host: str
@@ -135,7 +135,7 @@ def _token(response: Response, data: Any) -> Token:
 def campaign_of(response: Response, uuid: str | None = None, scrub: Callable[[str], str] = str) -> Campaign:
     """The campaign of a response (4.4).
 
-    :param uuid: the campaign that was asked for; another one is an error
+    :param uuid: the requested campaign; a different campaign is an error
     """
     campaign = _campaign(data_of(response, scrub), response, scrub)
     if uuid is not None and campaign["uuid"] != uuid:
@@ -151,7 +151,7 @@ def page_of(
 ) -> Page:
     """A page of the list (4.6).
 
-    :param broken: called with each row that is no campaign, and why; None: that is an error
+    :param broken: called with each row that is not a campaign, and the error; None: that is an error
     """
     data = data_of(response, scrub)
     rows = data.get("data") if isinstance(data, dict) else None
@@ -201,7 +201,7 @@ def _campaign(data: Any, response: Response, scrub: Callable[[str], str]) -> Cam
 
 
 def _unexpected(response: Response, what: str, data: Any, scrub: Callable[[str], str]) -> BMResponseError:
-    # Scrubbed before it is cut, here and below: half a secret is not found any more.
+    # Scrubbed before it is cut, here and below: part of a secret would not be found.
     shown = truncate(scrub(repr(data)), 200)
     return BMResponseError(f"The response to {response.call} {what}: {shown}", response.status)
 
@@ -294,7 +294,7 @@ def _is_html(response: Response) -> bool:
 
 
 def _excerpt(body: bytes, scrub: Callable[[str], str]) -> str:
-    """A short piece of a body that is not what it should be; without markup, if it is HTML."""
+    """A short excerpt of an unexpected body; without markup if it is HTML."""
     text = scrub(body.decode("utf-8", "replace"))[:4000]
     text = re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
     return truncated_repr(" ".join(text.split())) if text.strip() else "(empty)"

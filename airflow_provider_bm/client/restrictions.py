@@ -1,4 +1,4 @@
-"""What a connection does not allow: refused in the session, whoever sends the request."""
+"""Restrictions of a connection, which the session enforces for every request."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _INACTIVE = ("draft", "stopped", "finished")
 
 
 class Restrictions:
-    """The restrictions of a connection, checked against each request. They refuse, and never rewrite.
+    """The restrictions of a connection, checked against each request: they refuse it, or leave it unchanged.
 
-    What is not in the request is not checked: the recipient lists of a clone's source, for example.
+    Data outside of the request is not checked: the recipient lists of a clone's source, for example.
 
     :param campaigns_in_past_hour: number of campaigns, other than drafts, that were created on the service in
         the past hour; called before a request that can send, if ``max_campaigns_per_hour`` is set

@@ -1,4 +1,4 @@
-"""The one HTTP session: token, restrictions, limits, proxies and CA bundle, with no way around them."""
+"""The only HTTP session, which enforces token, restrictions, limits, proxies and CA bundle."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Authorize = Callable[[requests.PreparedRequest], None]
 class BMSession(requests.Session):
     """A ``requests.Session`` that is authorized for one BM account.
 
-    It sends the token to the API's own origin only, renews it once after a 401 and replays the call, follows
-    no redirect, and repeats nothing else. It refuses what the connection's restrictions do not allow. Each
-    exchange has a deadline, and each response a maximum size. Responses are read completely, also with
-    ``stream=True``. Neither responses nor errors hold a token.
+    It sends the token to the API's origin only, and after a 401 renews it and replays the call once. It does
+    not follow redirects or repeat anything else. It refuses what the connection's restrictions do not allow.
+    Each exchange has a deadline, and each response a maximum size. Responses are read completely, also with
+    ``stream=True``. Neither responses nor errors contain a token.
 
     :param token: returns a token; called with the refused one after a 401
     :param check: called before each request is sent; may raise
@@ -81,7 +81,7 @@ class BMSession(requests.Session):
             return super().request(*args, **kwargs)
         except (BMError, OSError, HTTPError) as error:
             failure = error
-        # The frames below hold the proxies, which may contain a password.
+        # The frames below contain the proxies, which may contain a password.
         raise failure.with_traceback(None)
 
     def send(
@@ -128,17 +128,17 @@ class BMSession(requests.Session):
         return self._attempt(request, authorize, kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow no redirect, and do not parse its target: it may not be a URL at all."""
+        """Do not follow redirects or parse their target, which may not be a URL."""
 
     def call_name(self, request: requests.PreparedRequest) -> str:
-        """A request in messages: ``POST /campaigns``, without the parts that are equal for all."""
+        """A request in messages: ``POST /campaigns``, without the parts that all URLs share."""
         url = (request.url or "").partition("?")[0]
         return f"{request.method} {shorten_url(url, self._settings)}"
 
     def _attempt(
         self, request: requests.PreparedRequest, authorize: Authorize | None, kwargs: dict[str, Any]
     ) -> requests.Response:
-        """Make one exchange; its errors hold neither the authorized request nor any frame that does."""
+        """Make one exchange; its errors contain neither the authorized request nor frames with it."""
         try:
             return self._exchange(request, authorize, kwargs)
         except (BMError, OSError, HTTPError) as error:

@@ -1,4 +1,4 @@
-"""Everything that a client needs to know about a BM account and the way to it."""
+"""Settings of a client: the BM account, the credentials and the connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a connection, and then between two pieces of a response.
 DEFAULT_TIMEOUT = 30.0
-#: Seconds to wait for a connection at most.
+#: Maximum seconds to wait for a connection.
 LONGEST_CONNECT_TIMEOUT = 10.0
 
 #: Seconds after its first request within which a call that writes may be replayed with a new token (401) or
@@ -22,7 +22,7 @@ LATEST_REPLAY = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class BMSettings:
-    """Where the API is, who calls it, and how. Not validated here: see :func:`.settings_of`.
+    """The API's URLs, the credentials, and options. Not validated here: see :func:`.settings_of`.
 
     :param api_url: base of the Campaign API, without a slash at the end
     :param token_url: the OAuth2 token endpoint
@@ -38,8 +38,8 @@ class BMSettings:
         ``()``: none
     :param allowed_variables: variables, besides contact fields and ``template_vars``, that the content of
         a cloned campaign may contain
-    :param max_campaigns_per_hour: nothing is activated once so many campaigns that are not drafts were
-        created on the service in the past hour; None: no limit
+    :param max_campaigns_per_hour: nothing is activated after this number of campaigns, not counting drafts,
+        were created on the service in the past hour; None: no limit
     :param send_window: when messages may go out; None: at any time
     :param key_namespace: distinguishes the idempotency keys of Airflow installations that share a service
     :param max_age: default of the operators' ``max_age``, a day; None: no limit
@@ -77,7 +77,7 @@ class BMSettings:
 
     @property
     def exchange_deadline(self) -> float:
-        """Seconds after which a request is given up, however far its response has come."""
+        """Seconds after which a request is abandoned, even if part of its response has arrived."""
         connect, read = self.timeouts
         return connect + 2 * read
 

@@ -1,4 +1,4 @@
-"""One exchange with the server: a request out, a response or a typed error back."""
+"""Exchanges with the server: a request, and its response or a typed error."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Transport:
 
     @property
     def _tokens(self) -> TokenCache:
-        # Looked up each time: a forked process has caches of its own.
+        # Read each time: a forked process has its own caches.
         return token_cache(self.settings)
 
     def new_token(self) -> str:
@@ -103,7 +103,7 @@ class Transport:
             return self._tokens.get(lambda: self.repeat(self._fetch_token), rejected=rejected)
         except BMError as error:
             failure = error
-        # Nothing was sent to the API. The frames below hold the rejected token.
+        # Nothing was sent to the API. The frames below contain the rejected token.
         failure.of_token, failure.retry_class, rejected = True, RetryClass.REFUSED, None
         raise failure.with_traceback(None)
 
@@ -179,7 +179,7 @@ class Transport:
         return response
 
     def scrub(self, text: str) -> str:
-        """Remove the client secret and the token from a text that came from outside."""
+        """Remove the client secret and the token from a text of the server."""
         for secret in (self.settings.client_secret, *self._tokens.known()):
             for form in (secret, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)):
                 text = text.replace(form, "***")
@@ -221,7 +221,7 @@ class Transport:
             raise
         except (OSError, HTTPError) as error:  # requests' errors are OSErrors; some of urllib3's come through
             failure = self._transport_error(request, call, error)
-        # Without its cause, whose text and frames may hold a proxy's password.
+        # Without its cause, whose text and frames may contain a proxy's password.
         raise failure
 
     def _why(self, error: Exception) -> str:
@@ -270,7 +270,7 @@ def _impossible(error: Exception) -> bool:
 
 
 def _never_left(error: Exception) -> bool:
-    """Whether the request was certainly never sent. In doubt: it was."""
+    """Whether the request was certainly never sent. If in doubt, it was."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @hide_connection
 def client_of(connection: Connection, service_uuid: str | None = None) -> BMClient:
-    """A client for an Airflow connection; the same for hook and trigger.
+    """Return a client for an Airflow connection, as hook and triggers use it.
 
     :param service_uuid: the BM account to use instead of the connection's
     """
@@ -37,7 +37,7 @@ def client_of(connection: Connection, service_uuid: str | None = None) -> BMClie
 
 
 def client_with(settings: BMSettings, **hooks: Callable[..., None]) -> BMClient:
-    """A client whose ``User-Agent`` names Airflow, and whose requests are counted in Airflow's metrics.
+    """Return a client that names Airflow in its ``User-Agent``, and counts requests in Airflow's metrics.
 
     :param hooks: ``sleep`` and ``check`` of :class:`.BMClient`
     """
@@ -74,10 +74,10 @@ class BMHook(BaseHook):
         return client_of(self.get_connection(self.bm_conn_id), self.service_uuid)
 
     def get_conn(self) -> requests.Session:
-        """Return the authorized session, for calls that the hook does not have.
+        """Return the authorized session, for requests without a method here.
 
-        It sends the token to the API only, renews it, and follows no redirect. The connection's restrictions
-        and time-outs apply. The base URL is ``hook.client.settings.api_url``.
+        It sends the token to the API only, renews it, and does not follow redirects. The connection's
+        restrictions and time-outs apply. The base URL is ``hook.client.settings.api_url``.
         """
         return self.client.session
 
@@ -100,7 +100,7 @@ class BMHook(BaseHook):
             URL Filtering Guidelines; a list of values means ``in``
         :param fields: optional parts of each campaign: ``tasks``, ``messages``
         :param sort: columns, ``-created_dt`` for descending
-        :param page_size: rows to ask for in one request; the server may return fewer
+        :param page_size: rows to request per page; the server may return fewer
         :raises BMPayloadError: a filter is invalid, or by a column that no campaign has
         :raises BMResponseError: the server returned a campaign that does not match
         """
@@ -156,7 +156,7 @@ class BMHook(BaseHook):
         replace: bool = False,
         allow_second_execution: bool = False,
     ) -> Campaign:
-        """Change a campaign: read, merge, write the whole (API 3.4, 4.3).
+        """Change a campaign: read it, merge the changes, write it back (API 3.4, 4.3).
 
         :param changes: the fields to change
         :param replace: skip the read; ``changes`` is the whole campaign
@@ -195,7 +195,7 @@ class BMHook(BaseHook):
             step = "Token"
             client.refresh_token()
             if client.settings.service_uuid is None:
-                return True, "The token works. No Service UUID is set, so every task must give service_uuid."
+                return True, "The token works. No Service UUID is set, so every task must set service_uuid."
             step = "Service"
             next(client.list_campaigns(page_size=1), None)
         except BMError as error:

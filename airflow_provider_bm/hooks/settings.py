@@ -79,7 +79,7 @@ def _seconds(text: str) -> timedelta:
 
 
 def _intersection(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """What both allow; None allows everything."""
+    """Return what both allow; None allows everything."""
     if one is None or other is None:
         return other if one is None else one
     return tuple(name for name in one if name in other)

@@ -64,7 +64,7 @@ def check_active(campaign: Mapping[str, Any]) -> None:
     )
     raise BMCampaignStateError(
         f"The server saved campaign {campaign_label(campaign['uuid'], campaign)} as {status!r}, though an "
-        f"active campaign was asked for. {outcome}",
+        f"active campaign was requested. {outcome}",
         campaign,
     )
 

@@ -31,7 +31,7 @@ __all__ = [
     "BMUpdateCampaignOperator",
 ]
 
-if not TYPE_CHECKING:  # For a type checker, the names above are all that there is.
+if not TYPE_CHECKING:  # Type checkers use the imports above.
     __getattr__, __dir__ = lazy_names(
         globals(),
         {

@@ -55,7 +55,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
     draft whose content was changed after the review began is refused. If it is rejected, the task is skipped;
     if nobody responds in time, the task fails. Nothing is sent in both cases.
 
-    Returns the campaign's UUID. XCom ``campaign`` holds the whole response, ``sent`` whether it is active or
+    Returns the campaign's UUID. XCom ``campaign`` is the whole response, ``sent`` whether it is active or
     finished, ``reviewed`` a hash of the content that was reviewed.
 
     .. code-block:: python
@@ -89,7 +89,8 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: it is not a draft, was changed during the review, or a check or the server
         refused it; or nobody responded in time
-    :raises AirflowSkipException: it was rejected; or ``on_stale``, ``on_draft_only`` or a send window says so
+    :raises AirflowSkipException: it was rejected; or ``on_stale``, ``on_draft_only`` or a send window is set
+        to skip
     :raises AirflowException: it is not known whether it was activated; the next try polls it first
     :raises AirflowOptionalProviderFeatureException: when constructed on Airflow before 3.1
     """
@@ -216,7 +217,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
                 "approved. Nothing was sent.",
                 draft,
             )
-        # What no review can mend need not be reviewed.
+        # Problems that a review cannot solve are reported before it.
         self.activation(context, uuid, self.allow_second_execution).refuse_second_execution(draft)
         content = writable(draft)
         guards.check_variables(content, None, sends=True)
@@ -227,13 +228,13 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         self.push_link(context, uuid, draft)
         self.subject = self.subject or f"Send campaign {name_without_key(str(draft.get('name')))!r}?"
         self.body = review_text(draft, tz=self.tz, allowed_variables=guards.server_variables)
-        log.info("Campaign %s waits for approval", campaign_label(uuid, draft))
+        log.info("Campaign %s is waiting for approval", campaign_label(uuid, draft))
         HITLOperator.execute(self, context)
 
     def _check_what_is_shown(self, context: Context, draft: dict[str, Any], reviewed: str) -> None:
         """Refuse a review if Airflow may show the reviewer the text of an earlier one.
 
-        Airflow keeps the text of a task instance's first review, also for its later tries.
+        Airflow keeps the text of a task instance's first review for its later tries.
         """
         from airflow_provider_bm.campaigns.labels import campaign_label
 
@@ -314,7 +315,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
                 self.hook.client.delete_campaign(campaign["uuid"], missing_ok=True)
                 log.info("Draft %s was deleted", label)
             else:
-                log.warning("Campaign %s was changed during the review, and is not deleted", label)
+                log.warning("Campaign %s was not deleted, since it was changed during the review", label)
         if who is None:
             raise AirflowFailException(
                 f"Nobody approved campaign {label} within {self.response_timeout}. Nothing was sent."
@@ -323,7 +324,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
 
 
 def content_hash(campaign: Mapping[str, Any]) -> str:
-    """Return a hash of all that a campaign would send: each field that can be written, but for the status."""
+    """Return a hash of everything that a campaign would send: all writable fields except the status."""
     from airflow_provider_bm.campaigns import writable
 
     content = {**writable(campaign), "uuid": str(campaign["uuid"]).lower()}

@@ -38,7 +38,7 @@ class BMTaskMixin(BMTemplating):
 
     @cached_property
     def hook(self) -> BMHook:
-        """The hook, made when it is first needed."""
+        """The hook, created on first use."""
         from airflow_provider_bm.hooks import BMHook
 
         return BMHook(self.bm_conn_id, self.service_uuid)

@@ -39,7 +39,7 @@ ROWS_KEY, FAILED_ROWS_KEY = "rows", "failed_rows"
 MAX_XCOM: Final = 500_000
 #: Fields that may be templates over the row.
 ROW_FIELDS: Final = ("clone_uuid", "template_vars", *CAMPAIGN_FIELDS)
-#: Rows that a message names.
+#: Maximum number of rows to name in a message.
 _NAMED: Final = 10
 
 
@@ -47,12 +47,12 @@ class BMCampaignBatchOperator(ActivatingOperator):
     """Sends a campaign for each row of a table, exactly once, many at a time (API 1.4, 3.1, 4.2).
 
     Each row becomes a clone of a draft or, without ``clone_uuid``, a new campaign. All rows are checked, and
-    all that is wrong is reported, before the first is sent. Whatever fails, a row is sent once: the name of
-    its campaign starts with a key of task instance and row, by which every try finds it.
+    all problems are reported, before the first row is sent. A row is sent once, even after failures: the name
+    of its campaign starts with a key of task instance and row, by which every try finds it.
 
     Returns counts: ``{"rows": 3, "sent": 2, "failed": 1, "campaigns": {"active": 2}, …}``. XCom ``rows`` (or
-    the file at ``results_path``) says for each row its key, UUID, status and reason; ``failed_rows`` holds
-    the rows that certainly were not sent, to be given to another task; ``sent`` says whether any was.
+    the file at ``results_path``) lists each row's key, UUID, status and reason; ``failed_rows`` the rows
+    that were certainly not sent, as input for another task; ``sent`` is whether any row was sent.
 
     .. code-block:: python
 
@@ -85,9 +85,9 @@ class BMCampaignBatchOperator(ActivatingOperator):
     :param sender: sender ID, e-mail address, or phone number ID, by channel; a phone number as text
     :param recipient_lists: UUIDs of the lists to message: a list, or a comma separated string
     :param status: ``active`` (send) or ``draft``
-    :param schedule_type: ``now``, ``once`` or ``scheduled``; None: as ``schedule_rrule`` says, else the
-        source's, or ``now``
-    :param schedule_rrule: when: an aware datetime, a text with offset, ``Y-m-d H:i:s`` (UTC), an iCal RRULE,
+    :param schedule_type: ``now``, ``once`` or ``scheduled``; None: inferred from
+        ``schedule_rrule``, else the source's, or ``now``
+    :param schedule_rrule: an aware datetime, a string with offset, ``Y-m-d H:i:s`` (UTC), an iCal RRULE,
         or :func:`~airflow_provider_bm.campaigns.local_time`: that time in each row's own zone, from the start
         of the run on
     :param query_type: ``all`` or ``segmentation``
@@ -131,7 +131,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: the table, a row, or the server's answer to it does not allow to send
-    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window says so
+    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window is set to skip
     :raises AirflowException: rows have failed that another try may send
     """
 
@@ -267,7 +267,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         return super().render_template(content, context, jinja_env, seen_oids)
 
     def call_api(self, context: Context) -> dict[str, Any]:
-        """Send the campaigns, push what became of each row, and wait if asked to."""
+        """Send the campaigns, push the result of each row, and wait if requested."""
         from airflow_provider_bm.batch.results import result
         from airflow_provider_bm.batch.rows import check_number, identify
         from airflow_provider_bm.triggers.deferral import fail_wait
@@ -312,7 +312,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
 
         problems = Problems()
         if (self.rows is None) == (self.sql is None):
-            problems.add("rows", self.rows, "give either rows or sql")
+            problems.add("rows", self.rows, "pass either rows or sql")
         if (self.sql is None) != (self.sql_conn_id is None):
             problems.add("sql_conn_id", self.sql_conn_id, "belongs to sql")
         check_choice("on_invalid", self.on_invalid, ("fail", "skip"), problems)
@@ -421,7 +421,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         if self.hook.client.settings.draft_only:
             fields["status"] = "draft"
         guards = self.guards(context)
-        # Of a thousand rows, each variable is warned about once.
+        # One warning per variable, not per row.
         warns, guards = guards.on_unknown_variable == "warn", replace(guards, on_unknown_variable="fail")
         return RowPreparation(
             client=self.hook.client,
@@ -448,7 +448,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
             )
 
     def _push_results(self, context: Context, results: list[dict[str, Any]]) -> dict[str, Any]:
-        """Write what became of the rows, and return the counts."""
+        """Write the results of the rows, and return the counts."""
         from airflow_provider_bm.batch.results import counts, json_lines, repeatable
         from airflow_provider_bm.waiting.result import SENT_KEY
 
@@ -471,7 +471,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
             if len(str(content)) <= MAX_XCOM:
                 ti.xcom_push(key=name, value=content)
             else:
-                log.warning("XCom %s is left out, since it would be too large: set results_path", name)
+                log.warning("XCom %s is not pushed, since it would be too large: set results_path", name)
         return manifest
 
     def _results_path(self) -> Any:
@@ -507,7 +507,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         )
 
     def _wait(self, context: Context, uuids: list[str]) -> tuple[Verdict, dict[str, str]]:
-        """Wait until no campaign is active any more.
+        """Wait until all campaigns have ended.
 
         :return: the end of the wait, and the statuses of the campaigns
         """
@@ -540,7 +540,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         return verdict, wait.statuses
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
-        """Return the counts after the trigger has waited, or fail with what it says."""
+        """Return the counts after the trigger has waited, or fail with its reason."""
         from airflow_provider_bm.idempotency.search import campaigns_of_rows
         from airflow_provider_bm.triggers.deferral import campaign_from_event, fail_wait
 
@@ -560,7 +560,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         """Send nothing more, and stop the campaigns that this task waits for, if a person has ended it."""
         if self._sender is not None:
             self._sender.stopped.set()
-        # Reset meanwhile: a second signal must not stop them a second time.
+        # Reset first: a second signal must not stop them a second time.
         waiting, self._waiting = self._waiting, None
         if waiting is None or not self.stop_on_kill:
             return

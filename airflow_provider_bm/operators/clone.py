@@ -21,13 +21,13 @@ class BMCloneCampaignOperator(SendOperator):
     """Clones a campaign and activates the clone, unless ``status="draft"`` (API 1.4, 3.1, 4.2).
 
     The usual way to send from a DAG: people write and approve a draft in the BM console, the DAG clones it
-    with today's values. All fields but ``clone_uuid`` can be left out; the source's are used then. The
+    with today's values. All fields except ``clone_uuid`` are optional and default to the source's. The
     source is read first: each of its variables must be filled, and each of ``template_vars`` must occur.
 
-    Returns the clone's UUID. XCom ``campaign`` holds the whole response, ``sent`` whether it is active or
-    finished, ``adopted`` (True) that an earlier request created it, ``scheduled_for`` the opening of the
-    send window that it waits for. Everything is checked before the first POST. It is sent once; every try
-    searches for its campaign first.
+    Returns the clone's UUID. XCom ``campaign`` is the whole response, ``sent`` whether it is active or
+    finished, ``adopted`` (only if True) whether an earlier request created it, and ``scheduled_for`` the
+    opening of the send window, if the campaign was scheduled for it. Everything is checked before the first
+    POST. It is sent once; every try searches for its campaign first.
 
     .. code-block:: python
 
@@ -51,13 +51,13 @@ class BMCloneCampaignOperator(SendOperator):
         (templated)
     :param recipient_lists: UUIDs of the lists to message: a list, or a comma separated string (templated)
     :param status: ``active`` (send) or ``draft`` (templated)
-    :param schedule_type: ``now``, ``once`` or ``scheduled``; None: as ``schedule_rrule`` says, else the
-        source's (templated)
-    :param schedule_rrule: when: an aware datetime, a text with offset such as
+    :param schedule_type: ``now``, ``once`` or ``scheduled``; None: inferred from
+        ``schedule_rrule``, else the source's (templated)
+    :param schedule_rrule: an aware datetime, a string with offset such as
         ``{{ data_interval_end.add(hours=1) }}``, ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
     :param query_type: ``all`` or ``segmentation`` (templated)
     :param query: segmentation: a :class:`~airflow_provider_bm.campaigns.SegmentationQuery`, a dict, a JSON
-        string, or the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)
+        string, or the name of a ``.json`` file. Implies ``query_type='segmentation'``. (templated)
     :param webpush_title: title of a web push message (templated)
     :param webpush_body: body of a web push message (templated)
     :param webpush_target_url: URL that a web push message opens (templated)
@@ -74,7 +74,7 @@ class BMCloneCampaignOperator(SendOperator):
     :param deduplicate: one campaign for all tries of the task instance: its name starts with a key of the
         task instance, ``[7c41e09ab2f3d815] Storm warning``, by which every try searches for it. Default: True
     :param staged: create a draft first, and activate it once it is known to be the only one: safe even if
-        two tries are alive at once, at the price of some requests and a second and a half. Default: False
+        two tries run at once, but it costs some requests and 1.5 seconds. Default: False
     :param float_format: format of numbers that are not whole, such as ``.2f``. Without it a number with more
         than six decimal places is refused.
     :param max_age: age up to which a scheduled or backfill run sends: a timedelta or seconds; None: any.
@@ -90,9 +90,9 @@ class BMCloneCampaignOperator(SendOperator):
         ``fail`` or ``skip``
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
-    :raises AirflowFailException: it is invalid, or a check or the server refused it
-    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window says so
-    :raises AirflowException: it is not known whether it was carried out; the next try searches for it
+    :raises AirflowFailException: the campaign is invalid, or a check or the server refused it
+    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window is set to skip
+    :raises AirflowException: the outcome of the request is unknown; the next try searches for its campaign
     """
 
     template_fields: Sequence[str] = (
@@ -168,7 +168,7 @@ class BMCloneCampaignOperator(SendOperator):
         self.poke_interval = poke_interval
         self.timeout = timeout
         self.stop_on_kill = stop_on_kill
-        # Only where it has an effect: beside listeners of plugins, Airflow refuses tasks that have it.
+        # Only if it has an effect: Airflow refuses such tasks if a plugin has listeners.
         self.end_from_trigger = end_from_trigger and wait_for_completion and deferrable
         self.deduplicate = deduplicate
         self.staged = staged

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class BMCreateCampaignOperator(SendOperator):
     """Creates a campaign, which sends its messages unless it is a draft (API 3.1, 4.2).
 
-    Returns the campaign's UUID. XCom ``campaign`` holds the whole response, ``sent`` whether it is active or
-    finished, ``adopted`` (True) that an earlier request created it, ``scheduled_for`` the opening of the
-    send window that it waits for. Everything is checked before the first request. The request is sent once;
-    every try searches for its campaign first.
+    Returns the campaign's UUID. XCom ``campaign`` is the whole response, ``sent`` whether it is active or
+    finished, ``adopted`` (only if True) whether an earlier request created it, and ``scheduled_for`` the
+    opening of the send window, if the campaign was scheduled for it. Everything is checked before the first
+    request. The request is sent once; every try searches for its campaign first.
 
     .. code-block:: python
 
@@ -46,11 +46,11 @@ class BMCreateCampaignOperator(SendOperator):
     :param status: ``active`` (send) or ``draft`` (templated)
     :param schedule_type: ``now``, ``once`` or ``scheduled``; None: ``now`` without ``schedule_rrule``,
         ``once`` with a time, ``scheduled`` with an RRULE (templated)
-    :param schedule_rrule: when: an aware datetime, a text with offset such as
+    :param schedule_rrule: an aware datetime, a string with offset such as
         ``{{ data_interval_end.add(hours=1) }}``, ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
     :param query_type: ``all`` or ``segmentation`` (templated)
     :param query: segmentation: a :class:`~airflow_provider_bm.campaigns.SegmentationQuery`, a dict, a JSON
-        string, or the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)
+        string, or the name of a ``.json`` file. Implies ``query_type='segmentation'``. (templated)
     :param webpush_title: title of a web push message (templated)
     :param webpush_body: body of a web push message (templated)
     :param webpush_target_url: URL that a web push message opens (templated)
@@ -67,7 +67,7 @@ class BMCreateCampaignOperator(SendOperator):
     :param deduplicate: one campaign for all tries of the task instance: its name starts with a key of the
         task instance, ``[7c41e09ab2f3d815] Storm warning``, by which every try searches for it. Default: True
     :param staged: create a draft first, and activate it once it is known to be the only one: safe even if
-        two tries are alive at once, at the price of some requests and a second and a half. Default: False
+        two tries run at once, but it costs some requests and 1.5 seconds. Default: False
     :param float_format: format of numbers that are not whole, such as ``.2f``. Without it a number with more
         than six decimal places is refused.
     :param max_age: age up to which a scheduled or backfill run sends: a timedelta or seconds; None: any.
@@ -83,9 +83,9 @@ class BMCreateCampaignOperator(SendOperator):
         ``fail`` or ``skip``
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
-    :raises AirflowFailException: it is invalid, or a check or the server refused it
-    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window says so
-    :raises AirflowException: it is not known whether it was carried out; the next try searches for it
+    :raises AirflowFailException: the campaign is invalid, or a check or the server refused it
+    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window is set to skip
+    :raises AirflowException: the outcome of the request is unknown; the next try searches for its campaign
     """
 
     template_fields: Sequence[str] = (*CAMPAIGN_FIELDS, "max_age", "allowed_variables", *CONNECTION_FIELDS)
@@ -149,7 +149,7 @@ class BMCreateCampaignOperator(SendOperator):
         self.poke_interval = poke_interval
         self.timeout = timeout
         self.stop_on_kill = stop_on_kill
-        # Only where it has an effect: beside listeners of plugins, Airflow refuses tasks that have it.
+        # Only if it has an effect: Airflow refuses such tasks if a plugin has listeners.
         self.end_from_trigger = end_from_trigger and wait_for_completion and deferrable
         self.deduplicate = deduplicate
         self.staged = staged

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 class BMDeleteCampaignOperator(BMOperator):
     """Deletes a campaign (API 3.6). Returns nothing.
 
-    On a second or later try a missing campaign is what an earlier try may have done, and no error.
+    On later tries a missing campaign is not an error, since an earlier try may have deleted it.
 
     :param campaign_uuid: the campaign (templated)
-    :param missing_ok: it is no error if there is none; default: it is
+    :param missing_ok: do not fail if the campaign does not exist. Default: False
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
-    :raises AirflowFailException: there is none, or it was refused
+    :raises AirflowFailException: the campaign does not exist, or the request was refused
     """
 
     template_fields: Sequence[str] = ("campaign_uuid", *CONNECTION_FIELDS)
@@ -41,7 +41,7 @@ class BMDeleteCampaignOperator(BMOperator):
         super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> None:
-        """Delete it."""
+        """Delete the campaign."""
         tried_before = "ti" in context and context["ti"].try_number > 1
         self.hook.delete_campaign(self.campaign_uuid, missing_ok=self.missing_ok or tried_before)
         self.log.info("Campaign %s is deleted", self.campaign_uuid)

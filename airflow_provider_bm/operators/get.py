@@ -18,18 +18,18 @@ log = logging.getLogger(__name__)
 class BMGetCampaignOperator(BMOperator):
     """Reads a campaign and returns it (API 3.3, 4.4).
 
-    With ``messages`` in ``fields``, XCom ``messages`` holds their number.
+    With ``messages`` in ``fields``, XCom ``messages`` is their number.
 
     :param campaign_uuid: the campaign (templated)
-    :param fields: optional parts of the response: ``tasks``, ``messages`` (templated). XCom keeps what is
-        returned: with ``messages``, phone numbers and texts. To store them elsewhere, use
+    :param fields: optional parts of the response: ``tasks``, ``messages`` (templated). XCom stores the
+        result: with ``messages``, phone numbers and texts. To store them elsewhere, use
         :class:`~airflow_provider_bm.operators.BMCampaignReportOperator`.
     :param on_empty: with ``messages`` in ``fields``, if the campaign sent none: ``warn`` (default), ``fail``
         or ``skip``
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
-    :raises AirflowFailException: there is none, or it was refused; or no message was sent and
-        ``on_empty="fail"``
+    :raises AirflowFailException: the campaign does not exist, or the request was refused; or no message was
+        sent and ``on_empty="fail"``
     :raises AirflowSkipException: no message was sent and ``on_empty="skip"``
     """
 
@@ -54,7 +54,7 @@ class BMGetCampaignOperator(BMOperator):
         super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> dict[str, Any]:
-        """Read it, and report the number of its messages if they were asked for."""
+        """Read the campaign, and report the number of its messages if they were requested."""
         from airflow_provider_bm.campaigns.labels import campaign_label
         from airflow_provider_bm.client.query import optional_fields
         from airflow_provider_bm.operators.guards import check_choices

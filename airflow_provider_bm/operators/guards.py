@@ -1,6 +1,6 @@
-"""What must hold before a campaign is activated: age of the run, send windows, rules, lists and variables.
+"""Checks before a campaign is activated: age of the run, send windows, rules, lists and variables.
 
-The client's session refuses what a request shows. These checks need the context: the DAG run, and the
+The client's session checks the requests. The checks here need the context: the DAG run, and the
 content of the campaign that is cloned or activated.
 """
 
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 
 
 class _ConfiguredMaxAge(timedelta):
-    """The default of ``max_age``: that of the configuration, a day if that has none."""
+    """The default of ``max_age``: the configured value, or a day."""
 
 
 DEFAULT_MAX_AGE: Final = _ConfiguredMaxAge(days=1)
-#: ``str()`` of a timedelta, which is what a template makes of one.
+#: ``str()`` of a timedelta, as a template renders it.
 _TIMEDELTA = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 #: Run types that the scheduler creates, for a time that may be long ago.
 _SCHEDULED_RUNS: Final = ("scheduled", "backfill")
@@ -95,7 +95,7 @@ class SendGuards:
     :param context: of the task
     :param max_age: age of the run up to which the campaign may be activated; None: any
     :param on_stale: ``fail`` or ``skip``
-    :param send_window: the task's own window; the connection's counts, too
+    :param send_window: the task's window; the connection's window applies as well
     :param allow_immediate: accept a recurring rule that fires as soon as it is saved
     :param allowed_variables: variables that the server fills, besides contact fields
     :param on_unknown_variable: ``fail`` or ``warn``
@@ -118,7 +118,7 @@ class SendGuards:
     def check(self, campaign: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
         """Check a campaign that is about to be activated.
 
-        :param campaign: its content as it will be: the source's or draft's with the changes
+        :param campaign: its future content: the source or draft with the changes
         :param now: current time, by the server's clock if it is known; None: by this machine's
         :return: the fields to change so that it goes out when the window opens; usually none
         :raises AirflowFailException: it must not be activated now
@@ -161,7 +161,7 @@ class SendGuards:
                 Problem(
                     "template",
                     f"{{{name}}}",
-                    "is not filled: give it in template_vars, or in allowed_variables if the server fills it"
+                    "is not filled: add it to template_vars, or to allowed_variables if the server fills it"
                     f"{did_you_mean(name, known)}",
                 )
                 for name in unfilled_variables(campaign, template_vars, allowed)
@@ -201,7 +201,7 @@ class SendGuards:
         raise BMPayloadError(problems or [Problem("recipient_lists", value, expected)])
 
     def _check_immediate(self, campaign: Mapping[str, Any], now: datetime) -> None:
-        """Refuse a schedule that may send at once, though another time was meant."""
+        """Refuse a schedule that may send at once although another time was intended."""
         kind, rule = campaign.get("schedule_type"), str(campaign.get("schedule_rrule") or "")
         if self.allow_immediate or kind not in ("once", "scheduled"):
             return
@@ -211,12 +211,12 @@ class SendGuards:
 
         if kind == "scheduled" and fires_immediately(rule, now):
             expected = (
-                "may fire as soon as it is saved. Say when, such as "
+                "may fire as soon as it is saved. Set a time, such as "
                 "FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0, or "
                 "set allow_immediate=True"
             )
         elif kind == "once" and any(schedule_warnings(campaign, now)):
-            expected = "is in the past, and may send at once. Give a later time, or set allow_immediate=True"
+            expected = "is in the past, and may send at once. Set a later time, or set allow_immediate=True"
         else:
             return
         raise BMPayloadError([Problem("schedule_rrule", rule, expected)])
@@ -269,7 +269,7 @@ class SendGuards:
             return
         message = (
             f"The run is too old: its {what} is {since.isoformat()}, more than max_age={max_age} before "
-            f"{moment.isoformat(timespec='seconds')}. Nothing was sent. To send for past runs, too, set "
+            f"{moment.isoformat(timespec='seconds')}. Nothing was sent. To send for past runs as well, set "
             "max_age=None."
         )
         raise (AirflowSkipException if self.on_stale == "skip" else AirflowFailException)(message)
@@ -281,7 +281,7 @@ def _time_of_run(context: Context) -> tuple[str, datetime | None]:
     kind = getattr(run, "run_type", None)
     kind = str(getattr(kind, "value", kind))
     if run is not None and kind not in (*_SCHEDULED_RUNS, "None"):
-        # A run that a person or an event started now; but a backfilled parent hands on its logical date.
+        # A person or an event started this run now, but a backfilled parent passes on its logical date.
         return "logical_date", _aware(getattr(run, "logical_date", None))
     for name in ("run_after", "data_interval_end"):
         moment = _aware(getattr(run, name, None) or context.get(name))
@@ -290,7 +290,7 @@ def _time_of_run(context: Context) -> tuple[str, datetime | None]:
     raise AirflowFailException(
         "The age of the run is unknown: the context has neither run_after nor data_interval_end. Nothing "
         "was sent. "
-        "To send all the same, set max_age=None."
+        "To send anyway, set max_age=None."
     )
 
 

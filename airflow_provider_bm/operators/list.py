@@ -30,11 +30,11 @@ class BMListCampaignsOperator(BMOperator):
     :param status: only these statuses: ``active``, ``stopped``, ``finished``, ``draft`` (templated)
     :param filters: ``{"operator(field)": value}``, ``{"field": value}``, or pairs of these, after the URL
         Filtering Guidelines; a list of values means ``in`` (templated)
-    :param fields: optional parts of each campaign: ``tasks``, ``messages`` (templated). XCom keeps what is
-        returned: with ``messages``, phone numbers and texts.
+    :param fields: optional parts of each campaign: ``tasks``, ``messages`` (templated). XCom stores the
+        result: with ``messages``, phone numbers and texts.
     :param sort: columns, ``-created_dt`` for descending (templated)
-    :param limit: campaigns to return at the most; None: all (templated). Airflow maps over 1024 of them at
-        the most (``core.max_map_length``).
+    :param limit: maximum number of campaigns to return; None: all (templated). Airflow maps over at most
+        1024 (``core.max_map_length``).
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: a filter is not valid, or was refused
@@ -74,8 +74,8 @@ class BMListCampaignsOperator(BMOperator):
         super().__init__(**kwargs)
 
     def call_api(self, context: Context) -> list[dict[str, Any]]:
-        """Read them."""
-        # What is rendered is text.
+        """Read the campaigns."""
+        # A rendered value is a string.
         limit = int(self.limit) if isinstance(self.limit, str) and self.limit.isdecimal() else self.limit
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
             from airflow_provider_bm.exceptions import BMPayloadError, Problem
@@ -92,5 +92,5 @@ class BMListCampaignsOperator(BMOperator):
         campaigns = list(islice(found, limit))
         self.log.info("%d campaigns", len(campaigns))
         if limit is not None and next(found, None) is not None:
-            self.log.warning("There are more than limit=%d; the rest was left out", limit)
+            self.log.warning("There are more than limit=%d campaigns; the rest is omitted", limit)
         return campaigns

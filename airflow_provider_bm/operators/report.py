@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Parts of a campaign that are reported, in the order of the file.
+#: Parts of a campaign to report, in the order of the file.
 REPORT_FIELDS: Final = ("tasks", "messages")
 #: A text that is a phone number: 7 to 15 digits (E.164), perhaps with a plus and separators. Not a date.
 _PHONE_NUMBER: Final = re.compile(r"(?!\d{4}-\d\d-\d\d)\+?(?:[ ()./-]*\d){7,15}")
@@ -32,13 +32,13 @@ class BMCampaignReportOperator(BMOperator):
 
     Each line is an object with ``field`` (``tasks`` or ``messages``) and ``row``, one row as the API returned
     it: the documentation does not publish its form. Phone numbers are replaced by a hash, unless
-    ``hash_phone_numbers=False``; other personal data, such as names in a message's text, is not. A file that
-    exists is replaced.
+    ``hash_phone_numbers=False``; other personal data, such as names in a message's text, is not. An existing
+    file is replaced.
 
     Returns a manifest: ``campaign_uuid``, ``status``, ``executed_at`` (the campaign's ``last_dt``), ``count``
     (lines), ``messages`` and ``tasks`` (lines of each), ``path`` and ``sha256`` of the file. XCom
-    ``messages`` holds the number of messages. A campaign that has not finished is reported as far as it is,
-    with a warning.
+    ``messages`` is the number of messages. A campaign that has not finished is reported as it is now, with a
+    warning.
 
     .. code-block:: python
 

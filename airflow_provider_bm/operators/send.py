@@ -108,7 +108,7 @@ class ActivatingOperator(BMOperator):
     def activation(
         self, context: Context, campaign_uuid: str, allow_second_execution: bool = False
     ) -> Activation:
-        """Return what activates a campaign once for all tries of the task instance."""
+        """Return an object that activates a campaign once for all tries of the task instance."""
         from airflow_provider_bm.idempotency.activate import Activation
 
         return Activation(
@@ -316,8 +316,8 @@ class SendOperator(ActivatingOperator):
                     payload.update(_schedule(content()))
             _log_intent(content())
 
-        one = self._once(context, key, staged=self.staged and sends) if key else None
-        if one is None:
+        submission = self._once(context, key, staged=self.staged and sends) if key else None
+        if submission is None:
             if context["ti"].try_number > 1:
                 log.warning("deduplicate=False: an earlier try may have sent this campaign already")
             check()
@@ -327,7 +327,7 @@ class SendOperator(ActivatingOperator):
         else:
             body = {"status": "draft"} if self.staged and sends else {}
             try:
-                campaign = one.submit(
+                campaign = submission.submit(
                     lambda: client.post_campaign({**payload, **body}),
                     payload,
                     expected=lambda: expected_content(content(), template_vars),
@@ -367,7 +367,7 @@ class SendOperator(ActivatingOperator):
         if self.staged and not self.deduplicate:
             problems.append(Problem("staged", True, "needs deduplicate=True"))
         if self.status is None:
-            # The API's default would send it, though nobody asked for that.
+            # The API's default would send the campaign, although nobody requested that.
             problems.append(Problem("status", None, "must be active or draft"))
         for name in ("poke_interval", "timeout"):
             value = getattr(self, name)
@@ -411,7 +411,7 @@ class SendOperator(ActivatingOperator):
         from airflow_provider_bm.waiting.wait import CampaignWait
 
         timeout = seconds(self.timeout)
-        # Monotonic: the system clock may be set, or stand still.
+        # Monotonic, since the system clock may be changed.
         ends_at = time.monotonic() + timeout
         wait = CampaignWait.validated(campaign["uuid"])
         verdict = wait.observe(campaign)
@@ -438,7 +438,7 @@ class SendOperator(ActivatingOperator):
                 with failing_fast(f"Campaign {wait.label} could not be polled"):
                     verdict = wait.poll(self.hook.client)
         finally:
-            # Whatever ended the wait: on_kill has nothing to stop any more.
+            # After the wait, on_kill has nothing to stop.
             self._waiting = None
         count_wait("failed" if verdict.state == "failed" else "done")
         if verdict.state == "failed":
@@ -446,7 +446,7 @@ class SendOperator(ActivatingOperator):
         self.push_campaign(context, wait.campaign or campaign)
 
     def execute_complete(self, context: Context, event: Any) -> str:
-        """Return the UUID of the campaign that the trigger waited for, or fail with what it says."""
+        """Return the UUID of the campaign that the trigger waited for, or fail with its reason."""
         from airflow_provider_bm.triggers.deferral import campaign_from_event
 
         self.restore_link(context)
@@ -458,7 +458,7 @@ class SendOperator(ActivatingOperator):
 
     def on_kill(self) -> None:
         """Stop the campaign that this task waits for, if a person has ended the task."""
-        # Reset meanwhile: a second signal must not stop it a second time.
+        # Reset first: a second signal must not stop it a second time.
         waiting, self._waiting = self._waiting, None
         if waiting is None or not self.stop_on_kill:
             return

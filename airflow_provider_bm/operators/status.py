@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class BMCampaignStatusOperator(ActivatingOperator):
     """Starts, resumes or stops a campaign (API 3.5, 4.5).
 
-    It reads the campaign first: one that has the status already is left alone, and one that was executed is
-    refused. A draft is activated by PUT, since PATCH is for active and stopped. The request that activates
-    is sent once, with the same checks as for creating a campaign. Returns the campaign's UUID. XCom
-    ``campaign`` holds the whole response, ``sent`` whether it is active or finished.
+    It reads the campaign first: it does not change a campaign that already has the status, and refuses to
+    activate a campaign that was executed. A draft is activated by PUT, since PATCH is for active and stopped.
+    The request that activates is sent once, with the same checks as for creating a campaign. Returns the
+    campaign's UUID. XCom ``campaign`` is the whole response, ``sent`` whether it is active or finished.
 
     :param campaign_uuid: the campaign (templated)
     :param status: ``active`` (start, resume: sends messages) or ``stopped`` (templated)
@@ -40,7 +40,7 @@ class BMCampaignStatusOperator(ActivatingOperator):
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: it was executed already, or a check or the server refused it
-    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window says so
+    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window is set to skip
     :raises AirflowException: it is not known whether it was started; the next try polls it first
     """
 

@@ -1,7 +1,7 @@
-"""Rendering of template fields: text stays text, objects stay objects, and nothing wrong gets through.
+"""Rendering of template fields: text stays text, objects stay objects, and invalid values are refused.
 
-Only public methods of Airflow are used. Should Airflow render in another way one day, so that the checks
-here no longer run, :meth:`BMTemplating.check_rendered` refuses the task.
+Only public methods of Airflow are used. If a future Airflow renders differently and skips the
+checks here, :meth:`BMTemplating.check_rendered` refuses the task.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import jinja2
     from airflow.providers.common.compat.sdk import Context
 
-#: Fields that hold JSON, and may be given as the name of a ``.json`` file.
+#: JSON fields; the value may be the name of a ``.json`` file.
 FILE_FIELDS = ("query", "template")
 #: A closed comment counts, since Airflow would remove it; an open one may be CSS.
 _EXPRESSION = re.compile(r"\{\{|\{%|\{#.*?#\}", re.DOTALL)
@@ -34,7 +34,7 @@ class BMTemplating:
 
     With ``render_template_as_native_obj`` Airflow evaluates rendered text as Python: ``+41587000000``
     becomes a number without its plus, ``1.50`` becomes 1.5. Here an expression that yields an object
-    (``{{ ti.xcom_pull(...) }}``) still gives that object, and text stays as it was written.
+    (``{{ ti.xcom_pull(...) }}``) still yields that object, and text is not changed.
 
     Classes that use it set their attributes before they call ``super().__init__()``.
     """
@@ -61,7 +61,7 @@ class BMTemplating:
         self._rendered: frozenset[str] = frozenset()
 
     def resolve_template_files(self) -> None:
-        """Load ``.json`` files for the fields that hold JSON, and for no other.
+        """Load ``.json`` files for the JSON fields only.
 
         A ``webpush_target_url`` that ends in ``.json`` is not a file.
         """
@@ -111,8 +111,8 @@ class BMTemplating:
     def check_rendered(self, context: Context) -> None:
         """Refuse arguments that rendered to nothing, or that were not rendered with the checks above.
 
-        Called first by ``execute``. Left out, a query would let the whole list be messaged, and a schedule
-        would send at once.
+        Called first by ``execute``. Without its query, a campaign would message the whole list; without
+        its schedule, it would send at once.
 
         :raises AirflowFailException: naming the field and its value
         """
@@ -142,7 +142,7 @@ class BMTemplating:
                 if _EXPRESSION.search(text) and text not in self._rendered:
                     raise AirflowFailException(
                         f"{field}={truncated_repr(argument)} was not rendered with the checks of this "
-                        "provider, and would be sent as it stands. Airflow does not render values that are "
+                        "provider, and would be sent unrendered. Airflow does not render values that are "
                         "mapped from another task: render them there, or use partial()."
                     )
 
@@ -158,7 +158,7 @@ def _is_literal(content: Any) -> bool:
 
 def _source(env: jinja2.Environment, name: str) -> str:
     if env.loader is None:
-        raise AirflowFailException(f"No folder to look for {name!r} in; give the DAG a template_searchpath")
+        raise AirflowFailException(f"No folder to look for {name!r} in; set template_searchpath on the DAG")
     return env.loader.get_source(env, name)[0]
 
 
@@ -181,13 +181,13 @@ def _refuse_jinja(text: str, what: str) -> None:
     leftover = leftover_jinja(text)
     if leftover is not None:
         raise AirflowFailException(
-            f"{truncated_repr(text)} {what} and holds {leftover}, a template that Airflow does not render: "
-            "it would be sent as it stands. Render it where the value is made."
+            f"{truncated_repr(text)} {what} and contains {leftover}, a template that Airflow does not "
+            "render: it would be sent unrendered. Render it in the task that returns it."
         )
 
 
 def check_object(value: Any, subject: str) -> None:
-    """Check a value that is used as it is, and not inserted into a text."""
+    """Check a value that is used as an object, and not inserted into a text."""
     from airflow_provider_bm.campaigns.values import is_missing
     from airflow_provider_bm.exceptions import truncated_repr
 
@@ -205,7 +205,7 @@ def _finalizer(
 ) -> Callable[[Any], Any]:
     """Return a function that checks the value of each expression in a template.
 
-    :param native: a template that is one expression and nothing else gives an object, not a text
+    :param native: a template that is only an expression yields an object, not a text
     :param takes_numbers: such a template may evaluate to a number
     """
     from airflow_provider_bm.campaigns.problems import NATIVE_HINT
@@ -219,7 +219,7 @@ def _finalizer(
         check_object(value, subject)
         if is_whole and not takes_numbers and is_number(value):
             raise AirflowFailException(
-                f"sender={template!r} is the number {value}: give it as text, such as '+41587000000'"
+                f"sender={template!r} is the number {value}: pass it as a string, such as '+41587000000'"
             )
         if is_whole and native:
             return value
@@ -231,8 +231,8 @@ def _finalizer(
         if isinstance(value, Iterable) and not isinstance(value, (str, timedelta)):
             hint = NATIVE_HINT if is_whole else "select a part of it, or join it"
             raise AirflowFailException(
-                f"{subject} is {truncated_repr(value)}, a {type(value).__name__}, which has no form that "
-                f"people could read: {hint}"
+                f"{subject} is {truncated_repr(value)}, a {type(value).__name__}, which has no "
+                f"readable form: {hint}"
             )
         return value
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class BMUpdateCampaignOperator(ActivatingOperator):
-    """Changes a campaign: reads it, merges the changes, writes the whole (API 3.4, 4.3).
+    """Changes a campaign: reads it, merges the changes, writes it back (API 3.4, 4.3).
 
-    Returns the campaign's UUID. XCom ``campaign`` holds the whole response, ``sent`` whether it is active or
+    Returns the campaign's UUID. XCom ``campaign`` is the whole response, ``sent`` whether it is active or
     finished. A PUT that activates the campaign is sent once, with the same checks as for creating one. A
     campaign that is being sent or was sent is not written as ``active``, since that could send it again.
 
@@ -30,21 +30,21 @@ class BMUpdateCampaignOperator(ActivatingOperator):
         ``whatsapp`` (templated)
     :param template: the message: plain text for sms and webpush, otherwise JSON, as a dict, a string, or
         the name of a ``.json`` file (templated)
-    :param sender: who it comes from: sender ID, e-mail address, or phone number ID, by channel (templated)
+    :param sender: sender ID, e-mail address, or phone number ID, by channel (templated)
     :param recipient_lists: UUIDs of the lists to message: a list, or a comma separated string (templated)
     :param status: ``draft``, ``active`` (sends a draft), ``stopped`` or ``finished`` (templated)
     :param schedule_type: ``now``, ``once`` or ``scheduled`` (templated)
-    :param schedule_rrule: when: an aware datetime, a text with offset such as
+    :param schedule_rrule: an aware datetime, a string with offset such as
         ``{{ data_interval_end.add(hours=1) }}``, ``Y-m-d H:i:s`` (UTC), or an iCal RRULE (templated)
     :param query_type: ``all`` or ``segmentation`` (templated)
     :param query: segmentation: a :class:`~airflow_provider_bm.campaigns.SegmentationQuery`, a dict, a JSON
-        string, or the name of a ``.json`` file. Given, ``query_type`` is ``segmentation``. (templated)
+        string, or the name of a ``.json`` file. Implies ``query_type='segmentation'``. (templated)
     :param webpush_title: title of a web push message (templated)
     :param webpush_body: body of a web push message (templated)
     :param webpush_target_url: URL that a web push message opens (templated)
     :param webpush_icon: URL of a web push message's icon (templated)
     :param webpush_image: URL of a web push message's image (templated)
-    :param replace: the arguments are the whole campaign: do not merge them into it. Default: False
+    :param replace: the arguments are the whole campaign, instead of changes to merge. Default: False
     :param float_format: format of numbers that are not whole, such as ``.2f``. Without it a number with more
         than six decimal places is refused.
     :param max_age: age up to which a scheduled or backfill run sends: a timedelta or seconds; None: any.
@@ -61,7 +61,7 @@ class BMUpdateCampaignOperator(ActivatingOperator):
     :param bm_conn_id: Airflow connection of type ``bm``; default ``bm_default`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
     :raises AirflowFailException: the result is invalid, could be sent a second time, or was refused
-    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window says so
+    :raises AirflowSkipException: ``on_stale``, ``on_draft_only`` or a send window is set to skip
     :raises AirflowException: it is not known whether it was activated; the next try polls it first
     """
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BMCampaignBatchTrigger", "BMCampaignEventTrigger", "BMCampaignTrigger"]
 
-if not TYPE_CHECKING:  # For a type checker, the names above are all that there is.
+if not TYPE_CHECKING:  # Type checkers use the imports above.
     __getattr__, __dir__ = lazy_names(
         globals(),
         {

@@ -175,7 +175,7 @@ def test_invalid_filter_is_raised_by_the_call_not_by_the_iterator(hook, http_stu
 def test_campaigns_with_another_status_are_an_error(hook, http_stub):
     """Callers may stop or delete what they get, and the format of the filter is only assumed."""
     http_stub.answer("GET", LIST, {"json": page(*rows(1, 2))})
-    with pytest.raises(BMResponseError, match="does not know the filter"):
+    with pytest.raises(BMResponseError, match="does not support the filter"):
         list(hook.list_campaigns(status=["draft", "stopped"]))
 
 
@@ -216,5 +216,5 @@ def test_a_filter_that_takes_no_value_refuses_one(hook, http_stub, operator, val
 )
 def test_a_campaign_that_does_not_match_is_an_error(hook, http_stub, arguments):
     http_stub.answer("GET", LIST, {"json": page(campaign())})
-    with pytest.raises(BMResponseError, match=r"'Storm', whose .*it does not know the filter"):
+    with pytest.raises(BMResponseError, match=r"'Storm', whose .*it does not support the filter"):
         list(hook.list_campaigns(**arguments))

@@ -118,7 +118,7 @@ def test_a_reply_that_is_not_active(sandbox, task, kind, status):
     if kind in ("status", "update"):
         draft = sandbox.create(status="draft", **task["create"])
         arguments = {"campaign_uuid": draft["uuid"], "status": "active"}
-    with pytest.raises(AirflowFailException, match=f"as '{status}', though an active campaign was asked for"):
+    with pytest.raises(AirflowFailException, match=f"as '{status}', though an active campaign was requested"):
         execute(arguments, kind=kind if kind in ("status", "update") else "create")
 
 

@@ -163,7 +163,7 @@ def test_a_table_that_cannot_be_right(sandbox, send, rows, message):
         ({"name": "Storm {{ row.regoin }}"}, "there is no column 'regoin'; did you mean 'region'?"),
         ({"template_vars": ["headlin"]}, "there is no such column; did you mean 'headline'?"),
         ({"bm_conn_id": "{{ row.region }}"}, "cannot depend on the row"),
-        ({"sql": "SELECT 1"}, "give either rows or sql"),
+        ({"sql": "SELECT 1"}, "pass either rows or sql"),
         ({"max_workers": 0}, "must be a whole number from 1 to 10"),
         ({"on_error": "ignore"}, "must be one of stop, continue"),
     ],
