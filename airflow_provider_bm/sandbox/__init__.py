@@ -1,4 +1,4 @@
-"""A BM of your own, for development, tests and demonstrations: it sends nothing to anybody.
+"""A local BM for development, tests and demonstrations: it does not send anything.
 
 ``python -m airflow_provider_bm.sandbox`` serves one, :class:`Sandbox` does so from Python, and
 :class:`SandboxClient` controls one in another process.

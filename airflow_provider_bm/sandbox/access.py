@@ -1,4 +1,4 @@
-"""Access control: a browser that shows the sandbox's page has other sites open, too.
+"""Access control: a browser that shows the sandbox's page may have other sites open as well.
 
 A site can send requests to this machine (CSRF), and can let its own name resolve to this machine, so that
 the browser takes the sandbox for a part of that site (DNS rebinding). Headers that a browser sends, and that
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from airflow_provider_bm.sandbox.errors import ApiError
 from airflow_provider_bm.sandbox.messages import Request
 
-#: Top-level domains that nobody can register: RFC 6761, and ICANN's reservation of ``internal``, which
+#: Top-level domains that cannot be registered: RFC 6761, and ICANN's reservation of ``internal``, which
 #: containers use for their host.
 _PRIVATE_DOMAINS = ("localhost", "internal")
 
@@ -23,7 +23,7 @@ _AUTHORITY = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?", re.ASCII)
 
 
 def reached_at(host: str) -> str:
-    """Return the host in the URL for an address to listen at: a wildcard address cannot be connected to."""
+    """Return the host in the URL of a listening address: clients cannot connect to a wildcard address."""
     place = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
     return f"[{place}]" if ":" in place else place
 

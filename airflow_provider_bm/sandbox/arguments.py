@@ -10,7 +10,7 @@ from airflow_provider_bm.campaigns.problems import did_you_mean
 def number(name: str, value: object, maximum: float) -> float:
     """Return a number from 0 to ``maximum``.
 
-    :raises ValueError: it is not one; a boolean is not a number
+    :raises ValueError: it is not such a number; a boolean is not a number
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= maximum:
         raise ValueError(f"{name} must be a number from 0 to {maximum:.15g}, not {value!r}")
@@ -20,7 +20,7 @@ def number(name: str, value: object, maximum: float) -> float:
 def boolean(name: str, value: object) -> bool:
     """Return a boolean.
 
-    :raises ValueError: it is not one; the text ``"no"`` would count as true
+    :raises ValueError: it is not a boolean; the text ``"no"`` would count as true
     """
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, not {value!r}")
@@ -28,7 +28,7 @@ def boolean(name: str, value: object) -> bool:
 
 
 def strings(values: Mapping[str, object]) -> dict[str, str | None]:
-    """Return strings by name, None for those that are not set.
+    """Return strings by name; None for those that are not set.
 
     :raises ValueError: a value is something else, which would never match anything
     """
@@ -41,7 +41,7 @@ def strings(values: Mapping[str, object]) -> dict[str, str | None]:
 
 
 def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
-    """Return one of the allowed words.
+    """Return one of the allowed values.
 
     :raises ValueError: it is not one of them
     """

@@ -24,7 +24,7 @@ class _Token(NamedTuple):
 class Clients:
     """API clients and their tokens.
 
-    :param clock: tells when a token expires
+    :param clock: determines when a token expires
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -48,7 +48,7 @@ class Clients:
         return client is not None and secrets.compare_digest(client.secret.encode(), client_secret.encode())
 
     def add(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
-        """Add a client, or change it; with another secret, its tokens become invalid.
+        """Add a client, or change it; with a new secret, its tokens become invalid.
 
         :raises ValueError: see :func:`check_credentials`
         """

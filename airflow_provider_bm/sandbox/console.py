@@ -1,4 +1,4 @@
-"""Campaigns as a person at the BM console creates and changes them."""
+"""Creating and changing campaigns as a person does in the BM console."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The contacts and recipient lists that the sandbox ships: invented, and the same in every run.
 
-Phone numbers are in unassigned ranges, email addresses in domains reserved for examples: even if something
-did send, nobody would get it.
+Phone numbers are in unassigned ranges, email addresses in domains reserved for examples: even if a message
+were sent, nobody would receive it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _DEPARTMENTS = _words("Finance,IT,Logistics,Marketing,Sales", ",")
 
 
 class _Dice:
-    """Choices made with ``random()`` alone: the one generator that Python promises never to change."""
+    """Random choices by ``random()`` only, since Python guarantees that its sequence never changes."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed).random

@@ -1,4 +1,4 @@
-"""Where a sandbox is, and how Airflow connects to it: the same for a sandbox and its remote client."""
+"""The URLs of a sandbox, and the Airflow connection to it; shared by the sandbox and its remote client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECRET_PLACEHOLDER: Final = "YOUR_CLIENT_SECRET"  # noqa: S105
 
 
 class SandboxEndpoint:
-    """What a client has to know about a sandbox."""
+    """The data that a client needs to connect to a sandbox."""
 
     _url: str = ""
     client_id: str

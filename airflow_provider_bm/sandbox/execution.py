@@ -1,6 +1,6 @@
-"""What happens to a campaign as time passes: executions, messages, recurrences.
+"""The course of a campaign over time: executions, messages, recurrences.
 
-Nothing runs in the background. Whenever the state is read, everything due by the clock's time is run first,
+Nothing runs in the background. Before the state is read, everything that is due by the clock is run,
 so the outcome depends on the clock alone.
 """
 

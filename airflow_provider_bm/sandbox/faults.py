@@ -66,7 +66,7 @@ class Fault:
     hits: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Reject what could never happen, so that a typo does not disable a fault."""
+        """Reject arguments without effect, so that a typo does not disable a fault."""
         self.id = self.seen = self.hits = 0
         for words, kind, names in _KINDS:
             for name in names:

@@ -1,4 +1,4 @@
-"""Start with a given BM: services, clients, contacts, recipient lists and campaigns from a JSON file."""
+"""Loading of services, clients, contacts, recipient lists and campaigns from a JSON file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECTIONS: Final = ("services", "clients", "contacts", "lists", "campaigns")
 
 
 class Source(NamedTuple):
-    """What to load, and what to call it in errors."""
+    """The data to load, and its name in error messages."""
 
     name: str
     content: Mapping[str, Any]
@@ -48,7 +48,7 @@ def read_source(load: str | os.PathLike[str] | Mapping[str, Any]) -> Source:
 
 
 def load_into(store: Store, source: Source) -> None:
-    """Add what a file holds to a store.
+    """Add the contents of a file to a store.
 
     :raises ValueError: something is invalid; the message names the file and the path in it
     """

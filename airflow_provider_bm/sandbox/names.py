@@ -1,4 +1,4 @@
-"""Name policies: what real servers do to the name of a campaign before they store it."""
+"""Name policies: changes that real servers make to the name of a campaign before they store it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _POLICIES: Final[dict[str, Callable[[str], str]]] = {
 
 
 def name_policy(policy: str | None) -> Callable[[str], str]:
-    """Return the function that changes names as a policy says.
+    """Return the function that changes names according to a policy.
 
-    :param policy: ``trim``, ``collapse`` (white space), ``cut:40`` (to so many characters), ``cut_at_emoji``,
+    :param policy: ``trim``, ``collapse`` (white space), ``cut:40`` (to 40 characters), ``cut_at_emoji``,
         ``emoji_to_question_mark``, ``escape_html``, ``nfc`` or ``upper``; None stores names unchanged
     :raises ValueError: there is no such policy
     """

@@ -1,4 +1,4 @@
-"""Everything that can be done to a sandbox: once for Python, HTTP and :class:`.SandboxClient`."""
+"""The operations of a sandbox, shared by Python, HTTP and :class:`.SandboxClient`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Operations(SandboxEndpoint):
     journal: Journal
     api: Api
     scripted_faults: Faults
-    #: Refuses connections for so many seconds; None while the sandbox is not served.
+    #: Refuses connections for a number of seconds; None while the sandbox is not served.
     refuse_connections: Callable[[float], None] | None = None
 
     @property
@@ -138,7 +138,7 @@ class Operations(SandboxEndpoint):
         since: datetime | str | None = None,
         until: datetime | str | None = None,
     ) -> list[dict[str, Any]]:
-        """List the messages sent until now, in the order of sending; those of deleted campaigns, too.
+        """List the messages sent until now, in the order of sending; including those of deleted campaigns.
 
         :param to: the address: mobile, email, or for webpush the contact's UUID
         :param channel: the ``sending_type``
@@ -214,7 +214,7 @@ class Operations(SandboxEndpoint):
     def update_campaign(self, uuid: str, **fields: Any) -> dict[str, Any]:
         """Change fields of a campaign as the console would, and save it. That starts an active one again.
 
-        :param fields: campaign fields; None unsets one. Others remain as they are
+        :param fields: campaign fields; None unsets one. Others are not changed
         """
         with self.store.lock:
             return change(self.store, find(self.store, uuid), fields).as_response(self.clock.now())
@@ -230,7 +230,7 @@ class Operations(SandboxEndpoint):
             return stop(self.store, find(self.store, uuid)).as_response(self.clock.now())
 
     def delete_campaign(self, uuid: str) -> None:
-        """Delete a campaign; what it has sent stays in the journal of messages."""
+        """Delete a campaign; its sent messages stay in the journal."""
         with self.store.lock:
             self.store.delete(find(self.store, uuid))
 
@@ -258,7 +258,7 @@ class Operations(SandboxEndpoint):
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
         """Add an API client that may use these services, or change one.
 
-        With another secret than before, the tokens issued to it become invalid.
+        With a new secret, the tokens issued to it become invalid.
         """
         if client_secret == CLIENT_SECRET and not self.loopback:
             raise ValueError("client_secret: the sandbox's default is public, choose another one")
@@ -290,7 +290,7 @@ class Operations(SandboxEndpoint):
         :param effect: ``status`` (the call is not applied unless ``apply``), ``headers`` (None removes one),
             ``body``, ``html`` (not applied either), ``delay`` (seconds before), ``delay_after`` (after
             applying), ``lose_reply`` (applied, then the connection is closed), ``drop`` (closed before
-            applying), ``refuse`` (closed before applying, and no connection accepted for so many seconds;
+            applying), ``refuse`` (closed before applying, and no connection accepted for this many seconds;
             with ``lose_reply`` after applying), ``truncate``, ``garbage`` (both applied), ``change_request``
             and ``change_reply`` (mappings merged into the JSON of the request before it is applied, or of
             the reply), ``revoke_token``, ``probability`` with ``seed``
@@ -308,9 +308,9 @@ class Operations(SandboxEndpoint):
         self.scripted_faults.clear(id)
 
     def refuse(self, seconds: float) -> None:
-        """Refuse connections for so many real seconds, and close all open ones; 0 ends that.
+        """Refuse connections for a number of real seconds, and close all open ones; 0 accepts them again.
 
-        The routes under ``/_sandbox`` cannot be reached meanwhile, either.
+        Meanwhile the routes under ``/_sandbox`` cannot be reached either.
         """
         number("seconds", seconds, MAX_DOWNTIME)
         if self.refuse_connections is None:

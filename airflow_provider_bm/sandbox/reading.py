@@ -1,4 +1,4 @@
-"""What a recipient reads of a message: a title, texts, and details."""
+"""The parts of a message that a recipient reads: title, texts and details."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Parts(NamedTuple):
 def parts(message: Mapping[str, Any]) -> Parts:
     """Split a message into title, texts and details.
 
-    The schema of JSON templates is not published. A property named like a title or a text is taken for one,
+    The schema of JSON templates is not published. A property named like a title or a text is treated as such,
     and every other one is a detail.
     """
     text = str(message["text"])

@@ -1,4 +1,4 @@
-"""Redaction of what the journal stores: the ``Authorization`` header, ``client_secret`` and tokens."""
+"""Redaction of data in the journal: the ``Authorization`` header, ``client_secret`` and tokens."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ RUNNING: Final[set[Sandbox]] = set()
 
 
 class Sandbox(Operations):
-    """A BM of your own, served over HTTP from a thread.
+    """A local BM, served over HTTP from a thread.
 
     ::
 
@@ -36,7 +36,7 @@ class Sandbox(Operations):
             print(sandbox.connection_json())
 
     :param port: TCP port; 0 for any free one
-    :param host: address to listen at; any but loopback needs a custom ``client_secret``
+    :param host: address to listen on; other than loopback it needs a custom ``client_secret``
     :param speed: seconds of sandbox time in a real second; default 1
     :param token_lifetime: seconds until a token expires, in sandbox time; default a week
     :param execution_seconds: how long sending the messages of an execution takes, in sandbox time; default 2

@@ -19,7 +19,7 @@ def search(
 
     :param wanted: required values of fields; None or empty for fields that are not set
     :param extras: optional fields of the response
-    :raises ValueError: there is no such field, value or service, so nothing could ever be found
+    :raises ValueError: there is no such field, value or service, so nothing can match
     """
     names = list(extras)
     unknown = [name for name in wanted if name not in COLUMNS]

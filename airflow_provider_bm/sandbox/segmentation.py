@@ -89,5 +89,5 @@ def _one_of(where: str, value: Any, allowed: tuple[str, ...]) -> Iterator[str]:
 
 
 def matcher(text: str, today: date) -> Callable[[Mapping[str, str]], bool]:
-    """Return a function that evaluates a (valid) query for one contact."""
+    """Return a function that evaluates a valid query for one contact."""
     return segmentation_matching.matcher(json.loads(text), today)

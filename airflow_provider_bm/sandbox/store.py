@@ -35,7 +35,7 @@ MOST_AT_ONCE: Final = 10_000
 class Store:
     """All state of the API. Callers hold ``lock``, and call :meth:`run_due` before they read.
 
-    :param settings: what :meth:`reset` goes back to
+    :param settings: the settings that :meth:`reset` restores
     """
 
     def __init__(self, clock: Clock, client_id: str, client_secret: str, settings: Settings) -> None:
@@ -63,7 +63,7 @@ class Store:
         self.add_client(*self._first_client, [contacts.DEFAULT_SERVICE])
 
     def configure(self, **changes: Any) -> None:
-        """Change settings. What was due before happens with the old ones."""
+        """Change settings. Executions that were due before use the old settings."""
         self.run_due()
         self.settings = replace(self.settings, **changes)
 
@@ -124,7 +124,7 @@ class Store:
                 executed[campaign] += 1
                 self._execute(campaign, campaign.pop_next())
             else:
-                # The clock ran on for long while nobody asked. To run everything might never end.
+                # The clock ran for long without a request. Running everything might take forever.
                 campaign.pause(due)
                 campaign.status, campaign.updated = "stopped", now
                 log.warning("campaign %s is stopped: too many executions were due at once", campaign.uuid)
@@ -132,7 +132,7 @@ class Store:
         return now
 
     def _check_advance(self, moment: datetime) -> None:
-        """Refuse to move the clock past more executions than can be run while somebody waits."""
+        """Refuse to move the clock past too many executions to run in reasonable time."""
         with self.lock:
             self.run_due()
             left = MOST_AT_ONCE
@@ -162,7 +162,7 @@ class Store:
         self.runs.append(run)
 
     def target(self, fields: dict[str, str], now: datetime) -> Sequence[Contact]:
-        """Return who gets the messages: each contact and each address of the channel once."""
+        """Return the recipients of the messages: each contact and each address of the channel once."""
         channel = fields["sending_type"]
         segmented = fields.get("query_type") == "segmentation"
         key = (fields["recipient_lists"], channel, segmented)
@@ -189,7 +189,7 @@ class Store:
         return [contact for name in names for contact in self.recipients.members(name)]
 
     def opted_out(self, fields: Mapping[str, str]) -> set[str]:
-        """Return the UUIDs of the contacts in a campaign's recipient lists that get nothing."""
+        """Return the UUIDs of the contacts in a campaign's recipient lists that have opted out."""
         return {contact["uuid"] for contact in self.members(fields) if contact.get("opt_status") == "out"}
 
     def add(
@@ -285,7 +285,7 @@ class Store:
         return campaign.fields if resumable else None
 
     def delete(self, campaign: Campaign) -> None:
-        """Delete a campaign; what it has sent stays in the journal of messages."""
+        """Delete a campaign; its sent messages stay in the journal."""
         campaign.abort(self.run_due())
         campaign.deleted = True
         del self.services[campaign.service_uuid][campaign.uuid]

@@ -215,7 +215,7 @@ def _schedule(fields: Mapping[str, str], now: datetime, continues: bool) -> Item
             yield item("schedule_rrule", "must be an iCalendar RRULE", str(error))
         else:
             if starts and over:
-                # It would be finished at once, and a wait would take that for success.
+                # It would be finished at once, which a wait would treat as success.
                 yield item("schedule_rrule", "must have a time in the future", _time(now))
 
 

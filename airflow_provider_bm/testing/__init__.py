@@ -5,7 +5,7 @@ test, ``bm_connection``, which points the connection ``bm_default`` to it, and `
 DAG with both. Requests of this package to other machines are refused, except in tests that are marked
 ``bm_live``.
 
-Every pytest run of every project imports this, so hardly anything else is imported before a fixture is used.
+Every pytest run of every project imports this module, so other imports wait until a fixture is used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The names of Airflow that the pytest plugin needs although they are not part of its public interface.
+"""Names of Airflow that the pytest plugin needs, but that are not part of Airflow's public interface.
 
-Each is looked up when it is used. If an Airflow release no longer has one, the test that needs it fails with
-a message that says so, and all other tests run.
+Each is looked up when it is used. If an Airflow release no longer has a name, the tests that need it fail
+with a message, and all other tests run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ALIVE: Final = timedelta(minutes=1)
 
 
 class UnsupportedAirflowError(RuntimeError):
-    """This Airflow has no longer what the plugin needs."""
+    """This Airflow lacks a name that the plugin needs."""
 
 
 def lookup(name: str, *modules: str) -> Any:
@@ -47,7 +47,7 @@ def lookup(name: str, *modules: str) -> Any:
 
 
 def is_airflow_2() -> bool:
-    """Whether this is Airflow 2, where much has another name and place."""
+    """Whether this is Airflow 2, which uses different names and modules."""
     from airflow import __version__
 
     return __version__.startswith("2.")
@@ -55,9 +55,9 @@ def is_airflow_2() -> bool:
 
 @contextmanager
 def configured_database() -> Iterator[Any]:
-    """Use the database that Airflow's configuration names now, and afterwards the one from before.
+    """Use the database that Airflow's configuration names now, and restore the previous database afterwards.
 
-    The engine and the sessions of the other database stay as they are. Yields Airflow's settings.
+    The engine and the sessions of the previous database are not changed. Yields Airflow's settings.
     """
     settings: Any = import_module("airflow.settings")
     before = dict(vars(settings))
@@ -129,7 +129,7 @@ def listening(on_running: Callable[[Any], None], on_failed: Callable[[Any, Any],
         def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
             on_failed(task_instance, error)
 
-    # From 3.2 on, tasks have a listener manager of their own.
+    # From 3.2 on, tasks have a separate listener manager.
     manager = lookup("get_listener_manager", "airflow.sdk.listener", "airflow.listeners.listener")()
     listener = Listener()
     manager.add_listener(listener)
@@ -140,7 +140,7 @@ def listening(on_running: Callable[[Any], None], on_failed: Callable[[Any, Any],
 
 
 def scheduler_host() -> str | None:
-    """Name the machine of a scheduler that runs on the database in use; None if there is none."""
+    """Return the host of a scheduler that uses the current database, or None."""
     from airflow.jobs.job import Job
     from airflow.utils.session import create_session
     from sqlalchemy.exc import SQLAlchemyError
@@ -160,12 +160,12 @@ def scheduler_host() -> str | None:
 
 @contextmanager
 def configured_secrets_backends() -> Iterator[None]:
-    """Use the secrets backends that Airflow's configuration names now, and afterwards those from before."""
+    """Use the secrets backends that Airflow's configuration names now, and later the previous ones."""
     configuration: Any = sys.modules.get("airflow.configuration")
     if configuration is None:  # not imported yet: it reads the configuration when it is
         yield
         return
-    # In place, since other modules hold the list.
+    # In place, since other modules refer to the list.
     backends = lookup("secrets_backend_list", "airflow.configuration")
     before = list(backends)
     backends[:] = lookup("initialize_secrets_backends", "airflow.configuration")()

@@ -1,6 +1,4 @@
-"""Why a campaign reached nobody, or did not reach an address: its lists, its channel, its query or
-opt-outs.
-"""
+"""Explanations of why a campaign did not reach anybody, or an address: lists, channel, query or opt-outs."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from airflow_provider_bm.sandbox.clock import Clock
 class IdleClock(Clock):
     """A clock that starts with the first API call, so that Airflow's own start takes no sandbox time.
 
-    :ivar idle: it has not started, and nobody has frozen it
+    :ivar idle: it has not started, and was not frozen
     """
 
     idle = True
@@ -32,6 +32,6 @@ class IdleClock(Clock):
         return super().resume()
 
     def begin(self) -> None:
-        """Start the clock, unless somebody has frozen it."""
+        """Start the clock, unless it was frozen."""
         if self.idle:
             self.resume()

@@ -1,4 +1,4 @@
-"""Airflow connections to the sandbox of a test, whatever other connections the machine has."""
+"""Airflow connections to the sandbox of a test, independent of the machine's other connections."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class BMConnections:
 
 @contextmanager
 def only_the_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let Airflow read connections from the environment first, and from no secrets backend."""
+    """Let Airflow read connections from the environment first, and ignore secrets backends."""
     for name in _BACKENDS:
         monkeypatch.setenv(name, "")
     with configured_secrets_backends():

@@ -18,7 +18,7 @@ from .run_watch import RunWatch
 if TYPE_CHECKING:
     from .sandbox import BMTestSandbox
 
-#: Default of the seconds that a run may take, from the start of its first task.
+#: Default time limit of a run, in seconds from the start of its first task.
 TIMEOUT: Final = 60.0
 _STATES: Final = ("success", "failed")
 _NOT_RUN: Final = "not run"
@@ -58,7 +58,7 @@ def run_dag(
     watch = RunWatch()
     dag_run: Any = None
     with pytest.MonkeyPatch.context() as patch, fast_retries(dag):
-        # A test's dates are fixed, and its sandbox may have a time of its own.
+        # A test's dates are fixed, and its sandbox may have a different time.
         patch.setenv("AIRFLOW__BM__MAX_AGE", "")
         write_dag(dag)
         with watch.watch(timeout):
@@ -77,7 +77,7 @@ class BMDagRuns:
     def __init__(self, sandbox: BMTestSandbox) -> None:
         """Run nothing yet.
 
-        :param sandbox: gets a line about each run for its report
+        :param sandbox: receives a line about each run for its report
         """
         self._sandbox = sandbox
 
@@ -98,7 +98,7 @@ class BMDagRuns:
         :param timeout: seconds, from the start of the first task, after which the run is ended and the test
             fails; None: no limit
         :returns: Airflow's ``DagRun``
-        :raises AssertionError: the run ended in another state, was not over in time, or ran no task
+        :raises AssertionError: the run ended in another state, did not end in time, or did not run any task
         """
         __tracebackhide__ = True
         _check(dag, logical_date, expect, timeout)
@@ -157,7 +157,7 @@ def _counted(states: Mapping[TaskKey, str]) -> str:
 
 
 def _reasons(run: FinishedRun) -> list[str]:
-    """List the errors of the tasks that did not succeed in the end."""
+    """List the errors of the tasks whose last try did not succeed."""
     reasons = []
     for (task_id, index), error in sorted(run.errors.items()):
         if run.task_states.get((task_id, index)) in ("success", "skipped"):

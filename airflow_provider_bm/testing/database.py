@@ -1,7 +1,7 @@
 """An Airflow database for each test, instead of the one that this machine's Airflow is configured with.
 
-A task in a database is run by any scheduler of that database, with the real connections. So tests write to no
-database that a scheduler might know.
+Any scheduler of a database would run the tasks in it, with the real connections. So tests do not write to a
+database that a scheduler might use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ._compat import BUNDLE, UnsupportedAirflowError, configured_database, creat
 _BUNDLES: Final = [
     {"name": BUNDLE, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {}}
 ]
-#: Airflow imports this instead of arguments for another kind of database.
+#: Airflow imports this instead of arguments for a different kind of database.
 NO_ARGUMENTS: dict[str, Any] = {}
 _IMPORTED: Final = f"{__name__}.NO_ARGUMENTS"
 #: The test's own database, while it is in use.
@@ -83,8 +83,8 @@ def _unless_scheduler_runs(test: Callable[..., Any]) -> Callable[..., Any]:
         if not _in_use and (host := scheduler_host()) is not None:
             raise RuntimeError(
                 f"A scheduler is running on Airflow's database (on {host}). It would run the tasks of "
-                "dag.test() as well, and send with the real connections. Use bm_run_dag(dag), which has a "
-                "database of its own."
+                "dag.test() as well, and send with the real connections. Use bm_run_dag(dag), which has "
+                "its own database."
             )
         return test(*args, **kwargs)
 

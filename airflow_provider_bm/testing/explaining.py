@@ -1,4 +1,4 @@
-"""Explanations for a failed test: what was sent, and why a campaign has not sent anything."""
+"""Explanations for a failed test: the messages sent, and why a campaign has not sent any."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHERS: Final = ("id", "method", "path", "nth", "times", "seen", "hits")
 
 
 def explain_campaign(store: Store, campaign: Campaign, now: datetime, to: str | None) -> str:
-    """Describe in one line the state of a campaign and what it is waiting for.
+    """Describe the state of a campaign and its next step in one line.
 
     :param to: an address that should have received a message
     """
@@ -66,7 +66,7 @@ def _ahead(moment: datetime, now: datetime) -> str:
 def show_messages(
     messages: Sequence[Mapping[str, Any]], heading: str, text: str | None = None
 ) -> Iterator[str]:
-    """Lines about the first messages, as recipients read them.
+    """Yield lines about the first messages, as recipients read them.
 
     :param text: the text that was searched for; the part that contains it is always shown
     """
@@ -89,7 +89,7 @@ def _read(message: Mapping[str, Any], text: str | None) -> list[str]:
 
 
 def show_campaigns(asked: Sequence[str], others: Sequence[str]) -> Iterator[str]:
-    """Lines about the last campaigns.
+    """Yield lines about the last campaigns.
 
     :param asked: lines about the campaigns that match, which come first
     :param others: lines about all others
@@ -108,7 +108,7 @@ def show_campaigns(asked: Sequence[str], others: Sequence[str]) -> Iterator[str]
 
 
 def show_requests(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Lines about the last requests."""
+    """Yield lines about the last requests."""
     for one in requests[-MOST_LINES:]:
         error = f", {_short(one['error'], 200)}" if one["error"] else ""
         yield f"  {one['method']} {one['path']}: {one['status'] or 'no reply'}{error}"
@@ -117,7 +117,7 @@ def show_requests(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def show_faults(faults: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Lines about faults: how many calls each has hit."""
+    """Yield lines about faults, with the number of calls that each has hit."""
     if faults:
         yield f"Faults ({len(faults)}):"
     for one in faults:
@@ -134,7 +134,7 @@ def describe_fault(fault: Mapping[str, Any]) -> str:
 
 
 def show_runs(runs: Sequence[str]) -> Iterator[str]:
-    """Lines about DAG runs."""
+    """Yield lines about DAG runs."""
     if runs:
         yield f"DAG runs ({len(runs)}):"
     yield from (f"  {line}" for line in runs[-MOST_LINES:])

@@ -1,4 +1,4 @@
-"""Retries without delays: a test does not wait for what production must wait for."""
+"""Retries without delays, since tests need not wait as long as production must."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ _SHORT: Final = timedelta(seconds=1)
 
 @contextmanager
 def fast_retries(dag: Any) -> Iterator[None]:
-    """Retry the tasks of a DAG at once, and consider a request without a reply as over after a second.
+    """Retry the tasks of a DAG at once, and treat a request without a reply as over after a second.
 
-    When a connection breaks, the sandbox has carried out the request or never will. A sandbox that replies
-    too late is different: for such a test, the connection has a ``timeout`` below the default, and the usual
-    times apply.
+    When a connection breaks, the sandbox has carried out the request or never will. If a sandbox
+    should reply too late, give the connection a ``timeout`` below the default: then the usual times apply.
     """
 
     def window(client: BMClient) -> timedelta:

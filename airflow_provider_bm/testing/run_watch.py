@@ -1,4 +1,4 @@
-"""What ``dag.test()`` does not offer: the error of each task, and a time limit."""
+"""Additions to ``dag.test()``: the error of each task, and a time limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RunWatch:
     """Listens to the tasks of a DAG run, and ends it if it takes too long.
 
     :ivar errors: the last error of each task instance, by task id and map index
-    :ivar interrupted: the task instances that were running when the time was up
+    :ivar interrupted: the task instances that were running at the time limit
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class RunWatch:
             raise RunTimeout
 
     def on_failed(self, task_instance: Any, error: Any) -> None:
-        """Remember the error."""
+        """Store the error."""
         if isinstance(error, RunTimeout):
             self.interrupted.add(_key(task_instance))
         elif error is not None:

@@ -1,4 +1,4 @@
-"""The messages of an execution: a page of names and addresses, and the content of one of them.
+"""The messages of an execution: a page of names and addresses, and the content of one message.
 
 Nothing else is rendered, and without the store's lock: a template may be large, and its messages many.
 """

@@ -1,6 +1,6 @@
 """Data for the page, in portions, so that it remains fast with many campaigns.
 
-The page requests the overview twice a second: one page of rows, however many campaigns there are.
+The page requests the overview twice a second: one page of rows, regardless of the number of campaigns.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class View:
         :param selected: UUID of a campaign to return separately; by default the one executed last
         :param failed: ``yes`` for failed requests only
         :param until: number of the newest request to return
-        :param seen: ``tag`` of what the page has; it is not sent again if only the time has changed
+        :param seen: ``tag`` of the page's data; it is not sent again if only the time has changed
         """
         if failed not in ("", "yes"):
             raise ValueError(f"failed must be yes or empty, not {cut(failed, 100)!r}")
@@ -133,7 +133,7 @@ class View:
     ) -> dict[str, Any]:
         """Return a campaign, and the messages of one of its executions.
 
-        :param run: UUID of the execution; by default the last one; ``preview`` for what the next would send
+        :param run: UUID of the execution; by default the last one; ``preview`` for the messages of the next
         :param search: part of a contact's name or address, or of the text
         :param message: the message to show, by the index of its contact; by default the first of the page
         """
@@ -165,7 +165,7 @@ class View:
         }
 
     def form(self, uuid: str = "") -> dict[str, Any]:
-        """Return what the form for campaigns needs: choices, and the fields of the campaign to edit.
+        """Return the data of the form for campaigns: choices, and the fields of the campaign to edit.
 
         :param uuid: the campaign; empty for a new one
         """
