@@ -282,7 +282,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(head + body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer invalid HTTP with the API's error body; called by the base class."""
+        """Answer invalid HTTP requests with the API's error body; called by the base class."""
         self.close_connection = True
         self.command = getattr(self, "command", None) or "GET"
         self._send(json_reply(int(code), error_body(int(code), message)))
@@ -314,7 +314,7 @@ def _changed(reply: Reply, fault: Fault) -> Reply:
 
 
 def _merged(body: bytes, changes: Mapping[str, Any]) -> bytes:
-    """Merge changes into a JSON object; None removes a property. Anything that is not JSON remains unchanged."""
+    """Merge changes into a JSON object; None removes a property. Other bodies are not changed."""
     try:
         content = json.loads(body) if changes else None
     except ValueError:
