@@ -335,7 +335,7 @@ class SendOperator(ActivatingOperator):
                 )
             except BMOutcomeUnknownError as error:
                 raise_for_retry(error)
-        adopted = one is not None and one.adopted
+        adopted = submission is not None and submission.adopted
         count_campaign("adopted" if adopted else "created", campaign)
         self.push_result(context, campaign, adopted=adopted, scheduled_for=guards.scheduled_for)
         return campaign
