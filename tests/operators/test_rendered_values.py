@@ -102,7 +102,7 @@ def test_collection_within_a_text_is_refused(sandbox, execute, sms, native, valu
         native=native,
         **{**sms, "template": "It is {{ ti.xcom_pull('read') }} degrees"},
     )
-    assert "has no form that readable form" in done.message
+    assert "has no readable form" in done.message
     assert sent(sandbox) == []
 
 
