@@ -423,7 +423,7 @@ def test_a_rate_limit_pauses_all(sandbox, send):
 def test_a_server_that_makes_drafts_stops_the_batch(sandbox, send):
     sandbox.fault(method="POST", path="/campaigns", times=None, change_request={"status": "draft"})
     done = send(max_workers=1, on_error="continue")
-    assert "though an active campaign was asked for. Nothing was sent" in done.message
+    assert "though an active campaign was requested. Nothing was sent" in done.message
     assert len(posts(sandbox)) == 1
 
 
