@@ -65,9 +65,16 @@ class BMTaskMixin(BMTemplating):
 
     def restore_link(self, context: Context) -> None:
         """Remember the link that the task pushed before it was deferred: Airflow asks for it at the end."""
-        ti = context["ti"]
-        link = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
-        self.campaign_link = link or self.campaign_link
+        from airflow_provider_bm.exceptions import BMError
+
+        try:
+            has_link = bool(self.hook.client.settings.console_url)
+        except BMError:
+            return  # The connection is invalid now; the event has the reason of a failure.
+        if has_link:  # Airflow logs an error where there is no such XCom.
+            ti = context["ti"]
+            link = ti.xcom_pull(task_ids=ti.task_id, key=XCOM_KEY, map_indexes=ti.map_index)
+            self.campaign_link = link or self.campaign_link
 
 
 def _name_map_index(context: Context, campaign: Mapping[str, Any]) -> None:
