@@ -101,7 +101,7 @@ def token_of(response: Response, scrub: Callable[[str], str] = str) -> Token:
     :raises BMAuthError: the endpoint refused the credentials
     """
     try:
-        # Nothing of a success is shown: it may contain a token, whatever is wrong with the rest.
+        # A successful response is never shown: it may contain a token, even if the rest is invalid.
         data = data_of(response, _hide if 200 <= response.status < 300 else scrub)
     except BMAPIError as error:
         if error.status not in (400, 401):
@@ -120,7 +120,7 @@ def token_of(response: Response, scrub: Callable[[str], str] = str) -> Token:
 
 def _token(response: Response, data: Any) -> Token:
     value = data.get("access_token") if isinstance(data, dict) else None
-    # The value is never shown, whatever is wrong with it. One that does not fit into a header would be
+    # The value is never shown, even if it is invalid. One that does not fit into a header would be
     # quoted by the HTTP library's own error.
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         value = data = None  # not even in a frame of the error

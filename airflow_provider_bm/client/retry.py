@@ -51,7 +51,7 @@ def use_retry_policy(policy: RetryPolicy) -> Iterator[RetryPolicy]:
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for; it may hold seconds or a date (RFC 9110, 10.2.3).
+    """Seconds that a ``Retry-After`` header asks for; it may be seconds or a date (RFC 9110, 10.2.3).
 
     :param now: the time of the response's own ``Date``, since the server's clock may differ from ours
     """

@@ -228,7 +228,7 @@ def _deadline_for(timeout: Any, settings: BMSettings) -> float:
 
 
 def _without_secrets(error: BMError | OSError | HTTPError) -> BMError | OSError | HTTPError:
-    """Drop the request with its token, and the frames that hold one, from an error and its causes."""
+    """Drop the request with its token, and the frames that contain it, from an error and its causes."""
     pending: list[BaseException] = [error]
     seen: set[int] = set()
     while pending:

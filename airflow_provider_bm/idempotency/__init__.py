@@ -1,1 +1,1 @@
-"""Sending once: at most one campaign per task instance, whatever fails. Does not import Airflow."""
+"""Sending once: at most one campaign per task instance, even after failures. Does not import Airflow."""

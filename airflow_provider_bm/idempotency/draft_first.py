@@ -142,7 +142,7 @@ class DraftThenActivate:
     def _discard_abandoned(self, draft: Campaign, expected: Mapping[str, Any]) -> None:
         """Delete a draft whose creator must be dead; this attempt then creates its own.
 
-        Its creator, or another attempt that is alive, cannot activate it any more.
+        Its creator, or another attempt that is alive, can no longer activate it.
         """
         label = campaign_label(draft["uuid"], draft)
         different = differences(expected, draft)

@@ -78,7 +78,7 @@ class BMTaskMixin(BMTemplating):
 
 
 def _name_map_index(context: Context, campaign: Mapping[str, Any]) -> None:
-    """Show the campaign's name as the index of a mapped task, unless it has a template of its own."""
+    """Show the campaign's name as the index of a mapped task, unless it has its own template."""
     from airflow_provider_bm.campaigns.labels import name_without_key
 
     name = campaign.get("name")

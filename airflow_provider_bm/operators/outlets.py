@@ -39,7 +39,7 @@ def update_outlets(
     from airflow_provider_bm.assets import campaign_asset
     from airflow_provider_bm.campaigns.constants import OPTIONAL_FIELDS
 
-    # Optional parts hold phone numbers.
+    # Optional parts contain phone numbers.
     content = {key: value for key, value in campaign.items() if key not in OPTIONAL_FIELDS}
     events = context["outlet_events"]
     for outlet in task.outlets:

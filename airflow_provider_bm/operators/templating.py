@@ -47,7 +47,7 @@ class BMTemplating:
     _given_none: frozenset[str] = frozenset()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Note what is passed as None: ``__init__`` cannot tell it from what is left out."""
+        """Record arguments passed as None: ``__init__`` cannot distinguish them from omitted arguments."""
         self = super().__new__(cls)
         given_none = frozenset(name for name, value in kwargs.items() if value is None)
         object.__setattr__(self, "_given_none", given_none)

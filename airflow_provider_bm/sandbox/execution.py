@@ -243,7 +243,7 @@ class Campaign:
         return body
 
 
-#: Fields of a response that are not among ``fields``, and the attributes that hold them.
+#: Fields of a response that are not among ``fields``, and their attributes.
 OWN_FIELDS = {
     "uuid": "uuid",
     "status": "status",

@@ -141,7 +141,7 @@ class Fault:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Compile a pattern that cannot take long to search, whatever the path."""
+    """Compile a pattern that is fast to search in any path."""
     try:
         pattern = re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:

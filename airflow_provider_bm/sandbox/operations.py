@@ -30,7 +30,7 @@ class Operation(NamedTuple):
     name: str
     method: str
     path: str
-    #: The property of the JSON reply that holds the result; None if the reply is the result.
+    #: The property of the JSON reply that contains the result; None if the reply is the result.
     key: str | None = None
 
 
