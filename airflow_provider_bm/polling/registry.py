@@ -16,7 +16,7 @@ from airflow_provider_bm.polling.watcher import Watcher
 #: A connection, and a service or None for the connection's own.
 Key = tuple[str, str | None]
 _Pollers = weakref.WeakValueDictionary[Key, Poller]
-# Weak, since the subscriptions refer to the poller: it disappears with a loop that was closed with tasks on it.
+# Weak, since subscriptions refer to the poller: it disappears with a loop that was closed with tasks on it.
 _pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pollers] = weakref.WeakKeyDictionary()
 
 
