@@ -111,10 +111,8 @@ def test_only_the_sandbox_is_called(run_pytest, real, monkeypatch, tmp_path):
     assert real.requests() == []
     assert not configured.exists()
     assert re.search("1 failed, 7 passed,.* 2 errors", done.stdout), done.stdout + done.stderr
-    # The guard refuses the API call before a token is requested for it.
-    url = f"{real.api_url}/services/{real.service_uuid}/campaigns"
     message = (
-        f"GET {url} was not sent: a test may only call its sandbox. Point the connection "
+        f"POST {real.token_url} was not sent: a test may only call its sandbox. Point the connection "
         "'bm_marketing' to it with bm_connection('bm_marketing')."
     )
     assert f"  send: AirflowFailException: {message}" in done.stdout, done.stdout
