@@ -45,7 +45,8 @@ test: $(READY)  ## run the tests, except those marked slow; TESTS="tests/client 
 ifdef TESTS
 	$(RUN) -m pytest $(TESTS)
 else
-	$(RUN) -m pytest -m "not slow" --numprocesses 2 --dist loadgroup
+	@# More processes than cores: many tests wait for a server or a process.
+	$(RUN) -m pytest -m "not slow" --numprocesses 4 --dist loadgroup
 endif
 
 test-slow: $(READY)  ## run the tests marked slow: browsers, killed processes, complete Airflows, fuzzing

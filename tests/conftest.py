@@ -91,6 +91,13 @@ def _nothing_leaks() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """Restore the package's log level, which the command line raises."""
+    yield
+    logging.getLogger("airflow_provider_bm").setLevel(logging.DEBUG)
+
+
+@pytest.fixture(autouse=True)
 def _nothing_leaves() -> Iterator[None]:
     """Fail a test that tried to reach another machine, even if the code under test handled the error."""
     network.take_attempts()

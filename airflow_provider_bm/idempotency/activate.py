@@ -177,8 +177,7 @@ class Activation:
         raise BMCampaignStateError(
             f"Campaign {campaign_label(self.campaign_uuid, campaign)} is {status} and was executed already "
             f"(last_dt {last_dt or 'unknown'}): activating it would send it a second time. Clone it "
-            "instead, or set "
-            "allow_second_execution=True.",
+            "instead, or set allow_second_execution=True.",
             campaign,
         )
 

@@ -20,8 +20,7 @@ log = logging.getLogger(__name__)
 #: How to send a message again on purpose.
 SEND_AGAIN = (
     "To send again on purpose, start a new DAG run, change key_namespace in [bm] of Airflow's "
-    "configuration, or set "
-    "deduplicate=False."
+    "configuration, or set deduplicate=False."
 )
 
 
@@ -59,8 +58,7 @@ def adopt(
     if different and strict:
         raise BMCampaignStateError(
             f"Campaign {which} has the key of this task instance already, and it is not what this task "
-            "would send: "
-            f"{'; '.join(different)}. Nothing was sent. {SEND_AGAIN}",
+            f"would send: {'; '.join(different)}. Nothing was sent. {SEND_AGAIN}",
             campaign,
         )
     if payload.get("status") == "active":
@@ -87,8 +85,7 @@ def refuse_unsent(campaign: Mapping[str, Any]) -> None:
     if campaign["status"] == "stopped":
         _refuse(
             f"Campaign {which} exists already, and was stopped. Resume it in the BM console and clear the "
-            "task. "
-            f"{SEND_AGAIN}",
+            f"task. {SEND_AGAIN}",
             campaign,
         )
     if campaign["status"] not in SENT_STATUSES:

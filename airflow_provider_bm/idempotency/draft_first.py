@@ -98,8 +98,7 @@ class DraftThenActivate:
                 if self._own_draft is not None:
                     raise BMResponseError(
                         f"Draft {self._own_draft} {payload.get('name')!r} was created, and is not in the "
-                        "list of "
-                        "campaigns; nothing was sent. The next try searches again."
+                        "list of campaigns; nothing was sent. The next try searches again."
                     )
                 before_post()
                 self._create(post_draft)

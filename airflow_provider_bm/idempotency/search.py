@@ -78,10 +78,9 @@ def _matching(
     elif elsewhere and not matches:
         raise BMCampaignStateError(
             f"Campaign {elsewhere[0]['uuid']} {elsewhere[0].get('name')!r} has the key of this task "
-            "instance, but "
-            "not at the start of its name: it may be the campaign of an earlier try. Nothing was sent. If "
-            "it is, put "
-            f"[{key}] at the start of its name; if not, remove the key from its name. Then clear the task.",
+            "instance, but not at the start of its name: it may be the campaign of an earlier try. Nothing "
+            f"was sent. If it is, put [{key}] at the start of its name; if not, remove the key from its "
+            "name. Then clear the task.",
             elsewhere[0],
         )
     return sorted(matches, key=lambda each: (each["status"] == "draft", created_at(each), each["uuid"]))
@@ -95,11 +94,9 @@ def _newest(
     for number, campaign in enumerate(_pages(client, sort="-created_dt")):
         if number >= limit:
             raise BMResponseError(
-                f"The server does not filter by name (assumed: contains(name)), and has more than "
-                f"{limit} "
+                f"The server does not filter by name (assumed: contains(name)), and has more than {limit} "
                 f"campaigns since the DAG run started. Whether there is one whose name starts with [{key}] "
-                "is "
-                "not known; look for it in the BM console. Nothing was sent."
+                "is not known; look for it in the BM console. Nothing was sent."
             )
         created = created_at(campaign)
         newest_first = newest_first and (last is None or created <= last)

@@ -92,10 +92,8 @@ def _verify_by_content(
     if not recorded:
         raise BMCampaignStateError(
             f"The server created campaign {uuid} under another name, {name!r} instead of "
-            f"{payload.get('name')!r}, so "
-            "that a retry would not find it and would send it again. The campaign was created; check it "
-            "in the "
-            "BM console. Do not clear this task.",
+            f"{payload.get('name')!r}, so that a retry would not find it and would send it again. The "
+            "campaign was created; check it in the BM console. Do not clear this task.",
             campaign,
         )
     log.warning("The server created campaign %s under another name, %r. Its UUID is recorded.", uuid, name)

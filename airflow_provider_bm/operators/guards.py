@@ -289,8 +289,7 @@ def _time_of_run(context: Context) -> tuple[str, datetime | None]:
             return name, moment
     raise AirflowFailException(
         "The age of the run is unknown: the context has neither run_after nor data_interval_end. Nothing "
-        "was sent. "
-        "To send anyway, set max_age=None."
+        "was sent. To send anyway, set max_age=None."
     )
 
 
