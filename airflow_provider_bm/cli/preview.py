@@ -274,7 +274,7 @@ class _TaskInstance(SimpleNamespace):
     def xcom_push(self, *_: Any, **__: Any) -> None:
         """Push nothing."""
 
-    def get_relevant_upstream_map_indexes(self, **_: Any) -> None:
+    def get_relevant_upstream_map_indexes(self, *_: Any, **_: Any) -> None:
         """Airflow asks for it where a task's output is an argument."""
 
 
@@ -348,6 +348,7 @@ def _context(dag: Any, ti: _TaskInstance, logical_date: datetime) -> dict[str, A
         ),
         "conn": _Accessor(_connection),
         "map_index_template": None,
+        "expanded_ti_count": None,
     }
 
 

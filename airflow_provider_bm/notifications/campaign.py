@@ -147,6 +147,8 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
     def rendered_for(self, context: Context) -> BMCampaignNotifier:
         """Return a copy with its templates rendered."""
         notifier = copy.copy(self)
+        # Airflow 2 renders with the DAG's environment, and contexts of some callbacks have no DAG.
+        context.setdefault("dag", None)  # type: ignore[typeddict-item]
         BaseNotifier.render_template_fields(notifier, context)
         notifier.check_rendered(context)
         return notifier

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +37,7 @@ def update_outlets(
         return
     from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+    from airflow_provider_bm._compat import IS_AIRFLOW_2
     from airflow_provider_bm.assets import campaign_asset
     from airflow_provider_bm.campaigns.constants import OPTIONAL_FIELDS
 
@@ -45,6 +47,8 @@ def update_outlets(
     for outlet in task.outlets:
         if isinstance(outlet, AssetAlias) and service_uuid is not None:
             asset = campaign_asset(service_uuid, campaign["uuid"])
-            events[outlet].add(asset, extra={EXTRA_KEY: content})
+            # Airflow 2 puts the extra of an alias's event into a set, so that its values must be hashable.
+            extra = json.dumps(content) if IS_AIRFLOW_2 else content
+            events[outlet].add(asset, extra={EXTRA_KEY: extra})
         elif isinstance(outlet, Asset):
             events[outlet].extra[EXTRA_KEY] = content

@@ -402,4 +402,5 @@ def test_a_query_in_the_details_of_a_dag() -> None:
     from airflow.serialization.helpers import serialize_template_field
 
     query = SegmentationQuery.where(city__in={"Bern", "Basel"})
-    assert serialize_template_field(query, "query") == query.to_dict()
+    # Airflow 2 shows the text of what is not JSON.
+    assert serialize_template_field(query, "query") in (query.to_dict(), str(query))

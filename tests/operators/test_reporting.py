@@ -148,6 +148,7 @@ def test_the_map_index_is_the_campaigns_name(sandbox, run_dag, sms, template):
     assert names == ({0: "North", 1: "South"} if template is None else {0: "region north", 1: "region south"})
 
 
+@pytest.mark.skipif(is_airflow_2(), reason="dag.test() of Airflow 2 does not store the datasets")
 class TestOutlets:
     """Asset events of tasks that send."""
 
