@@ -274,7 +274,7 @@ class _TaskInstance(SimpleNamespace):
     def xcom_push(self, *_: Any, **__: Any) -> None:
         """Push nothing."""
 
-    def get_relevant_upstream_map_indexes(self, *_: Any, **_: Any) -> None:
+    def get_relevant_upstream_map_indexes(self, *_: Any, **__: Any) -> None:
         """Airflow asks for it where a task's output is an argument."""
 
 
