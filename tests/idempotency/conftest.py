@@ -101,7 +101,9 @@ def assert_sent_once(sandbox: Any) -> Callable[[str], None]:
     def check(run_id: str) -> None:
         prefix = f"[{task_key('warn', run_id, 'send', -1)}]"
         created = [each for each in sandbox.campaigns() if each["name"].startswith(prefix)]
-        assert len(created) == 1, created
+        # A draft whose reply was lost may remain; it sends nothing.
+        created = [each for each in created if each["status"] != "draft"] or created
+        assert len(created) == 1, [(each["uuid"], each["status"], each["created_dt"]) for each in created]
         executions = sandbox.executions(campaign_uuid=created[0]["uuid"])
         assert len(executions) == 1, executions
         # Messages outlive their campaign: campaigns that were deleted sent nothing either.
