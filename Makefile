@@ -32,7 +32,7 @@ DOCS_PINS  := $(addprefix constraints/,airflow-3.3.2.txt docs.txt build.txt uv.t
 DOCS_PORT  ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-contract test-matrix bench airflow docs docs-serve screenshots lint format types layers venv constraints package clean
+.PHONY: help demo test test-slow test-system test-contract test-matrix bench airflow docs docs-serve screenshots lint format types layers venv constraints package clean
 
 help:  ## list the targets
 	@echo "make TARGET [AIRFLOW=$(AIRFLOW)] [PYTHON=$(PYTHON)]"
@@ -49,9 +49,10 @@ else
 	$(RUN) -m pytest -m "not slow" --numprocesses 4 --dist loadgroup
 endif
 
-test-slow: $(READY)  ## run the tests marked slow: browsers, killed processes, complete Airflows, fuzzing
+test-slow: $(READY)  ## run the tests marked slow: browsers, killed processes, fuzzing
 	$(RUN) -m pytest -m slow --ignore tests/system --numprocesses 2 --dist loadgroup
-	@# One at a time, since each starts a complete Airflow.
+
+test-system: $(READY)  ## run the tests that start a whole Airflow, one at a time
 	$(RUN) -m pytest -m slow tests/system
 
 test-contract: $(READY)  ## generate clients from the OpenAPI contract, and run them (needs Node.js and Java)
