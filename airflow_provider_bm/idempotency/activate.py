@@ -79,6 +79,7 @@ class Activation:
         record: dict[str, Any] = {
             "activates": self.campaign_uuid,
             "last_dt": campaign.get("last_dt"),
+            "status": campaign["status"],
             "name": campaign.get("name"),
         }
         watch = self._record.intend(**record)
@@ -109,6 +110,13 @@ class Activation:
             return campaign, False
         campaign = self._poll(campaign, window, record, is_written)
         if not self._is_done(campaign, record, is_written):
+            if campaign["status"] == "stopped" and record.get("status", "stopped") != "stopped":
+                raise BMCampaignStateError(
+                    f"Campaign {campaign_label(self.campaign_uuid, campaign)} was {record['status']} when an "
+                    "earlier try activated it, and has been stopped since. Nothing was sent. Resume it in "
+                    "the BM console if that is intended.",
+                    campaign,
+                )
             return campaign, False
         self.adopted = True
         log.warning(

@@ -145,3 +145,19 @@ def test_update_of_the_name_keeps_the_key(sandbox, activate, draft, task, assert
     name = BMHook().get_campaign(uuid)["name"]
     assert name.endswith("] Calm")
     assert name.startswith("[")
+
+
+def test_campaign_that_was_stopped_after_a_lost_response_is_not_resumed(sandbox, activate, draft, task):
+    """Somebody stopped what the first try had activated: the retry must not start it again."""
+    later = {"schedule_type": "once", "schedule_rrule": "2040-01-01 00:00:00"}
+    BMHook().update_campaign(draft["uuid"], later)
+    sandbox.fault(method="PUT", lose_reply=True)
+    at_once = Timing(window=lambda client: client.settings.in_flight_window * 0)
+    sandbox.fault(method="GET", path=draft["uuid"], nth=2, times=20, status=503)
+    with use_timing(at_once), pytest.raises(Exception, match=r"503|not known whether"):
+        activate("status", stored=True)
+    sandbox.clear_faults()
+    BMHook().set_campaign_status(draft["uuid"], "stopped")
+    with pytest.raises(AirflowFailException, match="has been stopped since"):
+        activate("status", number=2, stored=True)
+    assert BMHook().get_campaign(draft["uuid"])["status"] == "stopped"
