@@ -273,7 +273,8 @@ def test_retry_fails_if_the_draft_changed_since_the_first_review(review, sandbox
 
 @pytest.mark.parametrize("status", ["active", "stopped", "finished"])
 def test_only_drafts_are_reviewed(review, sandbox, status):
-    other = sandbox.create(name="Other", status=status)
+    later = {"schedule_type": "once", "schedule_rrule": "2099-01-01 09:00:00"}
+    other = sandbox.create(name="Other", status=status, **later)
     before = len(sandbox.executions())
     task = review(campaign_uuid=other["uuid"])
     with pytest.raises(AirflowFailException, match=f"'Other' is {status}, and only a draft can be approved"):
