@@ -87,6 +87,7 @@ class Task:
 
     def wait_until_waiting(self) -> None:
         """Wait until the task waits for its campaign."""
+        self.wait_until("has posted", self.sandbox.campaigns)
         if self.deferred:
             self.wait_for_state("deferred")
         self.wait_for_poll()
