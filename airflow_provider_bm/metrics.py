@@ -42,15 +42,19 @@ TIMER: Final = "bm.requests.duration"
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-@functools.cache
 def _stats() -> Any:
     """Return Airflow's ``Stats``; None, logged once, if this Airflow offers none."""
     try:
         from airflow.providers.common.compat.sdk import Stats
     except ImportError:
-        log.warning("No metrics: this Airflow has no Stats. Update airflow-provider-bm.")
+        _warn_without_stats()
         return None
     return Stats
+
+
+@functools.cache
+def _warn_without_stats() -> None:
+    log.warning("No metrics: this Airflow has no Stats. Update airflow-provider-bm.")
 
 
 def count(name: str, **tags: str | None) -> None:

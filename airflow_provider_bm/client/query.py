@@ -26,7 +26,7 @@ _ONE_VALUE = ("eq", "neq", "startswith", "contains", "endswith", "doesnotcontain
 #: Parameters of the list that are not about columns (3.2).
 _PARTS = ("startswith", "contains", "endswith", "doesnotcontain")
 _NO_FILTERS = ("fields", "sort", "page_number", "page_size")
-_OPERATORS = (*_NO_VALUE, *_ONE_VALUE, *_MANY_VALUES)
+OPERATORS = (*_NO_VALUE, *_ONE_VALUE, *_MANY_VALUES)
 _KEY = re.compile(
     r"(?:(?P<operator>[a-z]+)\((?P<inner>[A-Za-z_][A-Za-z0-9_]*)\)|(?P<plain>[A-Za-z_][A-Za-z0-9_]*))"
 )
@@ -126,10 +126,10 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
     many = isinstance(value, (list, tuple, set, frozenset))
     operator = (match["operator"] or ("in" if many else "eq")) if match else ""
     name = f"filters[{key!r}]"
-    if match is None or operator not in _OPERATORS:
+    if match is None or operator not in OPERATORS:
         problems.append(
             Problem(
-                name, value, f"must be `field` or `operator(field)`, operator one of {', '.join(_OPERATORS)}"
+                name, value, f"must be `field` or `operator(field)`, operator one of {', '.join(OPERATORS)}"
             )
         )
         return str(key), ""

@@ -242,7 +242,7 @@ class Transport:
                 f"its CA bundle into the connection's extra 'verify'. ({why})",
                 permanent=True,
             )
-        if isinstance(cause, ssl.SSLError) and cause.library in ("X509", "PEM"):
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "library", None) in ("X509", "PEM"):
             return BMConnectError(
                 f"{call}: the file of the connection's extra 'verify' (or of REQUESTS_CA_BUNDLE) is not a CA "
                 f"bundle. ({why})",

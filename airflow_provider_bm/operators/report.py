@@ -101,7 +101,7 @@ class BMCampaignReportOperator(BMOperator):
         if campaign["status"] != "finished":
             log.warning("Campaign %s is %s: the report may be incomplete", label, campaign["status"])
         redact: Callable[[Any], Any] = (
-            _hasher(client.settings.client_secret) if self.hash_phone_numbers else lambda row: row
+            phone_number_hasher(client.settings.client_secret) if self.hash_phone_numbers else lambda row: row
         )
         counts, digest = dict.fromkeys(REPORT_FIELDS, 0), hashlib.sha256()
         target = ObjectStoragePath(self.path)
@@ -139,7 +139,7 @@ def _rows(campaign: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, row
 
 
-def _hasher(secret: str) -> Callable[[Any], Any]:
+def phone_number_hasher(secret: str) -> Callable[[Any], Any]:
     """Return a function that replaces the phone numbers in a value by hashes.
 
     Phone numbers are few: a hash without a key could be reversed by trying all of them.

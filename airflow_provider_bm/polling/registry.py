@@ -17,7 +17,7 @@ from airflow_provider_bm.polling.watcher import Watcher
 Key = tuple[str, str | None]
 _Pollers = weakref.WeakValueDictionary[Key, Poller]
 # Weak, since subscriptions refer to the poller: it disappears with a loop that was closed with tasks on it.
-_pollers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pollers] = weakref.WeakKeyDictionary()
+pollers_by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pollers] = weakref.WeakKeyDictionary()
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def subscribe(
     :param connect: creates a client from it, with ``sleep`` and ``check`` as :class:`.BMClient` has them
     :param timing: timing of a new poller
     """
-    pollers = _pollers.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
+    pollers = pollers_by_loop.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     poller = pollers.get(key)
     if poller is None:
 

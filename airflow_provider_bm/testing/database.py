@@ -33,7 +33,7 @@ _in_use: list[Path] = []
 def create_database(folder: Path) -> Path:
     """Create an empty database to copy. Takes about a second, and needs no ``airflow db migrate``."""
     file = folder / "empty.db"
-    with _database(file):
+    with use_database(file):
         try:
             create_tables()
         except UnsupportedAirflowError:
@@ -57,7 +57,7 @@ def own_database(empty: Path) -> Iterator[Path]:
     with TemporaryDirectory(dir=empty.parent) as folder:
         file = Path(folder) / "airflow.db"
         shutil.copy(empty, file)
-        with _database(file):
+        with use_database(file):
             _in_use.append(file)
             try:
                 yield file
@@ -92,7 +92,8 @@ def _unless_scheduler_runs(test: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def _database(file: Path) -> Iterator[None]:
+def use_database(file: Path) -> Iterator[None]:
+    """Let Airflow use a SQLite file as its database."""
     sync, unsync = f"sqlite:///{file}", f"sqlite+aiosqlite:///{file}"
     variables = {  # which child processes inherit
         "DATABASE__SQL_ALCHEMY_CONN": sync,

@@ -12,8 +12,6 @@ from ._compat import listening
 
 #: Seconds that Airflow may take until the first task starts.
 _STARTUP: Final = 120.0
-#: Seconds between two attempts to end a run: something may catch the first exception.
-_REPEAT: Final = 1.0
 
 
 class RunTimeout(BaseException):
@@ -23,12 +21,14 @@ class RunTimeout(BaseException):
 class RunWatch:
     """Listens to the tasks of a DAG run, and ends it if it takes too long.
 
+    :param repeat: seconds between two attempts to end it: something may catch the first exception
     :ivar errors: the last error of each task instance, by task id and map index
     :ivar interrupted: the task instances that were running at the time limit
     """
 
-    def __init__(self) -> None:
+    def __init__(self, repeat: float = 1.0) -> None:
         """Watch nothing yet."""
+        self._repeat = repeat
         self.errors: dict[tuple[str, int], BaseException | str] = {}
         self.interrupted: set[tuple[str, int]] = set()
         self.timed_out = False
@@ -74,7 +74,7 @@ class RunWatch:
             self._task_started.wait(_STARTUP)
             seconds = timeout
             while not self._done.wait(seconds):
-                self.timed_out, seconds = True, _REPEAT
+                self.timed_out, seconds = True, self._repeat
                 if interruptible:
                     signal.pthread_kill(thread, signal.SIGUSR2)
 

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.client.limits import MAX_BODY
-from airflow_provider_bm.client.retry import RetryPolicy
+from airflow_provider_bm.client.retry import RetryPolicy, use_retry_policy
 from airflow_provider_bm.exceptions import (
     BMOutcomeUnknownError,
     BMResponseError,
@@ -21,6 +21,7 @@ from airflow_provider_bm.exceptions import (
 )
 
 UUID = "1592695e-c1b1-11ee-b153-774c9d3a7957"
+ONE_TRY = RetryPolicy(max_tries=1)
 CAMPAIGN = f'{{"uuid": "{UUID}", "status": "draft"}}'.encode()
 TOKEN = b'{"access_token": "a-token-of-this-test"}'
 
@@ -102,10 +103,12 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("part", DRIPS)
-def test_a_server_that_drips_is_given_up(server, client, part, monkeypatch):
-    monkeypatch.setattr("airflow_provider_bm.client.retry.active", RetryPolicy(max_tries=1))
+def test_a_server_that_drips_is_given_up(server, client, part):
     server.answer = DRIPS[part]
-    with pytest.raises(BMTimeoutError, match=r"no complete response of .* within 0\.75 s"):
+    with (
+        use_retry_policy(ONE_TRY),
+        pytest.raises(BMTimeoutError, match=r"no complete response of .* within 0\.75 s"),
+    ):
         client.get_campaign(UUID)
 
 
@@ -168,10 +171,9 @@ def compressed_zeros(size: int) -> bytes:
 def test_a_response_that_is_too_large_or_not_as_compressed_as_it_claims(
     server, client, response, message, monkeypatch
 ):
-    monkeypatch.setattr("airflow_provider_bm.client.retry.active", RetryPolicy(max_tries=1))
     monkeypatch.setattr(client.settings.__class__, "exchange_deadline", 60.0)
     server.answer = lambda connection: connection.sendall(response)
     with pytest.raises(BMResponseError, match=message):
         client.session.get(client.list_url, timeout=30)
-    with pytest.raises(BMResponseError, match=message):
+    with use_retry_policy(ONE_TRY), pytest.raises(BMResponseError, match=message):
         client.get_campaign(UUID)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from http.client import RemoteDisconnected
 
 import pytest
+import requests
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
 
 from airflow_provider_bm.client import BMClient, BMSettings
-from airflow_provider_bm.client.transport import _never_left
-from airflow_provider_bm.exceptions import BMConnectError
+from airflow_provider_bm.exceptions import BMConnectError, BMTransportError
 
+TOKEN_URL = "https://accounts.example.com/token"
 SERVICE = "0b2d6c1e-7f0a-4c57-9a55-3d3c54a1d0a1"
 
 
@@ -39,7 +42,7 @@ def client():
     def make(proxy: str) -> BMClient:
         settings = BMSettings(
             api_url="https://api.example.com/news/v1",
-            token_url="https://accounts.example.com/token",
+            token_url=TOKEN_URL,
             client_id="me",
             client_secret="proxied-secret",
             service_uuid=SERVICE,
@@ -68,19 +71,21 @@ def test_environments_proxy_is_not_used_for_this_machine(new_client, monkeypatch
     assert list(new_client().list_campaigns()) == []
 
 
-def test_a_connection_that_broke_behind_the_proxy_may_have_been_used():
+@pytest.mark.parametrize(
+    ("original", "error"),
+    [
+        (RemoteDisconnected("closed"), BMTransportError),
+        (ConnectionResetError(), BMTransportError),
+        (ssl.SSLError("record layer failure"), BMTransportError),
+        (OSError("Tunnel connection failed: 403 Forbidden"), BMConnectError),
+        (NewConnectionError(None, "refused"), BMConnectError),
+    ],
+    ids=repr,
+)
+def test_a_connection_that_broke_behind_the_proxy_may_have_been_used(client, requests_mock, original, error):
     """urllib3 reports a proxy error here as well, since http.client no longer knows that it was connected."""
-    from http.client import RemoteDisconnected
-
-    import requests
-    from urllib3.exceptions import MaxRetryError, NewConnectionError, ProxyError
-
-    def error(original: Exception) -> requests.exceptions.ProxyError:
-        reason = ProxyError("Unable to connect to proxy", original)
-        return requests.exceptions.ProxyError(MaxRetryError(None, "/", reason))  # type: ignore[arg-type]
-
-    assert not _never_left(error(RemoteDisconnected("closed")))
-    assert not _never_left(error(ConnectionResetError()))
-    assert not _never_left(error(ssl.SSLError("record layer failure")))
-    assert _never_left(error(OSError("Tunnel connection failed: 403 Forbidden")))
-    assert _never_left(error(NewConnectionError(None, "refused")))  # type: ignore[arg-type]
+    reason = MaxRetryError(None, "/", ProxyError("Unable to connect to proxy", original))
+    requests_mock.post(TOKEN_URL, exc=requests.exceptions.ProxyError(reason))
+    with pytest.raises(BMTransportError) as caught:
+        client("http://127.0.0.1:1").refresh_token()
+    assert type(caught.value) is error

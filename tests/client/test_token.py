@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -210,15 +211,12 @@ def test_credentials_do_not_share_a_token(sandbox, new_client):
         list(wrong.list_campaigns())
 
 
-def test_an_expired_token_is_renewed_without_a_401(sandbox, new_client, monkeypatch):
-    from airflow_provider_bm.client import auth as module
-
-    now = [0.0]
-    monkeypatch.setattr(module, "_caches", {})
-    monkeypatch.setattr(module.TokenCache.__init__, "__defaults__", (lambda: now[0],))
+def test_an_expired_token_is_renewed_without_a_401(sandbox, new_client):
+    sandbox.clock.freeze()  # only the client's clock runs
+    sandbox.token_lifetime = 1
     client = new_client()
     list(client.list_campaigns())
-    now[0] = WEEK - 299
+    time.sleep(1)
     list(client.list_campaigns())
     assert len(sandbox.requests("POST", TOKEN_PATH)) == 2
     assert all(request["status"] == 200 for request in sandbox.requests())

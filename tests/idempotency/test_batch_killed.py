@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_bm.client import BMClient, retry
+from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.client.retry import RetryPolicy, use_retry_policy
 from airflow_provider_bm.idempotency.key import task_key
 from airflow_provider_bm.idempotency.record import STATE_KEY
 from airflow_provider_bm.idempotency.timing import Timing, use_timing
@@ -104,12 +105,11 @@ def test_killed_again_and_again_with_many_threads(batch, start, assert_each_sent
 
 @pytest.fixture
 def quick(monkeypatch, sandbox):
-    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=0.01))
     # A request is in flight for up to 2.7 s.
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
     # The sandbox's clock runs twenty times as fast, see the fixture `task`.
     monkeypatch.setattr(BMClient, "server_now", lambda self: None)
-    with use_timing(Timing(first_pause=0.1)):
+    with use_retry_policy(RetryPolicy(first_wait=0.01)), use_timing(Timing(first_pause=0.1)):
         yield
 
 

@@ -10,7 +10,8 @@ from datetime import datetime
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_bm.client import BMClient, retry
+from airflow_provider_bm.client import BMClient
+from airflow_provider_bm.client.retry import RetryPolicy, use_retry_policy
 from airflow_provider_bm.exceptions import BMConnectError, BMResponseError, BMTransportError
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.idempotency import search
@@ -47,12 +48,12 @@ NOT_PROCESSED = {
 
 @pytest.fixture(autouse=True)
 def fast_timing(monkeypatch, sandbox):
-    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=0.01))
     # A request is in flight for up to 2.7 s.
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(timeout=0.3))
     # The sandbox's clock runs at twenty times the normal speed, see the fixture `task`.
     monkeypatch.setattr(BMClient, "server_now", lambda self: None)
-    with use_timing(Timing(first_pause=0.1, created_dt_resolution=0.2, draft_pause=0.1)):
+    timing = Timing(first_pause=0.1, created_dt_resolution=0.2, draft_pause=0.1)
+    with use_retry_policy(RetryPolicy(first_wait=0.01)), use_timing(timing):
         yield
 
 
@@ -76,11 +77,11 @@ def test_campaign_is_found_after_an_unusable_response(sandbox, task, assert_sent
     assert "was created by an earlier request of this task instance" in caplog.text
 
 
-def test_search_counts_from_the_post_not_from_the_token_request(sandbox, task, assert_sent_once, monkeypatch):
-    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=2.0))
+def test_search_counts_from_the_post_not_from_the_token_request(sandbox, task, assert_sent_once):
     sandbox.fault(path="/access-token", times=2, status=503)
     sandbox.fault(method="POST", path="/campaigns", delay=0.5)  # processed after the client gave up
-    execute(task, "create")
+    with use_retry_policy(RetryPolicy(first_wait=2.0)):
+        execute(task, "create")
     assert len(posts(sandbox)) == 1
     assert_sent_once("run")
 
@@ -303,13 +304,13 @@ def test_campaign_is_found_although_the_server_neither_filters_nor_sorts(sandbox
     assert [each["name"] for each in found] == [f"[{KEY}] It"]
 
 
-def test_post_is_not_replayed_after_a_late_token(sandbox, task, monkeypatch):
+def test_post_is_not_replayed_after_a_late_token(sandbox, task):
     """After a 401 the new token took so long that others may assume the first request has ended."""
-    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=1.0))
     BMHook().client.ensure_token()
     sandbox.fault(method="POST", path="/campaigns", status=401)
     sandbox.fault(path="/access-token", times=1, status=503)
-    with pytest.raises(BMConnectError, match="was not sent again"):
+    slow = RetryPolicy(first_wait=1.0)
+    with use_retry_policy(slow), pytest.raises(BMConnectError, match="was not sent again"):
         execute(task, "create")
     assert [each["status"] for each in posts(sandbox)] == [401]
 

@@ -507,21 +507,22 @@ def test_wait_in_the_triggerer(sandbox, send, monkeypatch):
         deferred.task.execute_complete(context, {"state": "failed", "reason": "one was stopped"})
 
 
-def test_a_killed_task_sends_nothing_more(sandbox, send, monkeypatch):
+def test_a_killed_task_sends_nothing_more(sandbox, draft, execute, monkeypatch):
     """Airflow calls on_kill in the main thread, and may continue after it."""
     rows = [{"region": number, "headline": "x"} for number in range(30)]
     posted = BMClient.post_campaign
 
     def kill_after_a_few(client, payload):
         if len(posts(sandbox)) == 5:
-            done.append(True)
-            current[0].on_kill()
+            tasks[0].on_kill()
         return posted(client, payload)
 
-    done, current = [], []
+    def batch(**arguments):
+        tasks.append(BMCampaignBatchOperator(**arguments))
+        return tasks[0]
+
+    tasks = []
     monkeypatch.setattr(BMClient, "post_campaign", kill_after_a_few)
-    monkeypatch.setattr(BMCampaignBatchOperator, "_check_arguments", lambda self: current.append(self))
-    result = send(rows, max_workers=1)
-    assert done
+    result = execute(batch, rows=rows, key="region", clone_uuid=draft["uuid"], max_workers=1)
     assert "24 of 30 rows have failed; 6 have a campaign" in result.message
     assert len(posts(sandbox)) == 6

@@ -10,7 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_bm.operators import BMCampaignReportOperator, BMGetCampaignOperator
-from airflow_provider_bm.operators.report import _hasher
+from airflow_provider_bm.operators.report import phone_number_hasher
 
 
 @pytest.fixture
@@ -80,9 +80,9 @@ def test_phone_numbers_are_hashed(sandbox, execute, finished, path):
     "number", ["+41587000001", "41587000001", "+41 58 700 00 01", "+41 (58) 700-00-01", 41587000001]
 )
 def test_all_notations_of_a_phone_number_have_the_same_hash(number):
-    redact = _hasher("secret")
+    redact = phone_number_hasher("secret")
     assert redact({"to": [number]}) == {"to": [redact("+41587000001")]}
-    assert redact("+41587000001") != _hasher("other")("+41587000001")
+    assert redact("+41587000001") != phone_number_hasher("other")("+41587000001")
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_all_notations_of_a_phone_number_have_the_same_hash(number):
     ],
 )
 def test_values_that_are_not_phone_numbers_are_not_hashed(value):
-    assert _hasher("secret")(value) == value
+    assert phone_number_hasher("secret")(value) == value
 
 
 def test_phone_number_within_a_text_is_hashed():
-    assert "+41587000001" not in _hasher("secret")("Call +41587000001, or come by")
+    assert "+41587000001" not in phone_number_hasher("secret")("Call +41587000001, or come by")
 
 
 def test_report_of_an_unfinished_campaign_logs_a_warning(sandbox, execute, path, caplog):

@@ -243,7 +243,7 @@ class TestMetrics:
             def timing(name, value, tags=None):
                 found.append((name, tags))
 
-        monkeypatch.setattr(metrics, "_stats", lambda: Stats)
+        monkeypatch.setattr("airflow.providers.common.compat.sdk.Stats", Stats)
         return found
 
     def test_a_campaign_that_is_sent_and_waited_for(self, sandbox, execute, sms, counted):

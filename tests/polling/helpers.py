@@ -98,12 +98,12 @@ class PollingProcess:
         self.read_error: Exception | None = None
         self.reads = 0
         self.timing = PollTiming(jitter=0.0)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._started_at = 0.0
 
     def time(self) -> float:
         """Virtual seconds since the first subscription."""
-        return 0.0 if self._loop is None else self._loop.time() - self._started_at
+        return 0.0 if self.loop is None else self.loop.time() - self._started_at
 
     async def read_settings(self) -> BMSettings:
         self.reads += 1
@@ -120,9 +120,9 @@ class PollingProcess:
     def subscribe(
         self, watcher: Watcher, service: str | None = None, connection: str = "bm"
     ) -> AbstractContextManager[None]:
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._started_at = self._loop.time()
+        if self.loop is None:
+            self.loop = asyncio.get_running_loop()
+            self._started_at = self.loop.time()
         return registry.subscribe(
             watcher,
             key=(connection, service),
@@ -201,7 +201,7 @@ def rows(sandbox: Sandbox) -> dict[str, dict[str, Any]]:
 
 def pollers() -> list[Any]:
     """Return all pollers. One may be registered under several names."""
-    return [*{poller for by_service in registry._pollers.values() for poller in by_service.values()}]
+    return [*{poller for by_service in registry.pollers_by_loop.values() for poller in by_service.values()}]
 
 
 def poller_threads() -> list[threading.Thread]:

@@ -197,7 +197,7 @@ def test_poller_disappears_with_a_loop_that_is_closed(process, frozen, recorded)
         tasks = loop.run_until_complete(main())
         loop.close()
         tasks.clear()
-        process._loop = None
+        process.loop = None
 
         def is_gone():
             gc.collect()

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from airflow_provider_bm.sandbox import SandboxClient
+from airflow_provider_bm.sandbox.journal import Entry, Journal
 
 
 def test_journal(api, sandbox):
@@ -115,5 +116,9 @@ def test_journal_and_log_show_no_secrets(api, sandbox, caplog):
     assert "sandbox-secret" not in kept
 
 
-def test_journal_is_bounded(sandbox):
-    assert sandbox.journal._entries.maxlen == 100_000
+def test_journal_drops_the_oldest_requests():
+    journal = Journal(limit=2)
+    for path in ("/first", "/second", "/third"):
+        entry = Entry("GET", path, query={}, body=None, headers={}, dt="2026-01-01T00:00:00Z", connection=1)
+        journal.add(entry)
+    assert [request["path"] for request in journal.list()] == ["/second", "/third"]

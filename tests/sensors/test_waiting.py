@@ -10,7 +10,7 @@ import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
-from airflow_provider_bm.client import retry
+from airflow_provider_bm.client.retry import RetryPolicy, use_retry_policy
 from airflow_provider_bm.operators import BMCloneCampaignOperator, BMCreateCampaignOperator
 from airflow_provider_bm.sensors import BMCampaignSensor
 from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
@@ -22,11 +22,13 @@ MODES = {
     "deferred": {"deferrable": True},
 }
 ALL_MODES = pytest.mark.parametrize("mode", MODES)
+MAX_TRIES = 2
 
 
 @pytest.fixture(autouse=True)
-def fast_retries(monkeypatch):
-    monkeypatch.setattr(retry, "active", retry.RetryPolicy(first_wait=0.001, max_tries=2))
+def fast_retries():
+    with use_retry_policy(RetryPolicy(first_wait=0.001, max_tries=MAX_TRIES)):
+        yield
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_transient_errors_are_tolerated(sandbox, wait, mode):
     sandbox.clock.freeze()
     campaign = sandbox.create(status="active")
     # From the second poll on, every try of the tolerated number of polls fails.
-    times = TOLERATED_FAILURES * retry.active.max_tries
+    times = TOLERATED_FAILURES * MAX_TRIES
     sandbox.fault(method="GET", path=campaign["uuid"], nth=2, times=times, status=503)
     after_polls(sandbox, 1 + times, lambda: sandbox.clock.advance(60))
     run = wait(mode, campaign["uuid"], expect="success", poke_interval=0.05)
@@ -119,7 +121,7 @@ def test_persistent_transient_errors_fail_the_try(sandbox, wait, mode):
     )
     assert "HTTP 503" in run.logs("wait")
     # All polls of the first try, and at least one of the second.
-    assert len(sandbox.requests(method="GET")) > 1 + retry.active.max_tries * (TOLERATED_FAILURES + 1)
+    assert len(sandbox.requests(method="GET")) > 1 + MAX_TRIES * (TOLERATED_FAILURES + 1)
 
 
 def test_invalid_argument_uses_no_retries(sandbox, wait):

@@ -183,7 +183,7 @@ def request_problems(
         content = _read_body(wanted, body or b"")
     except ValueError as error:
         return [*problems, f"the body is not {wanted}: {error}"]
-    return [*problems, *schema.problems(content, "body"), *_embedded_problems(content)]
+    return [*problems, *schema.problems(content, "body"), *embedded_problems(content)]
 
 
 def _read_body(media_type: str, body: bytes) -> Any:
@@ -210,7 +210,7 @@ def _query_problems(operation: Operation, query: Pairs) -> Iterator[str]:
             yield f"query {name}: there is no such parameter"
 
 
-def _embedded_problems(body: Any) -> Iterator[str]:
+def embedded_problems(body: Any) -> Iterator[str]:
     """Validate JSON within strings (contentSchema), which validators ignore."""
     if not isinstance(body, dict):
         return

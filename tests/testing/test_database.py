@@ -14,10 +14,9 @@ from airflow_provider_bm.testing import _compat, database
 
 
 @pytest.fixture
-def configured_database(tmp_path, monkeypatch):
+def configured_database(tmp_path):
     """A temporary database in place of the one that this machine's Airflow is configured with."""
-    with database.own_database(database.create_database(tmp_path)), monkeypatch.context() as patch:
-        patch.setattr(database, "_in_use", [])
+    with database.use_database(database.create_database(tmp_path)):
         yield
 
 
@@ -42,7 +41,7 @@ def test_dag_test_is_refused_where_a_scheduler_runs(seen, state, alive):
 
 
 def test_a_database_without_tables_has_no_scheduler(tmp_path):
-    with database._database(tmp_path / "nothing.db"):
+    with database.use_database(tmp_path / "nothing.db"):
         assert _compat.scheduler_host() is None
 
 

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_bm.testing import run_watch
 from airflow_provider_bm.testing.run_watch import RunTimeout, RunWatch
 
 TASK = SimpleNamespace(task_id="send", map_index=None)
@@ -29,9 +28,8 @@ def test_a_run_is_ended_after_its_time_limit():
     assert watch.timed_out
 
 
-def test_task_that_catches_the_first_interruption_is_interrupted_again(monkeypatch):
-    monkeypatch.setattr(run_watch, "_REPEAT", 0.1)
-    watch = RunWatch()
+def test_task_that_catches_the_first_interruption_is_interrupted_again():
+    watch = RunWatch(repeat=0.1)
     with watch.watch(0.1):
         watch.on_running(TASK)
         try:
