@@ -2,8 +2,8 @@
 
 Needs Airflow 3.0 or newer; on Airflow 2 this file has no DAG, and `recurring.py` shows the way with a sensor.
 
-A watcher in the triggerer polls the campaigns whose name starts with `Good morning`, which
-`recurring_set_up` makes, among others. Whenever one of them has executed, its asset is updated, and the DAG
+A watcher in the triggerer polls the campaigns whose names contain `Good morning`, which
+`recurring_set_up` creates, among others. Whenever one of them has executed, the asset is updated and the DAG
 runs. On Airflow 3.3+ no execution is missed while the triggerer is down.
 
 Set up: the connection `bm_default`; below, the Service UUID of your BM account instead of the sandbox's.
@@ -53,7 +53,7 @@ if AssetWatcher is not None:
             AssetWatcher(
                 name="good_morning_executions",
                 trigger=BMCampaignEventTrigger(
-                    filters={"startswith(name)": "Good morning"}, service_uuid=SERVICE_UUID
+                    filters={"contains(name)": "Good morning"}, service_uuid=SERVICE_UUID
                 ),
             )
         ],

@@ -141,7 +141,7 @@ class BMClient:
 
         :param sending_type: only these channels
         :param status: only these statuses
-        :param filters: ``{"startswith(name)": "Storm"}``, or pairs; see the URL Filtering Guidelines
+        :param filters: ``{"contains(name)": "Storm"}``, or pairs; see the URL Filtering Guidelines
         :param fields: optional parts: ``tasks``, ``messages``
         :param sort: columns, ``-created_dt`` for descending
         :param page_size: rows to request per page; the server may return fewer

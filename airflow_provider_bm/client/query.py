@@ -16,7 +16,7 @@ from airflow_provider_bm.client.assumptions import (
 )
 from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
-#: Filters: ``{"startswith(name)": "Storm", "status": ["active", "draft"]}``, or pairs if a field needs the
+#: Filters: ``{"contains(name)": "Storm", "status": ["active", "draft"]}``, or pairs if a field needs the
 #: same operator twice.
 Filters = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -113,7 +113,7 @@ def _pairs(filters: Filters) -> Iterator[tuple[str, Any]]:
         raise BMPayloadError(
             [
                 Problem(
-                    "filters", filters, 'must be a mapping such as {"startswith(name)": "Storm"}, or pairs'
+                    "filters", filters, 'must be a mapping such as {"contains(name)": "Storm"}, or pairs'
                 )
             ],
             "list of campaigns",

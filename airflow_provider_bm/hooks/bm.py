@@ -96,7 +96,7 @@ class BMHook(BaseHook):
         :param sending_type: only these channels: ``sms``, ``webpush``, ``email``, ``telegram``, ``rbm``,
             ``viber``, ``whatsapp``
         :param status: only these statuses: ``active``, ``stopped``, ``finished``, ``draft``
-        :param filters: ``{"startswith(name)": "Storm", "gte(created_dt)": some_time}``, or pairs, after the
+        :param filters: ``{"contains(name)": "Storm", "gte(created_dt)": some_time}``, or pairs, after the
             URL Filtering Guidelines; a list of values means ``in``
         :param fields: optional parts of each campaign: ``tasks``, ``messages``
         :param sort: columns, ``-created_dt`` for descending

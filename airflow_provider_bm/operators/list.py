@@ -22,7 +22,7 @@ class BMListCampaignsOperator(BMOperator):
         BMListCampaignsOperator(
             task_id="drafts",
             status="draft",
-            filters={"startswith(name)": "Storm", "gte(created_dt)": "{{ data_interval_start }}"},
+            filters={"contains(name)": "Storm", "gte(created_dt)": "{{ data_interval_start }}"},
             sort="-created_dt",
         )
 

@@ -70,7 +70,7 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         has finished
     :param sending_type: only campaigns of these channels
     :param status: only campaigns with these statuses; a campaign that matched is followed until its end
-    :param filters: only these campaigns: ``{"startswith(name)": "Storm"}``, or pairs; see ``BMHook``
+    :param filters: only these campaigns: ``{"contains(name)": "Storm"}``, or pairs; see ``BMHook``
     :param since: also send events for changes after this time (aware datetime, or RFC 3339); None: only
         for changes after the first poll. They are sent again whenever Airflow has lost the asset's state,
         for example because no DAG file had the asset for some minutes. Where nothing can be recorded, a time

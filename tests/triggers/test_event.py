@@ -240,7 +240,7 @@ def test_example_dag(sandbox, monkeypatch):
     dag = load_dag(ROOT / "dags_examples" / "after_each_execution.py", "after_each_execution")
     (asset,) = dag.schedule
     ((_, kwargs),) = [watcher.trigger.serialize() for watcher in asset.watchers]
-    uuid = hourly(sandbox, name="Good morning")
+    uuid = hourly(sandbox, name="[9059298471715294] Good morning")  # as an operator names it
 
     async def main(triggerer):
         triggerer.start(**{**kwargs, "poke_interval": INTERVAL})
