@@ -65,7 +65,7 @@ def report(found: dict[str, list[Any]], about: dict[str, str], command: str) -> 
     return {
         "machine": f"Measured with `{command}` on: {description}.",
         **{part: getattr(tables, part)(found[part]) for part in reversed(PARTS) if part in found},
-        "goals": tables.goals(reached),
+        **({"goals": tables.goals(reached)} if reached else {}),
     }
 
 
