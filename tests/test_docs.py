@@ -390,6 +390,6 @@ def test_documented_limits_of_sending_once():
         )
     assert f"More than {MAX_CAMPAIGNS:,} campaigns" in page
     assert f"`{STATE_KEY}`" in page
-    assert name_with_key("Storm warning", "7c41e09ab2f3d815") in page
+    assert name_with_key("Storm warning", "7241509342138156") in page
     assert timedelta(minutes=10) == CREATED_DT_TOLERANCE
     assert TOLERATED_FAILURES == 5

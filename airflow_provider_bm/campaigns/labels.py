@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-#: The key in front of a campaign's name: that of a task instance, ``[7c41e09ab2f3d815] Storm warning``, or
-#: that of a row of a batch, ``[7c41e09ab2f3d815.3f9a0c21d4e8] Storm Zurich``.
+#: The key in front of a campaign's name: that of a task instance, ``[7241509342138156] Storm warning``, or
+#: that of a row of a batch, ``[7241509342138156.309265041748] Storm Zurich``.
 _KEY = re.compile(r"\s*\[[0-9a-f]{16}(?:\.[0-9a-f]{12})?\]\s*", re.IGNORECASE)
 
 

@@ -2,8 +2,8 @@
 
 ::
 
-    [7c41e09ab2f3d815] Storm warning
-    [7c41e09ab2f3d815.3f9a0c21d4e8] Storm Zurich
+    [7241509342138156] Storm warning
+    [7241509342138156.309265041748] Storm Zurich
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def task_key(dag_id: str, run_id: str, task_id: str, map_index: int | None, name
 
 
 def event_key(*identity: str, namespace: str = "") -> str:
-    """Return the key of an event, such as a task's failure: 16 hexadecimal digits, as of a task instance.
+    """Return the key of an event, such as a task's failure: 16 hexadecimal digits.
 
     :param identity: what distinguishes the event from all others
     :param namespace: ``key_namespace`` of the configuration: a different value gives different keys
@@ -58,12 +58,12 @@ def row_key_of(name: object, key: str) -> str | None:
 
 
 def name_with_key(name: str, key: str) -> str:
-    """Return the name of a task instance's campaign: ``[7c41e09ab2f3d815] Storm warning``.
+    """Return the name of a task instance's campaign: ``[7241509342138156] Storm warning``.
 
     The key comes first: a server may cut, trim or change the rest. White space is collapsed, and an
     existing key is replaced.
 
-    :param key: key of the task instance, or of a row: ``7c41e09ab2f3d815.3f9a0c21d4e8``
+    :param key: key of the task instance, or of a row: ``7241509342138156.309265041748``
     """
     return f"[{key}] {name_without_key(' '.join(name.split()))}".rstrip()
 

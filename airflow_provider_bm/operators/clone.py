@@ -72,7 +72,7 @@ class BMCloneCampaignOperator(SendOperator):
     :param end_from_trigger: if deferred, end in the triggerer when the campaign has finished (Airflow 3.3+).
         Default: ``[bm] end_from_trigger`` of Airflow's configuration, False
     :param deduplicate: one campaign for all tries of the task instance: its name starts with a key of the
-        task instance, ``[7c41e09ab2f3d815] Storm warning``, by which every try searches for it. Default: True
+        task instance, ``[7241509342138156] Storm warning``, by which every try searches for it. Default: True
     :param staged: create a draft first, and activate it once it is known to be the only one: safe even if
         two tries run at once, but it costs some requests and 1.5 seconds. Default: False
     :param float_format: format of numbers that are not whole, such as ``.2f``. Without it a number with more

@@ -28,9 +28,9 @@ def sent(**fields: Any) -> str:
     try:
         payload = CampaignClone(clone_uuid=LIST_A, **fields).to_payload()
     except BMPayloadError:
-        return "refused"
+        return "rejected"
     value = payload["template_vars"]["x"] if "template_vars" in fields else payload["webpush_title"]
-    return f"`{value}`" if value else "the empty text"
+    return f"`{value}`" if value else "empty text"
 
 
 @pytest.mark.parametrize(("code", "variable", "text"), TABLE)
