@@ -111,11 +111,7 @@ def _pairs(filters: Filters) -> Iterator[tuple[str, Any]]:
     pairs = list(pairs) if isinstance(pairs, Iterable) and not isinstance(pairs, str) else [pairs]
     if any(not isinstance(pair, (tuple, list)) or len(pair) != 2 for pair in pairs):
         raise BMPayloadError(
-            [
-                Problem(
-                    "filters", filters, 'must be a mapping such as {"contains(name)": "Storm"}, or pairs'
-                )
-            ],
+            [Problem("filters", filters, 'must be a mapping such as {"contains(name)": "Storm"}, or pairs')],
             "list of campaigns",
         )
     yield from pairs
