@@ -96,18 +96,9 @@ def run(row: Row) -> None:
     began = time.monotonic()
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        options = [
-            "--numprocesses",
-            "2",
-            "--dist",
-            "loadgroup",
-            "-q",
-            "--tb=short",
-            "--show-capture=no",
-            f"--junitxml={report}",
-        ]
-        command = [str(venv / "bin" / "python"), "-m", "pytest", "-m", "not slow", *options]
-        command += [f"--junitxml={report}", *row.tests]
+        options = ["-m", "not slow", "--numprocesses", "2", "--dist", "loadgroup", "-q", "--tb=short"]
+        options += ["--show-capture=no", f"--junitxml={report}"]
+        command = [str(venv / "bin" / "python"), "-m", "pytest", *options, *row.tests]
         try:
             status = subprocess.run(command, cwd=ROOT, timeout=SECONDS, check=False).returncode
         except subprocess.TimeoutExpired:
