@@ -49,12 +49,19 @@ def test_all_operators_and_the_sensor_in_one_dag(sandbox, run_dag):
         wait = BMCampaignSensor(task_id="wait", campaign_uuid=clone.output, poke_interval=0.3, timeout=30)
         read = BMGetCampaignOperator(task_id="read", campaign_uuid=clone.output, fields="messages")
         drafts = BMListCampaignsOperator(task_id="drafts", status="draft", limit="{{ 1 + 1 }}")
+        # An active campaign that is due now may have finished before it can be stopped.
+        postpone = BMUpdateCampaignOperator(
+            task_id="postpone",
+            campaign_uuid=draft.output,
+            schedule_type="once",
+            schedule_rrule="2099-01-01 09:00:00",
+        )
         start = BMCampaignStatusOperator(
             task_id="start", campaign_uuid=draft.output, status="active", allowed_variables="temp"
         )
         stop = BMCampaignStatusOperator(task_id="stop", campaign_uuid=draft.output, status="stopped")
         delete = BMDeleteCampaignOperator(task_id="delete", campaign_uuid=draft.output)
-        draft >> update >> clone >> wait >> read >> drafts >> start >> stop >> delete
+        draft >> update >> clone >> wait >> read >> drafts >> postpone >> start >> stop >> delete
     run = run_dag(dag, expect="success")
 
     draft_uuid, clone_uuid = run.xcom("draft"), run.xcom("clone")
