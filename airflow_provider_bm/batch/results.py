@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_bm.batch.rows import BatchRow
+from airflow_provider_bm.campaigns.values import is_missing, is_readable
 
 Result = dict[str, Any]
 
 
 def result(row: BatchRow) -> Result:
     """Return what became of a row."""
-    values = {
+    return {
         "number": row.number,
-        "key": row.key,
+        "key": _as_json(row.key),
         "uuid": row.uuid,
         "status": row.status,
         "campaign_status": row.campaign_status,
         "reason": row.reason,
-        # JSON has no NaN.
-        "row": {name: None if value != value else value for name, value in row.values.items()},
+        "row": _as_json(row.values),
     }
-    plain: Result = json.loads(json.dumps(values, default=_plain))
-    return plain
 
 
 def counts(results: Sequence[Result]) -> dict[str, Any]:
@@ -52,6 +51,18 @@ def json_lines(results: Iterable[Result]) -> Iterable[str]:
     return (f"{json.dumps(each, ensure_ascii=False)}\n" for each in results)
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
+    """Return a value as JSON can represent it: a date as text, and what has no text as null."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(part) for part in value]
+    if is_missing(value) or not is_readable(value):
+        return None
     item = getattr(value, "item", None)  # NumPy's scalars
-    return item() if callable(item) and not hasattr(value, "__len__") else str(value)
+    plain = item() if callable(item) else value
+    if isinstance(plain, float):
+        return plain if math.isfinite(plain) else None
+    return plain if isinstance(plain, int) else str(plain)

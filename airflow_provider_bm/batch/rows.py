@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 from airflow_provider_bm.campaigns.problems import Problems, did_you_mean
-from airflow_provider_bm.campaigns.values import is_missing, is_number
+from airflow_provider_bm.campaigns.values import is_missing, is_number, is_readable
 from airflow_provider_bm.exceptions import BMPayloadError, truncated_repr
 from airflow_provider_bm.idempotency.key import row_key
 
@@ -140,6 +141,13 @@ def identify(rows: Iterable[dict[str, Any]], key: str | Sequence[str]) -> list[B
         if missing:
             row.fail("invalid", f"{missing[0]} is missing, which identifies the row", permanent=True)
             continue
+        unusable = next((name for name, value in row.key.items() if not is_readable(value)), None)
+        if unusable is not None:
+            what = f"{unusable} is a {type(row.key[unusable]).__name__}"
+            row.fail(
+                "invalid", f"{what}, which cannot identify a row: use a text or a number", permanent=True
+            )
+            continue
         row.row_key = row_key(_key_text(value) for value in row.key.values())
         if row.row_key in first:
             duplicates.append((first[row.row_key], row))
@@ -173,12 +181,15 @@ def check_number(
 
 
 def _key_text(value: Any) -> str:
-    """Return a value as text, the same for 7, 7.0 and NumPy's 7."""
+    """Return a value as text, the same for 7, 7.0 and NumPy's 7, and for all spellings of an umlaut."""
+    text = " ".join(str(value).split())
     if is_number(value):
-        with contextlib.suppress(ValueError, OverflowError):  # infinite
-            whole = int(value)
-            return str(whole) if whole == value else str(value)
-    return " ".join(str(value).split())
+        try:
+            digits = f"{Decimal(text):f}"
+        except ArithmeticError:
+            return text  # a fraction
+        return digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return unicodedata.normalize("NFC", text)
 
 
 def _problem(name: str, value: Any, expected: str) -> BMPayloadError:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from datetime import timedelta
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, Final
@@ -51,6 +52,13 @@ def is_number(value: object) -> bool:
     return (
         isinstance(value, (Real, Decimal)) and not isinstance(value, bool) and type(value).__name__ != "bool_"
     )
+
+
+def is_readable(value: object) -> bool:
+    """Return whether a value has a text of its own: no collection, no bytes, no ``<… object at 0x7f…>``."""
+    if isinstance(value, (str, bool, timedelta)) or is_number(value):
+        return True  # pendulum's intervals can be iterated, too
+    return not isinstance(value, Iterable) and type(value).__str__ is not object.__str__
 
 
 def format_number(value: Any, float_format: str | None = None) -> str:

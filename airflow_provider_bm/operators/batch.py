@@ -456,7 +456,8 @@ class BMCampaignBatchOperator(ActivatingOperator):
         if self.results_path is not None:
             path = self._results_path()
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("w", encoding="utf-8") as file:
+            # A half surrogate becomes an escape, as JSON has it.
+            with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(json_lines(results))
             manifest["results_path"] = str(path)
         log.info("%s", manifest)

@@ -66,6 +66,8 @@ class RowView:
     """A row in a template: ``row.city`` and ``row["city"]`` are columns, and nothing else is there."""
 
     __slots__ = ("_values",)
+    #: Without this, Python would look for the columns 0, 1, 2.
+    __iter__ = None
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
@@ -122,8 +124,6 @@ class RowTemplates:
 
         :raises RowTemplateError: an expression has no value, or one that must not become text
         """
-        from jinja2 import TemplateError
-
         if isinstance(value, str):
             template = self._templates.get(value)
             if template is None:
@@ -131,8 +131,10 @@ class RowTemplates:
             self._context[ROW] = RowView(row)
             try:
                 return render_compiled(template, self._context)
-            except (AirflowFailException, TemplateError) as error:
+            except AirflowFailException as error:
                 raise RowTemplateError(str(error)) from error
+            except Exception as error:
+                raise RowTemplateError(f"{value!r}: {type(error).__name__}: {error}") from error
         if isinstance(value, LocalTime):
             return value.next(row, self._now)
         if isinstance(value, Mapping):

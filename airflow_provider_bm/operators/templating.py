@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -209,7 +208,7 @@ def _finalizer(
     :param takes_numbers: such a template may evaluate to a number
     """
     from airflow_provider_bm.campaigns.problems import NATIVE_HINT
-    from airflow_provider_bm.campaigns.values import format_number, is_number
+    from airflow_provider_bm.campaigns.values import format_number, is_number, is_readable
     from airflow_provider_bm.exceptions import truncated_repr
 
     is_whole = _WHOLE.fullmatch(template) is not None
@@ -228,7 +227,7 @@ def _finalizer(
                 return format_number(value, float_format)
             except ValueError as error:
                 raise AirflowFailException(f"{subject} {error}") from None
-        if isinstance(value, Iterable) and not isinstance(value, (str, timedelta)):
+        if not is_readable(value):
             hint = NATIVE_HINT if is_whole else "select a part of it, or join it"
             raise AirflowFailException(
                 f"{subject} is {truncated_repr(value)}, a {type(value).__name__}, which has no "
@@ -254,11 +253,14 @@ def compile_template(
     :param native: whether a text that is one expression may evaluate to an object; None: as the DAG's
         ``render_template_as_native_obj`` says
     """
-    from jinja2.nativetypes import NativeEnvironment
+    from jinja2.nativetypes import NativeCodeGenerator, NativeEnvironment
 
     native = isinstance(env, NativeEnvironment) if native is None else native
     finalize = _finalizer(text, float_format, native=native, takes_numbers=takes_numbers)
-    return env.overlay(finalize=finalize).from_string(text)
+    checking = env.overlay(finalize=finalize)
+    if native:
+        checking.code_generator_class = NativeCodeGenerator
+    return checking.from_string(text)
 
 
 def render_compiled(template: jinja2.Template, context: Mapping[str, Any]) -> Any:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 
+import numpy
+import pandas
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
@@ -236,6 +239,47 @@ def test_a_value_that_must_not_be_in_a_text(sandbox, send, value):
     assert_nothing_sent(sandbox)
 
 
+@pytest.mark.parametrize(
+    "value", [0.1 + 0.2, ["a"], {"a": 1}, True, datetime(2026, 1, 5, tzinfo=UTC), object()]
+)
+def test_a_template_that_is_one_expression_is_checked_as_the_value_itself(sandbox, send, value):
+    done = send(Table([{"region": "north", "what": value}]), template_vars={"headline": "{{ row.what }}"})
+    assert "row 1 (region='north'): template_vars.headline=" in done.message
+    assert_nothing_sent(sandbox)
+
+
+def test_objects_of_a_row_are_used_as_objects(sandbox, send):
+    lists = [sandbox.recipient_lists["staff"], sandbox.recipient_lists["region-north"]]
+    due = datetime(2099, 1, 5, 9, tzinfo=UTC)
+    rows = Table([{**REGIONS[0], "lists": lists, "due": due}])
+    done = send(rows, recipient_lists="{{ row.lists }}", schedule_rrule="{{ row.due }}")
+    assert done.error is None, done.error
+    (made,) = (each for each in sandbox.campaigns() if each["name"].startswith("["))
+    assert made["recipient_lists"].split(",") == lists
+    assert made["schedule_rrule"] == "2099-01-05 09:00:00"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ row }}", "must be a string or a number"),
+        ("Storm: {{ row }}", "a RowView, which has no readable form"),
+        ("{% for each in row %}{{ each }}{% endfor %}", "TypeError: 'RowView' object is not iterable"),
+        ("Storm: {{ row.what.upper }}", "a builtin_function_or_method, which has no readable form"),
+        ("{{ row.what * 1.1 }} m", "TypeError: can't multiply sequence"),
+        ("{{ 1 / row.none }} m", "ZeroDivisionError: division by zero"),
+        ("{{ row.what.nothing }}", "there is no value"),
+    ],
+)
+def test_templates_that_cannot_be_rendered_for_a_row(sandbox, send, template, message):
+    rows = [{"region": "north", "what": "snow", "none": 0}]
+    done = send(rows, template_vars={"headline": template})
+    assert isinstance(done.error, AirflowFailException)
+    assert "row 1 (region='north'): " in done.message
+    assert message in done.message
+    assert_nothing_sent(sandbox)
+
+
 def test_numbers_are_formatted(sandbox, send):
     done = send([{"region": "north", "headline": 2 / 3}], float_format=".1f")
     assert done.error is None
@@ -366,6 +410,38 @@ def test_a_time_of_day_in_each_rows_zone(sandbox, send):
     wrong = [{**rows[0], "zone": "Europe/Zurch"}]
     done = send(wrong, schedule_rrule=local_time("09:00", zone_column="zone"), run_id="another")
     assert "zone='Europe/Zurch'" in done.message
+
+
+class Strange:
+    """A missing value as NumPy and pandas have them, and others that are difficult to compare or to write."""
+
+    values = (pandas.NA, pandas.NaT, numpy.float32("nan"), Decimal("NaN"), Decimal("sNaN"))
+    others = (numpy.array([1, 2]), math.inf, "\ud800", {1}, b"x")
+
+
+@pytest.mark.parametrize("value", Strange.values, ids=repr)
+def test_missing_values_of_every_kind(sandbox, send, value):
+    good = {"region": "south", "headline": "x"}
+    rows = Table([{"region": "north", "headline": value}, {"region": value, "headline": "x"}, good])
+    done = send(rows, on_invalid="skip")
+    assert done.error is None
+    assert (done.result["sent"], done.result["invalid"]) == (1, 2)
+    assert [row["row"] for row in done.pushed["rows"]] == [
+        {"region": "north", "headline": None},
+        {"region": None, "headline": "x"},
+        good,
+    ]
+
+
+@pytest.mark.parametrize("value", Strange.others, ids=repr)
+def test_a_column_with_strange_values_does_not_matter(sandbox, send, tmp_path, value):
+    path = tmp_path / "results.jsonl"
+    assert send(Table([{**REGIONS[0], "what": value}]), results_path=str(path)).error is None
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    assert json.loads(path.read_text(), parse_constant=refuse)["status"] == "sent"
 
 
 # Failures

@@ -184,7 +184,13 @@ def keys(rows, key="id"):
 
 
 @pytest.mark.parametrize(
-    "same", [[7, 7.0, Decimal(7), "7"], ["Zürich HB", " Zürich  HB "], [datetime(2026, 1, 1, tzinfo=UTC)] * 2]
+    "same",
+    [
+        [7, 7.0, Decimal(7), "7"],
+        [7.5, Decimal("7.50"), "7.5"],
+        ["Zürich HB", " Zürich  HB ", "Zu\u0308rich HB"],
+        [datetime(2026, 1, 1, tzinfo=UTC)] * 2,
+    ],
 )
 def test_values_that_mean_the_same_row(same):
     with pytest.raises(BMPayloadError, match=r"row 1 .* and row 2 .* are the same"):
@@ -203,6 +209,18 @@ def test_a_key_does_not_depend_on_order_or_other_columns():
 def test_a_row_without_a_key_is_invalid(value):
     (row,) = identify([{"id": value}], "id")
     assert (row.status, row.reason) == ("invalid", "id is missing, which identifies the row")
+
+
+@pytest.mark.parametrize("value", [["a"], {"a"}, b"a", object()], ids=lambda one: type(one).__name__)
+def test_a_value_that_cannot_be_a_key(value):
+    (row,) = identify([{"id": value}], "id")
+    assert (row.status, row.row_key) == ("invalid", "")
+    assert "which cannot identify a row: use a text or a number" in row.reason
+
+
+def test_different_texts_are_different_rows():
+    values = ["Chur", "chur", "1", "01", "1.0", True, "1 0", 10, 10**40, 10**40 + 1]
+    assert len({*keys([{"id": value} for value in values])}) == len(values)
 
 
 @pytest.mark.parametrize("key", ["", [], [""], [7]])
