@@ -72,7 +72,7 @@ def report(found: dict[str, list[Any]], about: dict[str, str], command: str) -> 
 def write(pieces: dict[str, str], found: dict[str, list[Any]]) -> None:
     """Write the results into the docs, between the markers."""
     plot.draw(found["waiting"], PLOT)
-    picture = f"![Requests and CPU a round]({PLOT.relative_to(PAGE.parent)})"
+    picture = f"![Requests and CPU per round]({PLOT.relative_to(PAGE.parent)})"
     text = "\n\n".join(
         [
             pieces["machine"],

@@ -142,4 +142,4 @@ def starting(found: Sequence[Started]) -> str:
 
 def goals(found: Sequence[Goal]) -> str:
     rows = [(goal.what, goal.wanted, goal.got, "met" if goal.met else "**not met**") for goal in found]
-    return table(("Goal", "Wanted", "Measured", ""), rows)
+    return table(("Goal", "Target", "Measured", "Result"), rows)

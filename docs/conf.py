@@ -31,7 +31,7 @@ templates_path = ["_templates"]
 
 # Markdown. Anchors of headings are those that code hosting sites make, so that links work in both.
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "tasklist"]
 
 # The reference: one page for each public class, made from docstrings.
 autosummary_generate = True

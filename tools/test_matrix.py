@@ -32,7 +32,7 @@ VERSION_TESTS = [
     "tests/testing/test_runs.py",
     "tests/triggers",
 ]
-#: Tests of code that uses requests, tenacity, pendulum and dateutil.
+#: Tests of code that uses requests, tenacity and pendulum.
 DEPENDENCY_TESTS = ["tests/campaigns", "tests/client"]
 SECONDS = 300.0
 
