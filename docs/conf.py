@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from pathlib import Path
@@ -45,10 +46,12 @@ autodoc_preserve_defaults = True
 autodoc_default_options = {"exclude-members": "__new__"}
 python_use_unqualified_type_names = True
 python_display_short_literal_types = True
+python_maximum_signature_line_length = 100
 
 html_theme = "furo"
 html_title = f"airflow-provider-bm {version}"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
@@ -69,6 +72,18 @@ def add_template_fields(app: Any, what: str, name: str, obj: Any, options: Any, 
         lines += ["", f"**Templated arguments:** {', '.join(f'``{each}``' for each in fields)}."]
 
 
+def operator_signature(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str, None] | None:
+    """Return an operator's own signature, which Airflow's metaclass hides. The list below it has the types."""
+    if what != "class" or not hasattr(obj, "template_fields"):
+        return None
+    _, *parameters = inspect.signature(obj.__init__).parameters.values()
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
+    return str(inspect.Signature(bare)).replace("_ConfiguredMaxAge", "datetime.timedelta"), None
+
+
 def setup(app: Any) -> None:
     """Register the above."""
     app.connect("autodoc-process-docstring", add_template_fields)
+    app.connect("autodoc-process-signature", operator_signature)
