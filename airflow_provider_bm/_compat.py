@@ -93,6 +93,14 @@ def trigger_timeout(trigger: Any) -> datetime | None:
     return moment if isinstance(moment, datetime) else None
 
 
+def has_execute_hook(task: Any, name: str) -> bool:
+    """Return whether a task was given a function as ``pre_execute`` or ``post_execute``.
+
+    :param name: the argument
+    """
+    return getattr(task, f"_{name}_hook", None) is not None
+
+
 def _state_from_supervisor(ti: TaskInstance) -> str | None:
     try:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance

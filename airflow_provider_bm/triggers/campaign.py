@@ -221,7 +221,7 @@ class BMCampaignTrigger(BaseTrigger):
             return self._failure("timeout", wait.last_seen(), wait)
         if verdict.state == "failed":
             return self._failure("failed", verdict.reason, wait)
-        return self._done(verdict.reason, wait, settings)
+        return await self._done(verdict.reason, wait, settings)
 
     def _deadline(self) -> datetime | None:
         if self.deadline is not None:
@@ -247,7 +247,7 @@ class BMCampaignTrigger(BaseTrigger):
         wait.draft_only = client.settings.draft_only
         client.close()
 
-    def _done(self, reason: str, wait: CampaignWait, settings: BMSettings | None) -> TriggerEvent:
+    async def _done(self, reason: str, wait: CampaignWait, settings: BMSettings | None) -> TriggerEvent:
         from airflow_provider_bm.metrics import count_wait
         from airflow_provider_bm.waiting.result import nothing_sent, wait_result
 
@@ -262,17 +262,36 @@ class BMCampaignTrigger(BaseTrigger):
             return _event("done", reason, wait, **more)
         from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent
 
+        try:
+            # Not as part of the event: Airflow 3.3.2 would store each value as a text of JSON.
+            await asyncio.to_thread(self._push_xcoms, self._xcoms(wait, settings, result))
+        except Exception:
+            log.warning("The XComs could not be pushed, so the task ends on a worker", exc_info=True)
+            return _event("done", reason, wait, **more)
         log.info("%s", reason)
         if result.warning:
             log.warning("%s", result.warning)
-        xcoms = self._xcoms(wait, settings, result)
-        if result.state == "skipped":
-            return TaskSkippedEvent(xcoms=xcoms)
-        return TaskSuccessEvent(xcoms=xcoms)
+        return TaskSkippedEvent() if result.state == "skipped" else TaskSuccessEvent()
+
+    def _push_xcoms(self, xcoms: dict[str, Any]) -> None:
+        from airflow.providers.common.compat.sdk import XCom
+
+        ti = self.task_instance
+        if ti is None:
+            raise RuntimeError("the trigger has no task instance")
+        for key, value in xcoms.items():
+            XCom.set(
+                key=key,
+                value=value,
+                dag_id=ti.dag_id,
+                task_id=ti.task_id,
+                run_id=ti.run_id,
+                map_index=ti.map_index,
+            )
 
     def _xcoms(self, wait: CampaignWait, settings: BMSettings | None, result: WaitResult) -> dict[str, Any]:
         """Return what the task would push on a worker."""
-        from airflow_provider_bm.links import XCOM_KEY
+        from airflow_provider_bm.links import XCOM_KEY, BMCampaignLink
 
         xcoms: dict[str, Any] = {}
         if self.return_value is not None:
@@ -282,7 +301,9 @@ class BMCampaignTrigger(BaseTrigger):
             else:
                 xcoms["return_value"] = wait.campaign
         if settings is not None and settings.console_url:
-            xcoms[XCOM_KEY] = settings.console_url.replace("{campaign_uuid}", wait.campaign_uuid)
+            link = settings.console_url.replace("{campaign_uuid}", wait.campaign_uuid)
+            # On a worker, Airflow itself pushes what its UI shows as the link.
+            xcoms |= {XCOM_KEY: link, BMCampaignLink().xcom_key: link}
         return xcoms
 
     def _failure(self, state: str, reason: str, wait: CampaignWait | None, **more: Any) -> TriggerEvent:

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
-from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS
+from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS, has_execute_hook
 from airflow_provider_bm.exceptions import BMError, truncated_repr
 
 if TYPE_CHECKING:
@@ -56,13 +56,15 @@ def seconds(value: float | timedelta) -> float:
 def worker_reason(task: Any) -> str | None:
     """Return why a task must end on a worker; None: it can end in the triggerer.
 
-    There, Airflow (3.3) only sets the state and pushes XComs.
+    There, Airflow (3.3) only sets the state.
     """
     if not HAS_TRIGGERER_TASKS:
         return "Airflow is older than 3.3"
     for attribute in ("outlets", "on_success_callback", "on_skipped_callback"):
         if getattr(task, attribute, None):
             return f"the task has {attribute}"
+    if has_execute_hook(task, "post_execute"):
+        return "the task has post_execute"
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS
+from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS, has_execute_hook
 from airflow_provider_bm.triggers.campaign import CLASS_PATH, DEFER_MARGIN
 from airflow_provider_bm.triggers.deferral import end_arguments
 
@@ -25,6 +25,10 @@ def start_arguments(sensor: Any) -> tuple[StartTriggerArgs | None, str]:
     if sensor.execution_timeout is not None:
         # Airflow would end the wait at that time, as if it were the trigger's own timeout.
         return None, "execution_timeout is set; use timeout"
+    if sensor.on_execute_callback:
+        return None, "the task has on_execute_callback"
+    if has_execute_hook(sensor, "pre_execute"):
+        return None, "the task has pre_execute"
     fields: dict[str, Any] = {}
     for name in sensor.template_fields:
         value = getattr(sensor, name)

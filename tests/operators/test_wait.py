@@ -9,8 +9,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS
+from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.operators import BMCreateCampaignOperator, send
 from airflow_provider_bm.triggers import BMCampaignTrigger
+from tests.support import xcoms
 from tests.support.virtual_time import run
 
 
@@ -61,16 +63,19 @@ def test_task_that_ends_in_the_triggerer_pushes_the_same_xcoms(sandbox, context,
     sandbox.clock.advance(60)
     (campaign,) = sandbox.campaigns()
     trigger = BMCampaignTrigger(**deferred.value.trigger.serialize()[1])
+    trigger.task_instance = context["ti"]
 
     async def main():
         return await anext(trigger.run())
 
-    event = run(main())
+    pushed = {}
+    with xcoms.recorded(context["ti"], pushed):
+        event = run(main())
     assert event.task_instance_state.value == "success"
-    link = {"campaign_link": event.xcoms["campaign_link"]}
-    assert campaign["uuid"] in link["campaign_link"]
+    link = pushed["campaign_link"]
+    assert campaign["uuid"] in link
     expected = {"return_value": campaign["uuid"], "campaign": campaign} if do_xcom_push else {}
-    assert event.xcoms == expected | link
+    assert pushed == expected | {"campaign_link": link, BMCampaignLink().xcom_key: link}
 
 
 def test_failed_poll_names_the_campaign(sandbox, context):

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import DAG, TaskDeferred
 from airflow_provider_bm._compat import HAS_TRIGGERER_TASKS
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.hooks import bm as hook
+from airflow_provider_bm.links import BMCampaignLink
 from airflow_provider_bm.operators import BMGetCampaignOperator
 from airflow_provider_bm.sensors import BMCampaignSensor
 from airflow_provider_bm.triggers import BMCampaignTrigger, subscription
@@ -215,18 +216,32 @@ def test_console_link_is_pushed(sandbox, sensor, mode, monkeypatch):
     )
     uuid = sandbox.create(status="active")["uuid"]
     ended = wait(sensor(mode), meanwhile=lambda: sandbox.clock.advance(60), campaign=uuid)
-    assert f"https://bm.test/{uuid}" in ended.xcoms.values()
+    assert ended.xcoms["campaign_link"] == f"https://bm.test/{uuid}"
+    if ended.where == "triggerer":
+        # On a worker, Airflow pushes what its UI shows as the link.
+        assert ended.xcoms[BMCampaignLink().xcom_key] == f"https://bm.test/{uuid}"
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if "ended" in mode])
-@pytest.mark.parametrize("reason", ["outlets", "on_success_callback", "on_skipped_callback"])
-def test_task_with_outlets_or_callbacks_ends_on_a_worker(sandbox, sensor, mode, reason):
+@pytest.mark.parametrize("reason", ["outlets", "on_success_callback", "on_skipped_callback", "post_execute"])
+def test_task_with_work_for_a_worker_ends_there(sandbox, sensor, mode, reason):
     from airflow.sdk import Asset
 
-    value = [Asset("a")] if reason == "outlets" else [lambda context: None]
+    value = {"outlets": [Asset("a")], "post_execute": lambda context, result: None}.get(
+        reason, [lambda context: None]
+    )
     uuid = sandbox.create(status="active")["uuid"]
     ended = wait(sensor(mode, **{reason: value}), meanwhile=lambda: sandbox.clock.advance(60), campaign=uuid)
     assert (ended.state, ended.where) == ("success", "worker")
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES if "ended" in mode])
+def test_task_whose_xcoms_cannot_be_pushed_from_the_triggerer_ends_on_a_worker(sandbox, sensor, mode, caplog):
+    uuid = sandbox.create(status="active")["uuid"]
+    ended = wait(sensor(mode), meanwhile=lambda: sandbox.clock.advance(60), supervised=False, campaign=uuid)
+    assert (ended.state, ended.where) == ("success", "worker")
+    assert ended.xcoms["return_value"]["uuid"] == uuid
+    assert "The XComs could not be pushed, so the task ends on a worker" in caplog.text
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if "ended" in mode])
@@ -235,7 +250,7 @@ def test_do_xcom_push_false_pushes_nothing(sandbox, sensor, mode):
     ended = wait(sensor(mode, do_xcom_push=False), meanwhile=lambda: sandbox.clock.advance(60), campaign=uuid)
     assert ended.where == "triggerer"
     # The link is pushed for the UI, as on a worker.
-    assert set(ended.xcoms) == {"campaign_link"}
+    assert set(ended.xcoms) == {"campaign_link", BMCampaignLink().xcom_key}
 
 
 @pytest.mark.skipif(not HAS_TRIGGERER_TASKS, reason="requires Airflow 3.3")
@@ -280,6 +295,8 @@ class TestStartFromTrigger:
         ("arguments", "reason"),
         [
             ({"execution_timeout": timedelta(hours=1)}, "execution_timeout is set"),
+            ({"on_execute_callback": lambda context: None}, "the task has on_execute_callback"),
+            ({"pre_execute": lambda context: None}, "the task has pre_execute"),
             ({"start_from_trigger": True}, "not a scheduled run"),
             ({"map_index": 2}, "mapped task"),
         ],
