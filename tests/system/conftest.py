@@ -10,7 +10,18 @@ import pytest
 from airflow_provider_bm.sandbox import Sandbox
 from tests.support import leaks
 from tests.system.running import RunningAirflow
-from tests.system.scenarios import CATCH_UP, EVENTS, SCENARIOS, WATCHED, connection_id, dag_ids
+from tests.system.scenarios import (
+    CATCH_UP,
+    ENDED_CREATES,
+    EVENTS,
+    SCENARIOS,
+    SENSORS,
+    WATCHED,
+    connection_id,
+    console_link,
+    dag_ids,
+    watched_campaign,
+)
 from tests.system.task import Task
 
 #: Number of tasks that run in parallel. Airflow has four workers.
@@ -22,11 +33,13 @@ def sandboxes() -> Iterator[dict[str, Sandbox]]:
     """Sandboxes by DAG. Their clocks are frozen: a campaign is active until the test advances the clock."""
     with contextlib.ExitStack() as stack:
         found = {}
-        for dag_id in (*SCENARIOS, *CATCH_UP, EVENTS, "approval"):
+        for dag_id in (*SCENARIOS, *ENDED_CREATES, *SENSORS, *CATCH_UP, EVENTS, "approval"):
             found[dag_id] = stack.enter_context(Sandbox(port=0, execution_seconds=60))
             found[dag_id].clock.freeze()
         # The request is processed, but its response does not arrive during the test.
         found["killed_posting"].fault("POST", "/campaigns", delay_after=1000)
+        for dag_id in SENSORS:
+            found[dag_id].create(uuid=watched_campaign(dag_id), name="Storm", status="active")
         for uuid in WATCHED:
             found[EVENTS].create(
                 uuid=uuid,
@@ -43,7 +56,9 @@ def airflow(
     tmp_path_factory: pytest.TempPathFactory, sandboxes: dict[str, Sandbox]
 ) -> Iterator[RunningAirflow]:
     connections = {
-        f"AIRFLOW_CONN_{connection_id(dag_id).upper()}": sandbox.connection_json(timeout=300)
+        f"AIRFLOW_CONN_{connection_id(dag_id).upper()}": sandbox.connection_json(
+            timeout=300, console_url=console_link(dag_id, "{campaign_uuid}")
+        )
         for dag_id, sandbox in sandboxes.items()
     }
     running = RunningAirflow(tmp_path_factory.mktemp("airflow"), connections)

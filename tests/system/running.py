@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.error
@@ -76,8 +77,9 @@ class RunningAirflow:
         self.home.extra |= {
             "BM_SYSTEM_NOTES": str(self.notes),
             "PYTHONPATH": str(ROOT),
-            # Under load, a lock of SQLite may be held for longer than the default timeout of five seconds.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
+            # Longer than the default of five seconds, since other processes are slow under load. Not much
+            # longer, since two requests of the API server may wait for each other.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=12",
             **(LOCAL_EXECUTOR_ON_AIRFLOW_2 if is_airflow_2() else {}),
         }
         self.commands = components(port)
@@ -109,6 +111,27 @@ class RunningAirflow:
         self.orphans += psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
         process.wait(TIMEOUT)
+
+    @contextlib.contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        """Pause the main process of a component, at a moment when it has not locked the database."""
+        process = self.processes[name]
+
+        def is_paused() -> bool:
+            process.send_signal(signal.SIGSTOP)
+            with contextlib.closing(sqlite3.connect(self.home.database, timeout=1)) as database:
+                try:
+                    database.execute("BEGIN EXCLUSIVE")
+                except sqlite3.OperationalError:
+                    process.send_signal(signal.SIGCONT)
+                    return False
+            return True
+
+        self.wait_until(f"{name} is paused", is_paused)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
         """Kill all processes and their children."""

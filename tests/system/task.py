@@ -13,7 +13,7 @@ import psutil
 
 from airflow_provider_bm.sandbox import Sandbox
 from tests.system.running import RunningAirflow
-from tests.system.scenarios import SCENARIOS
+from tests.system.scenarios import ENDED_CREATES, SCENARIOS, SENSORS
 from tools.airflow_env import is_airflow_2
 
 RUN, DATE = "once", "2026-01-02T00:00:00+00:00"
@@ -25,7 +25,8 @@ class Task:
     def __init__(self, airflow: RunningAirflow, sandbox: Sandbox, dag_id: str) -> None:
         self.airflow, self.sandbox, self.dag_id = airflow, sandbox, dag_id
         self.started = False
-        self.deferred = bool(SCENARIOS[dag_id].get("deferrable"))
+        arguments = (SCENARIOS | ENDED_CREATES | SENSORS)[dag_id]
+        self.deferred = bool(arguments.get("deferrable") or arguments.get("start_from_trigger"))
         self.path = f"/dags/{dag_id}/dagRuns/{RUN}/taskInstances/send"
 
     def start(self) -> None:
@@ -34,17 +35,37 @@ class Task:
             return
         self.started = True
         body = {"dag_run_id": RUN, "logical_date": DATE}
-        self.airflow.api("POST", f"/dags/{self.dag_id}/dagRuns", body)
+        try:
+            self.airflow.api("POST", f"/dags/{self.dag_id}/dagRuns", body)
+        except AssertionError as error:
+            # The request was repeated, and the first one was carried out.
+            if ": 409 " not in str(error):
+                raise
 
     # Airflow
 
     def instance(self) -> dict[str, Any]:
         return dict(self.airflow.api("GET", self.path))
 
+    def xcoms(self) -> dict[str, Any]:
+        """Return the XComs of the task, by key."""
+        path = f"{self.path}/xcomEntries"
+        keys = [entry["key"] for entry in self.airflow.api("GET", path)["xcom_entries"]]
+        return {key: self.airflow.api("GET", f"{path}/{key}?stringify=false")["value"] for key in keys}
+
+    def links(self) -> dict[str, Any]:
+        """Return the extra links of the task, by name."""
+        return dict(self.airflow.api("GET", f"{self.path}/links")["extra_links"])
+
     def find_in_logs(self, pattern: str) -> list[str]:
         """Return all matches of a pattern in the logs of the task, including its triggers."""
         logs = (self.airflow.home.logs / f"dag_id={self.dag_id}").rglob("*.log*")
         return [found for log in logs for found in re.findall(pattern, log.read_text())]
+
+    def tries_on_workers(self) -> set[int]:
+        """Return the tries that a worker process has executed, at least in part."""
+        logs = (self.airflow.home.logs / f"dag_id={self.dag_id}").rglob("attempt=*.log")
+        return {int(found[1]) for log in logs if (found := re.fullmatch(r"attempt=(\d+)\.log", log.name))}
 
     def wait_for_process(self, number: int = 1) -> int:
         """Wait for the process that executes the operator in a try, and return its id."""
@@ -56,12 +77,13 @@ class Task:
         """Send SIGKILL to the process that executes the operator in the first try."""
         os.kill(self.wait_for_process(), signal.SIGKILL)
 
-    def mark_failed(self) -> None:
-        """Mark the task as failed, as the button of the UI does."""
+    def mark(self, state: str) -> None:
+        """Mark the task as failed or success, as the buttons of the UI do."""
         if is_airflow_2():
-            self.airflow.post_form("/failed", {"dag_id": self.dag_id, "dag_run_id": RUN, "task_id": "send"})
+            form = {"dag_id": self.dag_id, "dag_run_id": RUN, "task_id": "send"}
+            self.airflow.post_form(f"/{state}", form)
         else:
-            self.airflow.api("PATCH", self.path, {"new_state": "failed"})
+            self.airflow.api("PATCH", self.path, {"new_state": state})
 
     def clear(self) -> None:
         """Clear the task, as the button of the UI does. The REST API of 2.11.2 ignores running tasks."""
@@ -120,12 +142,13 @@ class Task:
 
     @property
     def campaign(self) -> dict[str, Any]:
-        """The only campaign; asserts that it was created and sent once."""
+        """The only campaign; asserts that it was created and sent once, by the task unless it is a sensor."""
         campaigns = self.sandbox.campaigns()
         assert len(campaigns) == 1, campaigns
         executions = self.sandbox.executions()
         assert len(executions) == 1, executions
-        assert len(self.sandbox.requests("POST", "/campaigns")) == 1
+        posts = self.sandbox.requests("POST", "/campaigns")
+        assert len(posts) == (0 if self.dag_id in SENSORS else 1)
         return campaigns[0]
 
     @property

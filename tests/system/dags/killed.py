@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_bm.operators import BMCreateCampaignOperator
 from airflow_provider_bm.sandbox.contacts import RECIPIENT_LISTS
-from tests.system.scenarios import SCENARIOS, connection_id
+from tests.system.scenarios import ENDED_CREATES, SCENARIOS, connection_id
 
 
 def store_process_id(context: Any) -> None:
@@ -23,7 +23,7 @@ def store_process_id(context: Any) -> None:
     temporary.rename(note)
 
 
-for dag_id, special in SCENARIOS.items():
+for dag_id, special in (SCENARIOS | ENDED_CREATES).items():
     with DAG(dag_id=dag_id, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
         BMCreateCampaignOperator(
             task_id="send",
