@@ -61,7 +61,7 @@ test-contract: $(READY)  ## generate clients from the OpenAPI contract, and run 
 test-matrix:  ## run the tests that depend on versions on every supported Airflow and Python; prints a table
 	@$(PYTHON) tools/test_matrix.py $(MATRIX)
 
-bench: $(BENCH_READY)  ## measure waiting, parsing and creating against other providers; BENCH=--quick takes a minute
+bench: $(BENCH_READY)  ## measure waiting, parsing and creating against other providers; BENCH=--quick takes three minutes
 	@$(BENCH_VENV)/bin/python -m benchmarks $(BENCH)
 
 airflow: $(READY)  ## start a local Airflow with UI, examples and sandbox; Ctrl-C stops it; PORT=8080

@@ -11,17 +11,32 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import batching, creating, goals, machine, parsing, plot, serving, starting, tables, waiting
+from benchmarks import (
+    bars,
+    batching,
+    creating,
+    goals,
+    machine,
+    parsing,
+    plot,
+    serving,
+    starting,
+    tables,
+    waiting,
+    workers,
+)
 from benchmarks.child import SERVING, Child
 from tools.airflow_env import ROOT
 
 PAGE = ROOT / "docs" / "scale.md"
 PLOT = ROOT / "docs" / "images" / "waiting-at-scale.svg"
+BARS = ROOT / "docs" / "images" / "workers.svg"
 RESULTS = ROOT / ".airflow" / "bench.json"
-START, END = "<!-- bench:start -->", "<!-- bench:end -->"
+#: The results of the benchmark with a whole Airflow have a section of their own.
+WORKERS, OTHERS = "workers", "start"
 #: Load average of a minute above which the results are not reliable.
 BUSY = 0.5
-PARTS = ("starting", "serving", "creating", "batching", "parsing", "waiting")
+PARTS = ("starting", "serving", "creating", "batching", "parsing", "waiting", "workers")
 
 
 def measure(parts: list[str], *, quick: bool) -> dict[str, list[Any]]:
@@ -50,6 +65,10 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, list[Any]]:
                 say("Waiting ...")
                 plans = waiting.QUICK if quick else waiting.FULL
                 found["waiting"] = waiting.run(plans, folder, sandbox, lambda line: say(f"  {line}"))
+        if "workers" in parts:
+            say("Sensors in a whole Airflow ...")
+            tasks = workers.QUICK_TASKS if quick else workers.TASKS
+            found["workers"] = workers.run(tasks, folder, lambda line: say(f"  {line}"))
     return found
 
 
@@ -57,7 +76,7 @@ def report(found: dict[str, list[Any]], about: dict[str, str], command: str) -> 
     """Return the results as Markdown, by section."""
     reached = [
         goal
-        for part in ("waiting", "parsing", "batching", "serving", "starting")
+        for part in ("workers", "waiting", "parsing", "batching", "serving", "starting")
         if part in found
         for goal in getattr(goals, f"of_{part}")(found[part])
     ]
@@ -69,20 +88,30 @@ def report(found: dict[str, list[Any]], about: dict[str, str], command: str) -> 
     }
 
 
-def write(pieces: dict[str, str], found: dict[str, list[Any]]) -> None:
-    """Write the results into the docs, between the markers."""
-    plot.draw(found["waiting"], PLOT)
-    picture = f"![Requests and CPU per round]({PLOT.relative_to(PAGE.parent)})"
-    text = "\n\n".join(
-        [
-            pieces["machine"],
-            picture,
-            *(f"### {_TITLES[name]}\n\n{pieces[name]}" for name in ("goals", *reversed(PARTS))),
-        ]
-    )
-    before, _, rest = PAGE.read_text().partition(START)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{START}\n{text}\n{END}{after}")
+def write(pieces: dict[str, str], found: dict[str, list[Any]]) -> list[Path]:
+    """Write the results into the docs, between the markers, and return the files."""
+    written = [PAGE]
+    if WORKERS in found:
+        bars.draw(found[WORKERS], BARS)
+        picture = f"![Worker processes, CPU and time]({BARS.relative_to(PAGE.parent)})"
+        replace(WORKERS, [pieces[WORKERS], pieces["machine"], picture])
+        written.append(BARS)
+    others = [part for part in reversed(PARTS) if part != WORKERS]
+    if {*others} <= {*found}:
+        plot.draw(found["waiting"], PLOT)
+        picture = f"![Requests and CPU per round]({PLOT.relative_to(PAGE.parent)})"
+        sections = (f"### {_TITLES[name]}\n\n{pieces[name]}" for name in ("goals", *others))
+        replace(OTHERS, [pieces["machine"], picture, *sections])
+        written.append(PLOT)
+    return written
+
+
+def replace(section: str, paragraphs: list[str]) -> None:
+    """Replace the text of the page between the markers of a section."""
+    start, end = f"<!-- bench:{section} -->", "<!-- bench:end -->"
+    before, _, rest = PAGE.read_text().partition(start)
+    after = rest.partition(end)[2]
+    PAGE.write_text("\n".join([f"{before}{start}", "\n\n".join(paragraphs), f"{end}{after}"]))
 
 
 _TITLES = {
@@ -102,9 +131,9 @@ def say(line: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a run of one minute; results are only printed")
+    parser.add_argument("--quick", action="store_true", help="a run of three minutes; only prints")
     parser.add_argument(
-        "--only", action="append", choices=PARTS, help="only this part; results are only printed"
+        "--only", action="append", choices=PARTS, help="only this part; of these, workers is written"
     )
     options = parser.parse_args()
     began = time.monotonic()
@@ -113,7 +142,6 @@ def main() -> None:
     if (load := os.getloadavg()[0]) > BUSY:
         say(f"The machine is busy (load {load:.1f}): times and lags will be longer than they should be.")
     found = measure(options.only or list(PARTS), quick=options.quick)
-    whole = not (options.quick or options.only)
     options_given = "".join(
         [" --quick" if options.quick else "", *(f" --only {part}" for part in options.only or ())]
     )
@@ -128,9 +156,9 @@ def main() -> None:
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     say(f"\nTook {time.monotonic() - began:.0f} s. Results: {RESULTS.relative_to(ROOT)}")
-    if whole:
-        write(pieces, found)
-        say(f"Written: {PAGE.relative_to(ROOT)}, {PLOT.relative_to(ROOT)}")
+    if not options.quick and (WORKERS in found or not options.only):
+        written = write(pieces, found)
+        say(f"Written: {', '.join(str(path.relative_to(ROOT)) for path in written)}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from benchmarks.serving import Served
 from benchmarks.starting import COMMAND, Started
 from benchmarks.waiting import Waited
 from benchmarks.ways import OURS
+from benchmarks.workers import BOTH, DEFERRED, Ended
 
 
 @dataclass(frozen=True)
@@ -89,4 +90,19 @@ def of_batching(found: Sequence[Batched]) -> list[Goal]:
             faster >= 20,
         ),
         Goal("a batch, requests a row", "at most 1.1", f"{batch.requests:.3f}", batch.requests <= 1.1),
+    ]
+
+
+def of_workers(found: Sequence[Ended]) -> list[Goal]:
+    by = {one.way: one for one in found}
+    ours, default = by[BOTH], by[DEFERRED]
+    total, succeeded = sum(one.tasks for one in found), sum(one.succeeded for one in found)
+    return [
+        Goal(
+            f"worker processes of {ours.tasks} sensors with both options",
+            "0",
+            f"{ours.processes}, by default {default.processes}",
+            ours.processes == 0,
+        ),
+        Goal("sensors that succeed", f"all {total}", f"{succeeded}", succeeded == total),
     ]

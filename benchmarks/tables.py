@@ -13,6 +13,7 @@ from benchmarks.serving import Served
 from benchmarks.starting import Started
 from benchmarks.waiting import Waited
 from benchmarks.ways import OURS, WAYS
+from benchmarks.workers import BOTH, DEFERRED, HTTP, Ended
 
 Row = Sequence[str]
 
@@ -138,6 +139,30 @@ def serving(found: Sequence[Served]) -> str:
 def starting(found: Sequence[Started]) -> str:
     rows = [(one.name, f"{one.seconds:.3f}", f"{one.seconds / found[0].seconds:.2f}") for one in found]
     return table(("Started", "s", "ratio"), rows)
+
+
+def workers(found: Sequence[Ended]) -> str:
+    ours = found[0]
+    rows = [
+        (
+            SENSORS[one.way],
+            f"{one.processes:,}",
+            f"{one.cpu:,.0f}",
+            f"{one.cpu / ours.cpu:.1f}",
+            f"{one.seconds:.1f}",
+            f"{one.seconds / ours.seconds:.1f}",
+        )
+        for one in found
+    ]
+    last = "Until the last task ended, s"
+    return table((f"{ours.tasks} sensors", "Worker processes", "CPU, s", "ratio", last, "ratio"), rows)
+
+
+SENSORS = {
+    BOTH: "`BMCampaignSensor`, both options",
+    DEFERRED: "`BMCampaignSensor`, `deferrable=True`",
+    HTTP: "`HttpSensor`, `deferrable=True`",
+}
 
 
 def goals(found: Sequence[Goal]) -> str:

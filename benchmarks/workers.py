@@ -1,21 +1,16 @@
 """The cost of starting and ending a wait: worker processes, CPU and time, in a real Airflow.
 
-::
-
-    python -m benchmarks.workers --tasks 200
-
-One Airflow (LocalExecutor, sqlite) runs one DAG after the other, each with so many waiting sensors. All
-campaigns of a DAG finish at once, when all of its tasks are deferred.
+One Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with so many waiting sensors. All
+campaigns of a DAG finish at the same time, when all of its tasks are deferred.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -25,15 +20,22 @@ import psutil
 from airflow_provider_bm.sandbox import Sandbox
 from tests.system.running import RunningAirflow
 
-#: Arguments of the sensors of each DAG.
-WAYS: dict[str, dict[str, Any]] = {
-    "deferrable": {"deferrable": True},
-    "end_from_trigger": {"deferrable": True, "end_from_trigger": True},
-    "start_from_trigger": {"start_from_trigger": True},
-    "both": {"start_from_trigger": True, "end_from_trigger": True},
+TASKS, QUICK_TASKS = 200, 5
+#: Sensors of each DAG, as expressions. The HTTP provider's cannot read a status: it waits for anything but a
+#: 404, so the sandbox answers with that until the campaign has finished.
+BOTH, DEFERRED, HTTP = "both", "deferrable", "http"
+SENSORS = {
+    BOTH: "BMCampaignSensor(**common, campaign_uuid=uuid, start_from_trigger=True, end_from_trigger=True)",
+    DEFERRED: "BMCampaignSensor(**common, campaign_uuid=uuid, deferrable=True)",
+    HTTP: "HttpSensor(**common, endpoint=f'{campaigns}/{uuid}', headers=headers, deferrable=True)",
 }
-TIMEOUT = 1800.0
-#: Each worker process parses the DAG and counts itself: Airflow allows no listener with end_from_trigger.
+INTERVAL = 5
+#: Ends the id of a DAG with a single sensor, which runs first: Airflow's processes import what they need.
+FIRST = "_first"
+TIMEOUT = 3600.0
+TOKEN_LIFETIME = 24 * 3600.0
+#: A worker process counts itself when it parses the DAG. A listener could not: Airflow allows none with
+#: end_from_trigger.
 DAG_FILE = """
 import inspect
 import os
@@ -41,102 +43,115 @@ from datetime import UTC, datetime
 
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow.providers.http.sensors.http import HttpSensor
 from airflow_provider_bm.sensors import BMCampaignSensor
-from benchmarks.workers import WAYS, campaigns
+from benchmarks.workers import campaigns_of
 
 if any(frame.filename.endswith("task_runner.py") for frame in inspect.stack(0)):
     with open(os.environ["BM_BENCH_STARTS"], "a") as file:
         file.write(f"{{os.getpid()}}\\n")
 
-for way, arguments in WAYS.items():
-    with DAG(dag_id=way, schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), max_active_tasks=10_000):
-        for number, uuid in enumerate(campaigns(way, {tasks})):
-            BMCampaignSensor(
-                task_id=f"wait_{{number}}",
-                campaign_uuid=f"{{{{{{{{ '{{uuid}}' }}}}}}}}",
-                poke_interval=5,
-                **arguments,
-            )
+headers = {{"Authorization": "Bearer " + os.environ["BM_BENCH_TOKEN"]}}
+campaigns = os.environ["BM_BENCH_CAMPAIGNS"]
+
+with DAG("{dag_id}", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), max_active_tasks=10_000):
+    for number, uuid in enumerate(campaigns_of("{dag_id}", {tasks})):
+        common = {{"task_id": f"wait_{{number}}", "poke_interval": {interval}}}
+        {sensor}
 """
 
 
 @dataclass
-class Result:
+class Ended:
     """The cost of one DAG.
 
     :ivar processes: worker processes that were started
     :ivar cpu: seconds of all of Airflow's processes, from the start of the run to its end
     :ivar seconds: from the end of the campaigns to the end of the last task
+    :ivar succeeded: number of tasks that succeeded
     """
 
     way: str
     tasks: int
-    states: dict[str, int]
     processes: int
     cpu: float
     seconds: float
+    succeeded: int
 
 
-def campaigns(way: str, count: int) -> list[str]:
-    return [str(uuid5(NAMESPACE_URL, f"{way} {number}")) for number in range(count)]
+def campaigns_of(dag_id: str, count: int) -> list[str]:
+    return [str(uuid5(NAMESPACE_URL, f"{dag_id} {number}")) for number in range(count)]
 
 
-def measure(tasks: int, say: Callable[[str], None] = print) -> list[Result]:
+def run(tasks: int, folder: Path, say: Callable[[str], None]) -> list[Ended]:
     """Run all DAGs, one after the other."""
-    with tempfile.TemporaryDirectory(prefix="bm-bench-", ignore_cleanup_errors=True) as made, Sandbox() as bm:
+    with Sandbox() as bm:
         bm.clock.freeze()
-        folder = Path(made)
         starts = folder / "starts"
         starts.touch()
         dags = folder / "dags"
         dags.mkdir()
-        (dags / "waits.py").write_text(DAG_FILE.format(tasks=tasks))
+        counts = {f"{way}{FIRST}": 1 for way in SENSORS} | dict.fromkeys(SENSORS, tasks)
+        for dag_id, count in counts.items():
+            sensor = SENSORS[dag_id.removesuffix(FIRST)]
+            text = DAG_FILE.format(dag_id=dag_id, tasks=count, sensor=sensor, interval=INTERVAL)
+            (dags / f"{dag_id}.py").write_text(text)
+        with bm.store.lock:
+            token = bm.store.clients.issue_token(bm.client_id, bm.client_secret, TOKEN_LIFETIME)
         running = RunningAirflow(
             folder / "airflow",
             {
                 "AIRFLOW_CONN_BM_DEFAULT": bm.connection_json(),
+                "AIRFLOW_CONN_HTTP_DEFAULT": json.dumps({"conn_type": "http", "host": bm.url}),
+                "AIRFLOW__API__MAXIMUM_PAGE_LIMIT": str(tasks),
+                "BM_BENCH_CAMPAIGNS": f"news/v1/services/{bm.service_uuid}/campaigns",
                 "BM_BENCH_STARTS": str(starts),
-                "AIRFLOW__CORE__PARALLELISM": "4",
+                "BM_BENCH_TOKEN": token,
             },
         )
         running.home.dags_folder = dags
         with running.running():
             running.wait_until(
-                "Airflow is up", lambda: running.healthy() and running.dag_ids() == {*WAYS}, TIMEOUT
+                "Airflow is up", lambda: running.healthy() and running.dag_ids() == {*counts}, TIMEOUT
             )
-            return [_measure(running, bm, way, tasks, starts, say) for way in WAYS]
+            found = [_measure(running, bm, *each, starts, say) for each in counts.items()]
+            return found[len(SENSORS) :]
 
 
 def _measure(
-    running: RunningAirflow, bm: Sandbox, way: str, tasks: int, starts: Path, say: Callable[[str], None]
-) -> Result:
-    for uuid in campaigns(way, tasks):
-        bm.create(uuid=uuid, name=way, status="active")
+    running: RunningAirflow, bm: Sandbox, dag_id: str, tasks: int, starts: Path, say: Callable[[str], None]
+) -> Ended:
+    for uuid in campaigns_of(dag_id, tasks):
+        bm.create(uuid=uuid, name=dag_id, status="active")
+    if dag_id.startswith(HTTP):
+        bm.fault("GET", "/campaigns/", status=404, times=None)
+    path = f"/dags/{dag_id}/dagRuns"
     cpu, before = _cpu(running), _count(starts)
-    running.api("POST", f"/dags/{way}/dagRuns", {"dag_run_id": "bench", "logical_date": None})
+    running.api("POST", path, {"dag_run_id": "bench", "logical_date": None})
 
-    def states() -> dict[str, int]:
-        found: dict[str, int] = {}
-        instances = running.api("GET", f"/dags/{way}/dagRuns/bench/taskInstances?limit=1000")
-        for instance in instances["task_instances"]:
-            state = str(instance["state"])
-            found[state] = found.get(state, 0) + 1
-        return found
+    def instances(*states: str) -> list[dict[str, Any]]:
+        """Return the task instances, if all of them are in one of these states."""
+        time.sleep(2)  # Airflow's API server needs CPU as well
+        found: list[dict[str, Any]] = running.api("GET", f"{path}/bench/taskInstances?limit={tasks}")[
+            "task_instances"
+        ]
+        return found if len(found) == tasks and {each["state"] for each in found} <= {*states} else []
 
-    def none_is_starting() -> bool:
-        time.sleep(1)  # Airflow's API server needs CPU as well
-        return not {*states()} & {"None", "scheduled", "queued", "running", "up_for_retry"}
-
-    running.wait_until("all are deferred", none_is_starting, TIMEOUT)
-    bm.clock.advance(60)
-    ended = time.monotonic()
-    finished = {"success", "failed", "skipped", "upstream_failed"}
-    running.wait_until("all have ended", lambda: {*states()} <= finished, TIMEOUT)
-    seconds = time.monotonic() - ended
-    result = Result(
-        way, tasks, states(), _count(starts) - before, round(_cpu(running) - cpu, 1), round(seconds, 1)
+    running.wait_until("all are deferred", lambda: instances("deferred", "failed"), TIMEOUT)
+    ended_at = datetime.now(UTC)
+    bm.clock.advance(2 * bm.execution_seconds)
+    bm.clear_faults()
+    found = running.wait_until("all have ended", lambda: instances("success", "failed"), TIMEOUT)
+    last = max(datetime.fromisoformat(each["end_date"]) for each in found)
+    result = Ended(
+        dag_id,
+        tasks,
+        processes=_count(starts) - before,
+        cpu=_cpu(running) - cpu,
+        seconds=(last - ended_at).total_seconds(),
+        succeeded=sum(each["state"] == "success" for each in found),
     )
-    say(json.dumps(asdict(result)))
+    say(str(result))
     return result
 
 
@@ -156,27 +171,3 @@ def _cpu(running: RunningAirflow) -> float:
                 continue
             total += times.user + times.system + times.children_user + times.children_system
     return total
-
-
-def table(results: list[Result]) -> str:
-    """Return the results as Markdown."""
-    lines = [
-        "| Sensors | Worker processes | CPU, s | Campaigns' end to last task's end, s |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    for each in results:
-        lines.append(
-            f"| {each.tasks} × {each.way} | {each.processes} | {each.cpu:.0f} | {each.seconds:.1f} |"
-        )
-    return "\n".join(lines)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--tasks", type=int, default=200, help="sensors of each DAG (default: 200)")
-    arguments = parser.parse_args()
-    print(table(measure(arguments.tasks)))
-
-
-if __name__ == "__main__":
-    main()
