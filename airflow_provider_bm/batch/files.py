@@ -30,15 +30,18 @@ def read_file(path: Any) -> Iterator[dict[str, Any]]:
             yield from _parquet(file)
     elif suffix in (".csv", ".tsv"):
         with path.open("r", encoding="utf-8-sig", newline="") as file:
-            yield from _csv(path, _lines(file), "\t" if suffix == ".tsv" else ",")
+            yield from _csv(path, _lines(path, file), "\t" if suffix == ".tsv" else ",")
     else:
         with path.open("r", encoding="utf-8") as file:
-            yield from _json_lines(path, _lines(file))
+            yield from _json_lines(path, _lines(path, file))
 
 
-def _lines(file: IO[str]) -> Iterator[str]:
-    """Yield the lines of a file: Airflow 2's wrapper of one is not iterable."""
-    return iter(file.readline, "")
+def _lines(path: Any, file: IO[str]) -> Iterator[str]:
+    try:
+        # Not the file itself: Airflow 2's wrapper of one is not iterable.
+        yield from iter(file.readline, "")
+    except UnicodeDecodeError as error:
+        raise _problem(path, f"is not UTF-8, which it must be: {error}") from None
 
 
 def _csv(path: Any, text: Iterator[str], delimiter: str) -> Iterator[dict[str, Any]]:

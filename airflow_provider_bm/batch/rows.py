@@ -115,13 +115,17 @@ def _through_narwhals(table: Any) -> Iterable[Any]:
     return rows
 
 
-def identify(rows: Iterable[dict[str, Any]], key: str | Sequence[str]) -> list[BatchRow]:
+def identify(
+    rows: Iterable[dict[str, Any]], key: str | Sequence[str], max_campaigns: int | None = None
+) -> list[BatchRow]:
     """Give each row its key.
 
     A row without a value in a key column is invalid.
 
     :param key: the columns whose values identify a row
-    :raises BMPayloadError: there is no such column, or two rows have the same values in them
+    :param max_campaigns: number of rows above which reading stops; None: any
+    :raises BMPayloadError: there are more rows, there is no such column, or two rows have the same values in
+        them
     """
     columns = [part.strip() for part in key.split(",")] if isinstance(key, str) else list(key)
     if not columns or not all(isinstance(name, str) and name for name in columns):
@@ -130,6 +134,9 @@ def identify(rows: Iterable[dict[str, Any]], key: str | Sequence[str]) -> list[B
     first: dict[str, BatchRow] = {}
     duplicates: list[tuple[BatchRow, BatchRow]] = []
     for number, values in enumerate(rows, 1):
+        if max_campaigns is not None and number > max_campaigns:
+            expected = f"the table has more than {max_campaigns} rows, each a campaign. Is that intended?"
+            raise _problem("max_campaigns", max_campaigns, expected)
         row = BatchRow(number, values)
         found.append(row)
         absent = [name for name in columns if name not in values]
@@ -161,23 +168,6 @@ def identify(rows: Iterable[dict[str, Any]], key: str | Sequence[str]) -> list[B
             f"does not identify a row: {one} and {other} are the same{more}. Remove one, or add a column",
         )
     return found
-
-
-def check_number(
-    rows: Sequence[BatchRow], max_campaigns: int | None, expected_rows: tuple[int, int] | None
-) -> None:
-    """Check that a table has as many rows as expected.
-
-    :raises BMPayloadError: it has more, or fewer
-    """
-    problems = Problems()
-    if max_campaigns is not None and len(rows) > max_campaigns:
-        expected = f"the table has {len(rows)} rows, each of which would be a campaign. Is that intended?"
-        problems.add("max_campaigns", max_campaigns, expected)
-    if expected_rows is not None and not expected_rows[0] <= len(rows) <= expected_rows[1]:
-        problems.add("expected_rows", expected_rows, f"the table has {len(rows)} rows")
-    if problems:
-        raise BMPayloadError(problems, "table", nothing_sent=True)
 
 
 def _key_text(value: Any) -> str:

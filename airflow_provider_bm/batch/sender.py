@@ -26,11 +26,11 @@ from airflow_provider_bm.exceptions import (
     BMCampaignStateError,
     BMConfigError,
     BMConnectError,
-    BMDraftOnlyError,
     BMError,
     BMForbiddenError,
     BMHeldError,
     BMOutcomeUnknownError,
+    BMPolicyError,
     BMRateLimitError,
     truncated_repr,
 )
@@ -57,7 +57,7 @@ DEFAULT_PAUSE: Final = 5.0
 #: Requests in a row that got no answer, after which the server is considered to be down.
 MAX_UNANSWERED: Final = 20
 #: Errors that every other row would get, too.
-_CONCERNS_ALL: Final = (BMAuthError, BMConfigError, BMDraftOnlyError, BMForbiddenError, BMHeldError)
+_CONCERNS_ALL: Final = (BMAuthError, BMConfigError, BMForbiddenError, BMHeldError, BMPolicyError)
 
 Campaign = Mapping[str, Any]
 
@@ -78,6 +78,8 @@ class RowSender:
     :param stop_after: stop once more rows than this have failed; None: never
     :param compared: fields in which the campaign of an earlier try is compared with its row
     :ivar stopped: set it to send nothing more
+    :ivar found: number of rows that have campaigns of earlier tries
+    :ivar removed: these campaigns of rows that are not in the table
     """
 
     client: BMClient
@@ -100,6 +102,8 @@ class RowSender:
         #: Keys of rows that may be in flight since an earlier try; None: any row.
         self._in_flight: Collection[str] | None = ()
         self._strict = True
+        self.found = 0
+        self.removed: list[dict[str, Any]] = []
         self._unresolved: set[str] = set()
         self._queue: deque[BatchRow] = deque()
         self._running: dict[Future[Campaign | None], BatchRow] = {}
@@ -131,14 +135,9 @@ class RowSender:
             # There is no record, or it cannot be read: any row may be in flight.
             self._in_flight = None
             self._window = self.timing.in_flight_window(self.client).total_seconds()
-        others = found.keys() - {row.row_key for row in rows}
-        if others:
-            example = found[min(others)][0]
-            log.warning(
-                "%d campaigns of an earlier try belong to no row of this table, such as %s",
-                len(others),
-                campaign_label(example["uuid"], example),
-            )
+        keys = {row.row_key for row in rows}
+        self.found = len(found)
+        self.removed = [matches[0] for key, matches in found.items() if key not in keys]
         left = self._adopt(rows, found)
         if len(left) < len(rows):
             log.warning(
@@ -238,8 +237,9 @@ class RowSender:
         log.warning("Campaign %s of %s: %s", campaign_label(campaign["uuid"], campaign), row, reason)
         row.take(campaign, "failed" if self._strict else "changed", reason)
         if self._strict:
-            row.reason += f". Nothing was sent. {SEND_AGAIN}"
+            row.reason += f". {SEND_AGAIN}"
             row.permanent = True
+            self._failed += 1
 
     def _differences(self, row: BatchRow, campaign: Campaign) -> list[str]:
         found = differences(self.expected(row), campaign, tuple(self.compared))

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 #: How to send a message again on purpose.
 SEND_AGAIN = (
-    "To send again on purpose, start a new DAG run, change key_namespace in [bm] of Airflow's "
-    "configuration, or set deduplicate=False."
+    "To send again on purpose, start a new DAG run, or change key_namespace in [bm] of Airflow's "
+    "configuration."
 )
 
 

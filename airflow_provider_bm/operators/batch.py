@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
 
 from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
@@ -19,6 +24,7 @@ from airflow_provider_bm.operators.send import (
     DEFAULT_DEFERRABLE,
     SEVEN_DAYS,
     ActivatingOperator,
+    schedule_of,
 )
 
 if TYPE_CHECKING:
@@ -102,6 +108,8 @@ class BMCampaignBatchOperator(ActivatingOperator):
     :param expected_rows: lowest and highest number of rows with which anything is sent. Default: any
     :param on_invalid: what to do if a row is refused by a check: ``fail`` (send nothing; default) or ``skip``
         (send the others)
+    :param on_removed_rows: what to do if an earlier try has sent rows that are not in the table any more, and
+        others are to be sent, which may be the same under another key: ``fail`` (default) or ``warn``
     :param on_error: what to do once more than ``max_failures`` rows have failed: ``stop`` (default) or
         ``continue`` with the others. The task fails in both cases.
     :param max_failures: failed rows with which the task still succeeds. Default: 0
@@ -179,6 +187,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         max_campaigns: int | None = 1_000,
         expected_rows: tuple[int, int] | None = None,
         on_invalid: str = "fail",
+        on_removed_rows: str = "fail",
         on_error: str = "stop",
         max_failures: int = 0,
         max_workers: int = 8,
@@ -225,6 +234,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         self.max_campaigns = max_campaigns
         self.expected_rows = expected_rows
         self.on_invalid = on_invalid
+        self.on_removed_rows = on_removed_rows
         self.on_error = on_error
         self.max_failures = max_failures
         self.max_workers = max_workers
@@ -269,15 +279,24 @@ class BMCampaignBatchOperator(ActivatingOperator):
     def call_api(self, context: Context) -> dict[str, Any]:
         """Send the campaigns, push the result of each row, and wait if requested."""
         from airflow_provider_bm.batch.results import result
-        from airflow_provider_bm.batch.rows import check_number, identify
+        from airflow_provider_bm.batch.rows import identify
         from airflow_provider_bm.triggers.deferral import fail_wait
 
         self._check_arguments()
-        rows = identify(self._read(), self.key)
-        check_number(rows, self.max_campaigns, self.expected_rows)
+        rows = identify(self._read(), self.key, self.max_campaigns)
+        self._check_number(len(rows))
+        self._check_results_path()
         log.info("The table has %d rows", len(rows))
         try:
             self._send(context, rows)
+        except (AirflowFailException, AirflowSkipException) as error:
+            sent = sum(row.uuid is not None for row in rows)
+            if not sent:
+                raise
+            # Never skipped: a part was sent.
+            raise AirflowFailException(
+                f"{sent} of {len(rows)} rows have a campaign. Of the others: {error}"
+            ) from None
         finally:
             results = [result(row) for row in rows]
             manifest = self._push_results(context, results)
@@ -316,6 +335,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         if (self.sql is None) != (self.sql_conn_id is None):
             problems.add("sql_conn_id", self.sql_conn_id, "belongs to sql")
         check_choice("on_invalid", self.on_invalid, ("fail", "skip"), problems)
+        check_choice("on_removed_rows", self.on_removed_rows, ("fail", "warn"), problems)
         check_choice("on_error", self.on_error, ("stop", "continue"), problems)
         if not _is_whole(self.max_workers) or not 1 <= self.max_workers <= 10:
             problems.add("max_workers", self.max_workers, "must be a whole number from 1 to 10")
@@ -348,12 +368,37 @@ class BMCampaignBatchOperator(ActivatingOperator):
         if problems:
             raise BMPayloadError(problems, "arguments", nothing_sent=True)
 
-    def _read(self) -> list[dict[str, Any]]:
+    def _check_number(self, rows: int) -> None:
+        limits = self.expected_rows
+        if limits is not None and not limits[0] <= rows <= limits[1]:
+            self._refuse("expected_rows", limits, f"the table has {rows} rows", "table")
+
+    def _check_results_path(self) -> None:
+        """Create the file of the results, before anything is sent."""
+        if self.results_path is None:
+            return
+        path, table = _path(self.results_path), self.rows
+        if (isinstance(table, str) or hasattr(table, "open")) and str(_path(table)) == str(path):
+            self._refuse("results_path", str(path), "is the file of the table, which would be lost")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("w", encoding="utf-8").close()
+        except OSError as error:
+            raise AirflowException(
+                f"results_path={str(path)!r} cannot be written: {error}. Nothing was sent."
+            ) from None
+
+    def _refuse(self, name: str, value: Any, expected: str, subject: str = "arguments") -> NoReturn:
+        from airflow_provider_bm.exceptions import BMPayloadError, Problem
+
+        raise BMPayloadError([Problem(name, value, expected)], subject, nothing_sent=True)
+
+    def _read(self) -> Iterator[dict[str, Any]]:
         from airflow_provider_bm.operators.batch_rows import query_rows, read_rows
 
         if self.sql is not None and self.sql_conn_id is not None:
-            return list(query_rows(self.sql, self.sql_conn_id, self.sql_parameters))
-        return list(read_rows(self.rows))
+            return query_rows(self.sql, self.sql_conn_id, self.sql_parameters)
+        return read_rows(self.rows)
 
     def _send(self, context: Context, rows: list[BatchRow]) -> None:
         from airflow_provider_bm.batch.gate import Gate
@@ -374,7 +419,14 @@ class BMCampaignBatchOperator(ActivatingOperator):
 
         def check(row: BatchRow) -> dict[str, Any]:
             now = self.hook.client.server_now()
-            return self.guards(context).check(preparation.content(row), now) if _sends(row) else {}
+            if not _sends(row):
+                return {}
+            content = preparation.content(row)
+            changes = self.guards(context).check(content, now)
+            if settings.send_window is not None:
+                # The session refuses a clone whose schedule is not in the request.
+                changes = {**schedule_of(content), **changes}
+            return changes
 
         def before_post(row: BatchRow) -> None:
             row.payload.update(check(row))
@@ -402,7 +454,15 @@ class BMCampaignBatchOperator(ActivatingOperator):
                     except BMPayloadError as error:
                         row.fail("invalid", _in_one_line(error), permanent=True)
             self._report_invalid(left)
-            sender.send([row for row in left if row.status != "invalid"])
+            valid = [row for row in left if row.status != "invalid"]
+            self._check_removed(sender, valid)
+            limit, sending = settings.max_campaigns_per_hour, sum(map(_sends, valid))
+            if limit is not None and sending > limit:
+                raise AirflowFailException(
+                    f"{sending} rows would be sent, and the connection's max_campaigns_per_hour is {limit}. "
+                    "Nothing was sent."
+                )
+            sender.send(valid)
         finally:
             client.close()
 
@@ -436,6 +496,26 @@ class BMCampaignBatchOperator(ActivatingOperator):
             warn_about_variables=warns,
         )
 
+    def _check_removed(self, sender: RowSender, valid: Sequence[BatchRow]) -> None:
+        """Refuse to send rows that may have been sent under another key."""
+        from airflow_provider_bm.campaigns.labels import campaign_label
+
+        removed = sender.removed
+        if not removed:
+            return
+        example = removed[0]
+        message = (
+            f"{len(removed)} of {sender.found} campaigns of earlier tries belong to no row of this table, "
+            f"such as {campaign_label(example['uuid'], example)}"
+        )
+        if valid and self.on_removed_rows == "fail":
+            raise AirflowFailException(
+                f"{message}, and {len(valid)} rows have no campaign, such as {valid[0]}. If these are the "
+                "same rows with another key, they would be sent twice. Nothing was sent. Restore the key, or "
+                "the rows; if the table has new rows, set on_removed_rows='warn'."
+            )
+        log.warning("%s. They continue.", message)
+
     def _report_invalid(self, rows: list[BatchRow]) -> None:
         """Log every row that a check refused and, unless they are skipped, fail."""
         invalid = [row for row in rows if row.status == "invalid"]
@@ -454,8 +534,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
 
         manifest: dict[str, Any] = {**counts(results), "results_path": None}
         if self.results_path is not None:
-            path = self._results_path()
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path = _path(self.results_path)
             # A half surrogate becomes an escape, as JSON has it.
             with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(json_lines(results))
@@ -475,16 +554,10 @@ class BMCampaignBatchOperator(ActivatingOperator):
                 log.warning("XCom %s is not pushed, since it would be too large: set results_path", name)
         return manifest
 
-    def _results_path(self) -> Any:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        path = self.results_path
-        return path if hasattr(path, "open") else ObjectStoragePath(str(path))
-
     def _earlier_results(self, context: Context) -> list[dict[str, Any]]:
         """Return the results that this task has written before it was deferred."""
         if self.results_path is not None:
-            with self._results_path().open("r", encoding="utf-8") as file:
+            with _path(self.results_path).open("r", encoding="utf-8") as file:
                 return [json.loads(line) for line in file.read().split("\n") if line]
         ti = context["ti"]
         return ti.xcom_pull(task_ids=ti.task_id, key=ROWS_KEY, map_indexes=ti.map_index) or []
@@ -581,6 +654,12 @@ def _with_statuses(results: list[dict[str, Any]], statuses: Mapping[str, str]) -
     return [
         {**each, "campaign_status": statuses.get(each["uuid"], each["campaign_status"])} for each in results
     ]
+
+
+def _path(value: Any) -> Any:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return value if hasattr(value, "open") else ObjectStoragePath(str(value))
 
 
 def _sends(row: BatchRow) -> bool:

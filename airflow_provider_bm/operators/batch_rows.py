@@ -59,7 +59,10 @@ def query_rows(sql: str, sql_conn_id: str, parameters: Any = None) -> Iterator[d
         if repeated is not None:
             raise _problem("sql", repeated, "two columns have this name")
         while chunk := cursor.fetchmany(FETCH):
-            yield from (dict(zip(columns, values, strict=True)) for values in chunk)
+            for values in chunk:
+                # Some cursors return dicts: zip() would take their keys for the values.
+                is_dict = isinstance(values, Mapping)
+                yield dict(values) if is_dict else dict(zip(columns, values, strict=True))
 
 
 class RowView:

@@ -313,7 +313,7 @@ class SendOperator(ActivatingOperator):
                 payload.update(guards.check(content(), client.server_now()))
                 if client.settings.send_window is not None:
                     # The session refuses a clone whose schedule is not in the request.
-                    payload.update(_schedule(content()))
+                    payload.update(schedule_of(content()))
             _log_intent(content())
 
         submission = self._once(context, key, staged=self.staged and sends) if key else None
@@ -483,7 +483,8 @@ def raise_for_retry(error: BMOutcomeUnknownError) -> NoReturn:
     ) from error
 
 
-def _schedule(content: Mapping[str, Any]) -> dict[str, Any]:
+def schedule_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schedule of a campaign, if it has one."""
     return {name: content[name] for name in ("schedule_type", "schedule_rrule") if content.get(name)}
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy
 import pandas
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
 
 from airflow_provider_bm.campaigns import SendWindow
 from airflow_provider_bm.campaigns.local_times import local_time
@@ -136,6 +136,50 @@ def test_another_run_sends_again(sandbox, send):
     assert len(posts(sandbox)) == 6
 
 
+def after_the_window():
+    """The window of requests that may be in flight is short."""
+    return use_timing(Timing(window=lambda client: timedelta(seconds=0.1)))
+
+
+def test_a_table_with_other_rows_in_another_order(sandbox, send):
+    assert send().error is None
+    with after_the_window():
+        done = send([{"region": "west", "headline": "x"}, *reversed(REGIONS)], try_number=2)
+    assert done.error is None
+    assert [row["status"] for row in done.pushed["rows"]] == ["sent", *["adopted"] * 3]
+    assert len(posts(sandbox)) == 4
+
+
+def test_rows_that_may_be_sent_already_under_another_key(sandbox, send, caplog):
+    rows = [{**row, "language": "de"} for row in REGIONS]
+    assert send(rows).error is None
+    with after_the_window():
+        done = send(rows, key="region, language", try_number=2)
+        assert isinstance(done.error, AirflowFailException)
+        assert "3 of 3 campaigns of earlier tries belong to no row of this table" in done.message
+        assert "row 1 (region='north', language='de')" in done.message
+        assert len(posts(sandbox)) == 3
+        done = send(rows[1:], try_number=2)
+        assert done.error is None
+        assert "1 of 3 campaigns of earlier tries belong to no row of this table" in caplog.text
+        new = [*rows[1:], {"region": "west", "headline": "x"}]
+        done = send(new, try_number=2)
+        assert "set on_removed_rows='warn'" in done.message
+        assert len(posts(sandbox)) == 3
+        assert send(new, try_number=2, on_removed_rows="warn").error is None
+    assert len(posts(sandbox)) == 4
+
+
+def test_a_campaign_that_this_task_would_not_have_sent_stops_the_batch(sandbox, send):
+    assert send(REGIONS[:1]).error is None
+    rows = [{**REGIONS[0], "headline": "Other."}, *REGIONS[1:]]
+    done = send(rows)
+    assert isinstance(done.error, AirflowFailException)
+    assert "its campaign differs from the row" in done.message
+    assert "deduplicate" not in done.message
+    assert len(posts(sandbox)) == 1
+
+
 # The table
 
 
@@ -161,7 +205,7 @@ def test_a_table_that_cannot_be_right(sandbox, send, rows, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"max_campaigns": 2}, "max_campaigns=2: the table has 3 rows"),
+        ({"max_campaigns": 2}, "max_campaigns=2: the table has more than 2 rows"),
         ({"expected_rows": (4, 9)}, "expected_rows=(4, 9): the table has 3 rows"),
         ({"name": "Storm {{ row.regoin }}"}, "there is no column 'regoin'; did you mean 'region'?"),
         ({"template_vars": ["headlin"]}, "there is no such column; did you mean 'headline'?"),
@@ -180,8 +224,42 @@ def test_arguments_that_are_refused(sandbox, send, arguments, message):
 
 def test_the_default_number_of_campaigns(sandbox, send):
     done = send([{"region": number, "headline": "x"} for number in range(1001)])
-    assert "max_campaigns=1000: the table has 1001 rows" in done.message
+    assert "max_campaigns=1000: the table has more than 1000 rows" in done.message
     assert sandbox.requests(path="/campaigns") == []
+
+
+@pytest.mark.parametrize("where", ["", "file", "folder", "rows.jsonl"])
+def test_a_results_path_that_cannot_be_written_is_found_before_anything_is_sent(
+    sandbox, send, tmp_path, where
+):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f"{json.dumps(row)}\n" for row in REGIONS))
+    (tmp_path / "file").touch()
+    path = {"file": tmp_path / "file" / "results.jsonl"}.get(where, tmp_path / where)
+    (tmp_path / "folder").mkdir()
+    done = send(str(rows), results_path=str(path))
+    assert isinstance(done.error, AirflowException)
+    assert "results_path=" in done.message
+    assert len(rows.read_text().splitlines()) == 3
+    assert_nothing_sent(sandbox)
+
+
+def test_no_more_rows_are_read_than_may_be_sent(sandbox, send):
+    read = []
+
+    class Endless(Table):
+        def __init__(self):
+            """It has no end."""
+
+        def iter_rows(self, *, named):
+            while True:
+                read.append(named)
+                yield {"region": str(len(read)), "headline": "x"}
+
+    done = send(Endless(), max_campaigns=5)
+    assert "max_campaigns=5: the table has more than 5 rows" in done.message
+    assert len(read) == 6
+    assert_nothing_sent(sandbox)
 
 
 # Rows that are refused
@@ -372,6 +450,59 @@ def test_a_closed_window_schedules_every_row(sandbox, send):
     assert len({each["schedule_rrule"] for each in made}) == 1
     done = send(send_window=window, try_number=2)
     assert done.result["adopted"] == 3
+
+
+@pytest.mark.parametrize("policy", ["fail", "skip"])
+def test_a_window_that_closes_meanwhile(sandbox, send, monkeypatch, policy):
+    """A task that has sent a part is never skipped."""
+    checks = iter([True] * 5)  # each row before the first is sent, and two again
+    monkeypatch.setattr(SendWindow, "is_open", lambda self, now: next(checks, False))
+    done = send(send_window=SendWindow("09:00", "20:00", on_closed=policy), max_workers=1)
+    assert isinstance(done.error, AirflowFailException)
+    assert "2 of 3 rows have a campaign. Of the others: The send window is closed" in done.message
+    assert [row["status"] for row in done.pushed["rows"]] == ["sent", "sent", "not_sent"]
+
+
+def test_a_retry_that_is_too_late_is_not_skipped(sandbox, send):
+    assert send(REGIONS[:2]).error is None
+    old = datetime.now(UTC) - timedelta(days=30)
+    done = send(run={"run_type": "scheduled", "run_after": old}, on_stale="skip", try_number=2)
+    assert isinstance(done.error, AirflowFailException)
+    assert "2 of 3 rows have a campaign. Of the others: The run is too old" in done.message
+
+
+def test_a_window_of_the_connection(sandbox, execute, monkeypatch):
+    """It is closed now, and open when the draft is due: the session sees the schedule in the request."""
+    now = datetime.now(UTC)
+    start, due, end = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (6, 8, 10))
+    draft = sandbox.create(
+        status="draft", template="{headline}", schedule_type="once", schedule_rrule=f"2099-01-01 {due}:00"
+    )
+    window = {"start": start, "end": end}
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(send_window=window))
+    done = execute(BMCampaignBatchOperator, rows=REGIONS, key="region", clone_uuid=draft["uuid"])
+    assert done.error is None
+    assert done.result["sent"] == 3
+
+
+def test_more_rows_than_may_be_sent_in_an_hour(sandbox, send, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(max_campaigns_per_hour=2))
+    done = send()
+    assert isinstance(done.error, AirflowFailException)
+    assert "3 rows would be sent, and the connection's max_campaigns_per_hour is 2" in done.message
+    assert_nothing_sent(sandbox)
+
+
+def test_the_limit_of_an_hour_stops_the_batch(sandbox, send, monkeypatch):
+    sandbox.create(status="active")
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(max_campaigns_per_hour=3))
+    done = send(max_workers=1, on_error="continue")
+    assert isinstance(done.error, AirflowFailException)
+    assert "row 3 (region='east')" in done.message
+    assert len(posts(sandbox)) == 2
+    rows = [*REGIONS, {"region": "west", "headline": "x"}, {"region": "centre", "headline": "x"}]
+    done = send(rows, max_workers=1, on_error="continue", try_number=2)
+    assert [row["status"] for row in done.pushed["rows"]] == [*["adopted"] * 2, "failed", *["not_sent"] * 2]
 
 
 def test_recipient_lists_that_are_not_allowed(sandbox, send, monkeypatch):

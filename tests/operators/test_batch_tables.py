@@ -67,6 +67,15 @@ def test_files_that_are_not_what_they_should_be(tmp_path, name, text, message):
         list(read_rows(write(tmp_path, name, text)))
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_files_in_another_encoding(tmp_path, name, encoding):
+    path = tmp_path / name
+    path.write_bytes('{"shop":"Zürich"}\n'.encode(encoding))
+    with pytest.raises(BMPayloadError, match="is not UTF-8, which it must be: 'utf-8' codec can't decode"):
+        list(read_rows(path))
+
+
 def test_parquet(tmp_path):
     path = tmp_path / "rows.parquet"
     try:
@@ -168,6 +177,27 @@ def test_a_query():
 def test_queries_that_are_refused(sql, message):
     with pytest.raises(BMPayloadError, match=message):
         list(query_rows(sql, "warehouse"))
+
+
+def test_a_cursor_that_returns_dicts(monkeypatch):
+    """Extras of a connection can ask for one: cursor=realdictcursor of PostgreSQL, dictcursor of MySQL."""
+
+    class Hook(DbApiHook):
+        def __init__(self):
+            """Nothing of the connection is needed."""
+
+        def get_conn(self):
+            connection = sqlite3.connect(":memory:")
+            connection.row_factory = lambda cursor, values: {
+                column[0]: value for column, value in zip(cursor.description, values, strict=True)
+            }
+            return connection
+
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", "sqlite://")
+    monkeypatch.setattr(Connection, "get_hook", lambda self, **_: Hook())
+    assert list(query_rows("SELECT 'Chur' AS shop, 2 AS price", "warehouse")) == [
+        {"shop": "Chur", "price": 2}
+    ]
 
 
 def test_a_connection_that_is_not_a_database(sandbox):
