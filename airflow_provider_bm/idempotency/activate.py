@@ -110,13 +110,7 @@ class Activation:
             return campaign, False
         campaign = self._poll(campaign, window, record, is_written)
         if not self._is_done(campaign, record, is_written):
-            if campaign["status"] == "stopped" and record.get("status", "stopped") != "stopped":
-                raise BMCampaignStateError(
-                    f"Campaign {campaign_label(self.campaign_uuid, campaign)} was {record['status']} when an "
-                    "earlier try activated it, and has been stopped since. Nothing was sent. Resume it in "
-                    "the BM console if that is intended.",
-                    campaign,
-                )
+            self._refuse_reverted(campaign, record)
             return campaign, False
         self.adopted = True
         log.warning(
@@ -124,6 +118,24 @@ class Activation:
             campaign_label(self.campaign_uuid, campaign),
         )
         return self._keep(campaign), True
+
+    def _refuse_reverted(self, campaign: Campaign, record: dict[str, Any]) -> None:
+        """Refuse a campaign that was stopped, or made a draft, after an earlier try had activated it.
+
+        :raises BMCampaignStateError: activating it would undo that
+        """
+        status = campaign["status"]
+        if record.get("activated"):
+            reverted = status in ("stopped", "draft")
+        else:
+            reverted = status == "stopped" and record.get("status", "stopped") != "stopped"
+        if reverted:
+            raise BMCampaignStateError(
+                f"Campaign {campaign_label(self.campaign_uuid, campaign)} was activated by an earlier try, "
+                f"and has become {status} since. Nothing was sent. If it should be sent, activate it in the "
+                "BM console, or start a new DAG run.",
+                campaign,
+            )
 
     def _window(self, record: dict[str, Any]) -> timedelta | None:
         """Return how long an earlier request may be in flight; None if there was none."""

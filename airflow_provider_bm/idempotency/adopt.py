@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_bm.campaigns.labels import campaign_label
@@ -43,18 +43,27 @@ def recorded_campaign(client: BMClient, record: Mapping[str, Any]) -> dict[str, 
 
 
 def adopt(
-    campaign: Mapping[str, Any], payload: Mapping[str, Any], expected: Mapping[str, Any], *, strict: bool
+    campaign: Mapping[str, Any],
+    payload: Mapping[str, Any],
+    expected: Callable[[], Mapping[str, Any]],
+    *,
+    strict: bool,
 ) -> None:
     """Accept a campaign in place of a request, and log it.
 
     :param payload: what this try would send
-    :param expected: the content that this try would send, see :func:`.differences`
+    :param expected: returns the content that this try would send, see :func:`.differences`
     :param strict: refuse a campaign with different content
     :raises BMCampaignStateError: its content differs, or it is a draft or stopped although an active campaign
         is expected
     """
     which = campaign_label(campaign["uuid"], campaign)
-    different = differences(expected, campaign)
+    try:
+        different = differences(expected(), campaign)
+    except BMNotFoundError:
+        if strict:
+            raise
+        different = ["the campaign that it was cloned from no longer exists"]
     if different and strict:
         raise BMCampaignStateError(
             f"Campaign {which} has the key of this task instance already, and it is not what this task "

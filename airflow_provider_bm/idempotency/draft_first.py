@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.labels import campaign_label
@@ -24,8 +24,9 @@ from airflow_provider_bm.exceptions import (
 )
 from airflow_provider_bm.idempotency.adopt import adopt, recorded_campaign
 from airflow_provider_bm.idempotency.compare import differences
+from airflow_provider_bm.idempotency.key import has_key
 from airflow_provider_bm.idempotency.record import Record, StateStore
-from airflow_provider_bm.idempotency.search import campaigns_with_key, created_at
+from airflow_provider_bm.idempotency.search import campaigns_with_key, created_at, server_time_of
 from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
 from airflow_provider_bm.idempotency.verify import check_active
 
@@ -84,9 +85,12 @@ class DraftThenActivate:
         :raises BMResponseError: the draft that was created is not in the list; nothing was sent
         """
         contents = expected or (lambda: payload)
-        known = recorded_campaign(self.client, self._record.read())
+        record = self._record.read()
+        known = recorded_campaign(self.client, record)
         if known is not None:
             return self._adopt(known, payload, contents, strict=False)
+        # Of a try without staged=True: its POST sends at once.
+        may_be_in_flight = "intent_dt" in record
         while True:
             campaigns = campaigns_with_key(self.client, self.key, self.since)
             drafts = [campaign for campaign in campaigns if campaign["status"] == "draft"]
@@ -94,6 +98,10 @@ class DraftThenActivate:
                 self._discard_own_draft(unless=campaigns[0]["uuid"])
                 strict = not self.tried_before and self._own_draft is None
                 return self._adopt(campaigns[0], payload, contents, strict=strict)
+            if may_be_in_flight:
+                self.timing.sleep(self._record.remaining(record).total_seconds())
+                may_be_in_flight = False
+                continue
             if not drafts:
                 if self._own_draft is not None:
                     raise BMResponseError(
@@ -144,6 +152,13 @@ class DraftThenActivate:
         Its creator, or another attempt that is alive, can no longer activate it.
         """
         label = campaign_label(draft["uuid"], draft)
+        if self._was_changed(draft):
+            raise BMCampaignStateError(
+                f"Draft {label} has the key of this task instance, and was changed after it was created: "
+                "somebody may have made it a draft. Nothing was sent. Activate it in the BM console, or "
+                "delete it, and clear the task.",
+                draft,
+            )
         different = differences(expected, draft)
         if different:
             raise BMCampaignStateError(
@@ -157,10 +172,19 @@ class DraftThenActivate:
         # The list may show it for a moment.
         self.timing.sleep(self.timing.created_dt_resolution)
 
+    def _was_changed(self, draft: Campaign) -> bool:
+        """Return whether a draft was executed, or written after it was created."""
+        if draft.get("last_dt"):
+            return True
+        resolution = timedelta(seconds=self.timing.created_dt_resolution)
+        return bool(draft.get("updated_dt")) and (
+            server_time_of(draft, "updated_dt") - created_at(draft) > resolution
+        )
+
     def _create(self, post_draft: Callable[[], Campaign]) -> None:
         watch = Stopwatch(self.timing)
         try:
-            uuid = str(post_draft()["uuid"])
+            draft = post_draft()
         except BMOutcomeUnknownError as error:
             # A draft sends nothing. If it was created, it will be found like another attempt's draft.
             log.warning("%s", error.what)
@@ -168,6 +192,12 @@ class DraftThenActivate:
             if not campaigns_with_key(self.client, self.key, self.since):
                 raise
             return
+        uuid = str(draft["uuid"])
+        if not has_key(draft.get("name"), self.key):
+            raise BMOutcomeUnknownError(
+                f"The server answered with another campaign, {uuid} {draft.get('name')!r}. It is not known "
+                f"whether a draft with the key [{self.key}] was created; nothing was sent"
+            )
         self._own_draft, self._seen[uuid] = uuid, watch
         # A draft that is created from now on has a later created_dt, and is not the oldest.
         self.timing.sleep(self.timing.created_dt_resolution)
@@ -219,7 +249,7 @@ class DraftThenActivate:
         *,
         strict: bool,
     ) -> Campaign:
-        adopt(campaign, payload, expected(), strict=strict)
+        adopt(campaign, payload, expected, strict=strict)
         self.adopted = True
         return self._keep(campaign)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_bm.campaigns.labels import campaign_label
 from airflow_provider_bm.exceptions import BMOutcomeUnknownError
 from airflow_provider_bm.idempotency.adopt import adopt, recorded_campaign
+from airflow_provider_bm.idempotency.key import key_of
 from airflow_provider_bm.idempotency.record import Record, StateStore
 from airflow_provider_bm.idempotency.search import campaigns_with_key
 from airflow_provider_bm.idempotency.timing import Stopwatch, Timing, current_timing
@@ -95,7 +96,7 @@ class FindOrCreate:
             created = self._search("a request whose outcome is unknown", window, watch)
             if created is None:
                 raise
-            adopt(created, payload, contents(), strict=False)
+            adopt(created, payload, contents, strict=False)
             self.adopted = True
             campaign = created
         return self._keep(campaign)
@@ -120,7 +121,7 @@ class FindOrCreate:
         else:
             strict = False
         if found is not None:
-            adopt(found, payload, expected(), strict=strict)
+            adopt(found, payload, expected, strict=strict)
             self.adopted = True
         return found
 
@@ -136,8 +137,12 @@ class FindOrCreate:
         :param window: how long; None: the rest of the recorded intent's window
         """
         watch, pause = watch or Stopwatch(self.timing), self.timing.first_pause
+        # The recorded key is another one if key_namespace has been changed since.
+        keys = dict.fromkeys((self.key, key_of((record or {}).get("name")) or self.key))
         while True:
-            matches = campaigns_with_key(self.client, self.key, self.since)
+            matches = [
+                each for key in keys for each in campaigns_with_key(self.client, key, self.since)
+            ]
             if len(matches) > 1:
                 log.error(
                     "There are %d campaigns with the key [%s]: %s. The first one is used.",

@@ -48,6 +48,12 @@ def row_key(values: Iterable[str]) -> str:
     return f"{int(digest, 16) % 10**12:012}"
 
 
+def key_of(name: object) -> str | None:
+    """Return the key of the task instance that a name starts with, or None."""
+    match = _KEY.match(name.strip()) if isinstance(name, str) else None
+    return match[1].lower() if match else None
+
+
 def row_key_of(name: object, key: str) -> str | None:
     """Return the row's key in the name of a batch's campaign; None if the campaign is not of that task.
 

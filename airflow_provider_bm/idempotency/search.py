@@ -114,8 +114,13 @@ def _pages(client: BMClient, **query: Any) -> Iterator[Campaign]:
 
 def created_at(campaign: Mapping[str, Any]) -> datetime:
     """Return when a campaign was created, by the server's clock; ``datetime.max`` if unknown."""
+    return server_time_of(campaign, "created_dt")
+
+
+def server_time_of(campaign: Mapping[str, Any], field: str) -> datetime:
+    """Return a time of a campaign, by the server's clock; ``datetime.max`` if unknown."""
     try:
-        moment = datetime.fromisoformat(str(campaign.get("created_dt")))
+        moment = datetime.fromisoformat(str(campaign.get(field)))
     except ValueError:
         return datetime.max.replace(tzinfo=UTC)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

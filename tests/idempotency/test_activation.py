@@ -158,6 +158,20 @@ def test_campaign_that_was_stopped_after_a_lost_response_is_not_resumed(sandbox,
         activate("status", stored=True)
     sandbox.clear_faults()
     BMHook().set_campaign_status(draft["uuid"], "stopped")
-    with pytest.raises(AirflowFailException, match="has been stopped since"):
+    with pytest.raises(AirflowFailException, match="was activated by an earlier try, and has become stopped"):
         activate("status", number=2, stored=True)
     assert BMHook().get_campaign(draft["uuid"])["status"] == "stopped"
+
+
+@KINDS
+@pytest.mark.parametrize("status", ["stopped", "draft"])
+def test_campaign_that_a_person_reverted_is_not_activated_again(activate, draft, kind, status):
+    """Somebody did not want the campaign to be sent; clearing the task must not undo that."""
+    later = {"schedule_type": "once", "schedule_rrule": "2040-01-01 00:00:00"}
+    hook, arguments = BMHook(), {} if kind == "status" else later
+    hook.update_campaign(draft["uuid"], later)
+    activate(kind, stored=True, **arguments)
+    hook.update_campaign(draft["uuid"], {"status": status})
+    with pytest.raises(AirflowFailException, match=f"activated by an earlier try, and has become {status}"):
+        activate(kind, number=2, stored=True, **arguments)
+    assert hook.get_campaign(draft["uuid"])["status"] == status

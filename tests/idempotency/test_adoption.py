@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow
 from airflow_provider_bm.exceptions import BMConnectError
+from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.idempotency.key import task_key
 from airflow_provider_bm.idempotency.record import STATE_KEY
 from airflow_provider_bm.idempotency.timing import Timing, use_timing
@@ -92,6 +93,16 @@ def test_response_with_another_campaign_fails_the_try_if_the_search_finds_nothin
     assert not isinstance(error.value, AirflowFailException)
     execute(task["create"], number=2)
     assert len(sandbox.executions()) == 1
+
+
+def test_response_with_another_draft_does_not_delete_it(sandbox, task):
+    """staged=True deletes drafts that are not needed, but only its own."""
+    other = sandbox.create(status="draft")
+    sandbox.fault(method="POST", path="/campaigns$", change_reply=other)
+    with pytest.raises(AirflowException, match=f"answered with another campaign, {other['uuid']}"):
+        execute({**task["create"], "staged": True})
+    assert other["uuid"] in {each["uuid"] for each in sandbox.campaigns()}
+    assert sandbox.executions() == []
 
 
 def test_response_with_a_draft_fails_the_task(sandbox, task):
@@ -215,6 +226,39 @@ def test_post_long_after_its_intent_is_not_sent(sandbox, task, monkeypatch):
     assert posts(sandbox) == []
 
 
+@pytest.mark.parametrize("stored", [False, True], ids=["no store", "store"])
+def test_a_clone_whose_source_was_deleted_is_still_adopted(sandbox, task, store, stored):
+    store = store if stored else None
+    uuid = execute(task["clone"], kind="clone", store=store)
+    BMHook().delete_campaign(task["clone"]["clone_uuid"])
+    assert execute(task["clone"], kind="clone", number=2, store=store) == uuid
+
+
+class TestChangedBetweenTries:
+    """The first try's POST is still in flight when somebody changes a setting, and the task is retried."""
+
+    @pytest.fixture(autouse=True)
+    def first_try(self, sandbox, task, store):
+        sandbox.clock.speed = 1
+        sandbox.fault(method="POST", path="/campaigns$", delay=1.5)
+        at_once = Timing(window=lambda client: timedelta(0))
+        with use_timing(at_once), pytest.raises(AirflowException, match="not known whether"):
+            execute(task["create"], store=store)
+
+    def test_staged(self, sandbox, task, store):
+        execute({**task["create"], "staged": True}, number=2, store=store)
+        time.sleep(1.5)  # until the POST of the first try is processed
+        sandbox.clock.advance(60)
+        assert len(sandbox.executions()) == 1
+
+    def test_key_namespace(self, sandbox, task, store, monkeypatch):
+        monkeypatch.setenv("AIRFLOW__BM__KEY_NAMESPACE", "staging")
+        execute(task["create"], number=2, store=store)
+        time.sleep(1.5)
+        sandbox.clock.advance(60)
+        assert len(sandbox.executions()) == 1
+
+
 # Drafts of dead attempts, staged=True
 
 
@@ -268,6 +312,21 @@ def test_an_abandoned_draft_that_was_changed_is_kept(sandbox, task, abandoned):
         execute({**task["create"], "template": "Go home.", "staged": True}, number=2)
     assert abandoned["uuid"] in {each["uuid"] for each in sandbox.campaigns()}
     assert sandbox.executions() == []
+
+
+@pytest.mark.parametrize("executed", [True, False])
+def test_a_draft_that_was_active_before_is_not_replaced(sandbox, task, executed):
+    """Somebody made the campaign a draft, to correct it or to cancel it."""
+    sandbox.clock.speed = 1
+    later = {} if executed else {"schedule_type": "once", "schedule_rrule": "2040-01-01 00:00:00"}
+    arguments = {**task["create"], **later, "staged": True}
+    uuid = execute(arguments)
+    sandbox.clock.advance(600)
+    BMHook().update_campaign(uuid, {"status": "draft"})
+    with pytest.raises(AirflowFailException, match="was changed after it was created"):
+        execute(arguments, number=2)
+    assert [each["uuid"] for each in sandbox.campaigns() if each["name"].startswith(f"[{KEY}]")] == [uuid]
+    assert len(sandbox.executions()) == executed
 
 
 @pytest.mark.parametrize("name", [f"DONE [{KEY}] Storm", f"&#91;{KEY}&#93; Storm"])
