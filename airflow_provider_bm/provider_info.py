@@ -112,7 +112,8 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
     },
 }
 
-#: The standard fields: hidden fields, and labels of the others. As the hook's method returns it.
+#: Hidden fields, labels of the standard fields, and placeholders, which must be short enough to be seen as a
+#: whole. Only Airflow before 3.1 shows those of custom fields. As the hook's method returns it.
 UI_FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden_fields": ["port"],
     "relabeling": {
@@ -122,10 +123,12 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
         "schema": "Service UUID",
     },
     "placeholders": {
-        "host": "required, unless both URLs are given: example.com, without api. or https://",
-        "login": "required: OAuth2 client id of the BM account",
+        "host": "required, unless both URLs are set: example.com",
+        "login": "required: OAuth2 client id",
         "password": "required: OAuth2 client secret",
-        "schema": "UUID of the BM account, such as 00000000-0000-0000-0000-000000000000; or in each task",
+        "schema": "UUID of the BM account; if empty, in each task",
+        "api_url": "sandbox: http://127.0.0.1:8765/news/v1",
+        "token_url": "sandbox: http://127.0.0.1:8765/oauth2/access-token",
     },
 }
 

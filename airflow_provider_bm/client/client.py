@@ -57,6 +57,7 @@ class BMClient:
 
     :param settings: the API's URLs, the credentials, and options
     :param products: further parts of the ``User-Agent``, such as ``apache-airflow/3.3.2``
+    :param retry: repeat calls after transient errors. Default: True
     :param sleep: waits between tries
     :param check: called before each request is sent; may raise, and nothing else is sent then
     :param observe: called after each request with its method, path, status and time; must not raise
@@ -67,6 +68,7 @@ class BMClient:
         settings: BMSettings,
         *,
         products: Sequence[str] = (),
+        retry: bool = True,
         sleep: Callable[[float], None] = time.sleep,
         check: Callable[[], None] = lambda: None,
         observe: Observer = ignore,
@@ -75,6 +77,7 @@ class BMClient:
         self._transport = Transport(
             settings,
             products=products,
+            retry=retry,
             sleep=sleep,
             check=check,
             campaigns_in_past_hour=self._campaigns_in_past_hour,

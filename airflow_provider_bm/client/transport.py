@@ -62,6 +62,7 @@ class Transport:
         settings: BMSettings,
         *,
         products: Sequence[str] = (),
+        retry: bool = True,
         sleep: Callable[[float], None] = time.sleep,
         check: Callable[[], None] = lambda: None,
         campaigns_in_past_hour: Callable[[], int] = lambda: 0,
@@ -69,6 +70,8 @@ class Transport:
     ) -> None:
         self.settings = settings
         self._sleep = sleep
+        #: Seconds within which calls are repeated; None: the policy's.
+        self._retry_seconds = None if retry else 0.0
         #: The API's last ``Date``, and when it was received (monotonic).
         self._server_time: tuple[datetime, float] | None = None
         restrictions = Restrictions(
@@ -116,7 +119,7 @@ class Transport:
 
     def repeat(self, call: Callable[[], T]) -> T:
         """Make a call that is safe to repeat; see :func:`.retry.repeat`."""
-        return repeat(call, self._sleep, may_repeat=may_repeat)
+        return repeat(call, self._sleep, may_repeat=may_repeat, longest=self._retry_seconds)
 
     def repeat_refused(self, call: Callable[[float], T]) -> T:
         """Make a call that must not be carried out twice; repeat it if it was certainly not carried out.
@@ -147,7 +150,7 @@ class Transport:
             attempt,
             self._sleep,
             may_repeat=lambda error: error.retry_class is RetryClass.REPEAT,
-            longest=longest,
+            longest=longest if self._retry_seconds is None else self._retry_seconds,
         )
 
     def exchange(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +28,22 @@ if TYPE_CHECKING:
 
 
 @hide_connection
-def client_of(connection: Connection, service_uuid: str | None = None) -> BMClient:
+def client_of(connection: Connection, service_uuid: str | None = None, **options: Any) -> BMClient:
     """Return a client for an Airflow connection, as hook and triggers use it.
 
     :param service_uuid: the BM account to use instead of the connection's
+    :param options: see :func:`client_with`
     """
-    return client_with(configured_settings(connection, service_uuid))
+    return client_with(configured_settings(connection, service_uuid), **options)
 
 
-def client_with(settings: BMSettings, **hooks: Callable[..., None]) -> BMClient:
+def client_with(settings: BMSettings, **options: Any) -> BMClient:
     """Return a client that names Airflow in its ``User-Agent``, and counts requests in Airflow's metrics.
 
-    :param hooks: ``sleep`` and ``check`` of :class:`.BMClient`
+    :param options: ``retry``, ``sleep`` and ``check`` of :class:`.BMClient`
     """
     products = [f"apache-airflow/{airflow_version}"]
-    return BMClient(settings, products=products, observe=metrics.observe_request, **hooks)
+    return BMClient(settings, products=products, observe=metrics.observe_request, **options)
 
 
 class BMHook(BaseHook):
@@ -188,10 +189,11 @@ class BMHook(BaseHook):
         self.client.delete_campaign(uuid, missing_ok=missing_ok)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Test token and service; the message names the step that failed."""
+        """Test token and service, each with one request; the message names the step that failed."""
         step = "Connection"
         try:
-            client = self.client
+            # Somebody waits for the result: nothing is repeated for a minute.
+            client = client_of(self.get_connection(self.bm_conn_id), self.service_uuid, retry=False)
             step = "Token"
             client.refresh_token()
             if client.settings.service_uuid is None:
@@ -205,7 +207,9 @@ class BMHook(BaseHook):
             if isinstance(error, (BMForbiddenError, BMNotFoundError)):
                 which = f" (service {client.settings.service_uuid})" if step == "Service" else ""
                 return False, f"{step} not found or not allowed: {error}{which}"
-            return False, f"{step} failed: {error}"
+            # Airflow tests a copy of the connection, under a random name.
+            reason = str(error).removeprefix(f"Connection {self.bm_conn_id!r}, ")
+            return False, f"{step} failed: {reason}"
         never = " It is draft_only: nothing can be sent." if client.settings.draft_only else ""
         return True, f"Token and service {client.settings.service_uuid} work.{never}"
 

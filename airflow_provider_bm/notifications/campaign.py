@@ -305,15 +305,12 @@ def _impatient_client(settings: BMSettings, deadline: float) -> BMClient:
     from airflow_provider_bm.exceptions import BMConnectError
     from airflow_provider_bm.hooks.bm import client_with
 
-    def refuse_retry(seconds: float) -> None:
-        raise BMConnectError("The request failed, see the warning above; a notifier does not repeat it.")
-
     def check_time() -> None:
         if time.monotonic() > deadline:
             raise BMConnectError("The time limit is over: no further request is sent.")
 
     timeout = min(settings.timeout, _LONGEST_TIMEOUT)
-    return client_with(replace(settings, timeout=timeout), sleep=refuse_retry, check=check_time)
+    return client_with(replace(settings, timeout=timeout), retry=False, check=check_time)
 
 
 def _too_slow() -> TimeoutError:
