@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 #: All tests in these folders are slow: they start a complete Airflow, or a browser.
-SLOW_FOLDERS = {"tests/system", "tests/sandbox/browser"}
+SLOW_FOLDERS = {"tests/system", "tests/system/browser", "tests/sandbox/browser"}
 
 
 @pytest.hookimpl(tryfirst=True)
