@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,28 +19,34 @@ from benchmarks.creator import Store, TaskInstance
 TIMEOUT = 3600.0
 
 
-def table(count: int) -> list[dict[str, str]]:
-    return [{"shop": f"shop {number}", "headline": f"News number {number}"} for number in range(count)]
+def table(count: int) -> Iterator[dict[str, str]]:
+    return ({"shop": f"shop {number}", "headline": f"News number {number}"} for number in range(count))
 
 
 def batch(count: int, draft: str) -> dict[str, float]:
-    """Send a batch.
+    """Send the rows of a CSV file.
 
     :return: seconds, and by how many megabytes the process has grown at most
     """
     from airflow_provider_bm.operators import BMCampaignBatchOperator
 
+    folder = Path(tempfile.mkdtemp())
+    rows = folder / "news.csv"
+    with rows.open("w", newline="") as file:
+        writer = csv.DictWriter(file, ("shop", "headline"))
+        writer.writeheader()
+        writer.writerows(table(count))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     now = datetime.now(UTC)
     context: Any = {"ti": TaskInstance(), "task_state_store": Store(), "run_after": now}
     task = BMCampaignBatchOperator(
         task_id="send",
-        rows=table(count),
+        rows=str(rows),
         key="shop",
         clone_uuid=draft,
         name="News of {{ row.shop }}",
         max_campaigns=None,
-        results_path=Path(tempfile.mkdtemp()) / "results.jsonl",
+        results_path=str(folder / "results.jsonl"),
     )
     task.render_template_fields(context)
     began = time.perf_counter()

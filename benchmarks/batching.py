@@ -11,7 +11,8 @@ from tools.airflow_env import environment
 ROWS, QUICK_ROWS = 1_000, 100
 #: So many mapped tasks are run; what more would take is extrapolated.
 MAPPED, QUICK_MAPPED = 50, 10
-LARGE = 5_000
+#: Sizes of tables whose memory is compared.
+LARGE = (5_000, 20_000)
 
 
 @dataclass
@@ -37,13 +38,13 @@ def run(folder: Path, sandbox: Child, *, quick: bool) -> list[Batched]:
     env = environment(folder) | {"AIRFLOW_CONN_BM_DEFAULT": where["connection"]}
     rows, mapped = (QUICK_ROWS, QUICK_MAPPED) if quick else (ROWS, MAPPED)
     found = []
-    for count in (rows,) if quick else (rows, LARGE):
+    for count in (rows,) if quick else (rows, *LARGE):
         # Each in a process of its own: only then its memory says something.
         with Child("benchmarks.batcher", core=MEASURED, log=folder / "batcher.log", env=env) as child:
             draft = sandbox.ask("draft")
             child.ask("batch", count=1, draft=draft)  # what is imported late is imported now
             sandbox.ask("tally", forget=True)
-            took = child.ask("batch", count=count, draft=draft)
+            took = child.ask("batch", patience=1_200, count=count, draft=draft)
             requests = sandbox.ask("tally")["requests"] / count
             found.append(Batched("a batch", count, took["seconds"], requests, took["megabytes"]))
     with Child("benchmarks.batcher", core=MEASURED, log=folder / "mapped.log", env=env) as child:

@@ -79,7 +79,8 @@ class RowPreparation:
             self._columns_checked = True
         try:
             payload = self._payload(row)
-            self._check_variables(row, payload)
+            self._check_variables(payload)
+            row.payload = payload
         except _InvalidTableError:
             raise
         except BMPayloadError as error:
@@ -91,43 +92,46 @@ class RowPreparation:
 
     def content(self, row: BatchRow) -> dict[str, Any]:
         """Return the row's campaign as it will be: the source's fields with the payload's."""
-        source = self._sources[row.source_uuid] if row.source_uuid else {}
-        return {**source, **row.payload}
+        return self._content(row.payload)
 
     def expected(self, row: BatchRow) -> dict[str, Any]:
         """Return the content to compare the row's campaign with."""
-        return expected_content(self.content(row), row.payload.get("template_vars"))
+        payload = row.payload
+        return expected_content(self._content(payload), payload.get("template_vars"))
+
+    def _content(self, payload: Mapping[str, Any]) -> dict[str, Any]:
+        source = self._sources[payload["clone_uuid"]] if "clone_uuid" in payload else {}
+        return {**source, **payload}
 
     def _payload(self, row: BatchRow) -> dict[str, Any]:
-        fields = {name: self.templates.render(value, row.values) for name, value in self.fields.items()}
+        values = row.values
+        fields = {name: self.templates.render(value, values) for name, value in self.fields.items()}
         name = fields.get("name", f"{self.default_name} {', '.join(map(str, row.key.values()))}")
         # The validation would not see that a name with a key is empty otherwise.
         if isinstance(name, (str, int)) and str(name).strip() and not is_missing(name):
             fields["name"] = name_with_key(str(name), f"{self.key}.{row.row_key}")
         if self.clone_uuid is None:
-            row.payload = CampaignCreate.from_mapping(fields).to_payload()
-            return row.payload
-        clone = {"clone_uuid": self.templates.render(self.clone_uuid, row.values)}
-        row.source_uuid = CampaignClone.from_mapping(clone).to_payload()["clone_uuid"]
-        template_vars = self._template_vars(row, self._source(row.source_uuid))
+            return CampaignCreate.from_mapping(fields).to_payload()
+        clone = {"clone_uuid": self.templates.render(self.clone_uuid, values)}
+        source_uuid = CampaignClone.from_mapping(clone).to_payload()["clone_uuid"]
+        template_vars = self._template_vars(values, self._source(source_uuid))
         if template_vars:
             clone["template_vars"] = template_vars
-        row.payload = CampaignClone.from_mapping({**clone, **fields}).to_payload(self.float_format)
-        return row.payload
+        return CampaignClone.from_mapping({**clone, **fields}).to_payload(self.float_format)
 
     def _source(self, uuid: str) -> dict[str, Any]:
         if uuid not in self._sources:
             self._sources[uuid] = writable(self.client.get_campaign(uuid))
         return self._sources[uuid]
 
-    def _template_vars(self, row: BatchRow, source: Mapping[str, Any]) -> dict[str, Any]:
+    def _template_vars(self, row: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
         given = self.template_vars
         if isinstance(given, Mapping):
-            rendered: dict[str, Any] = self.templates.render(given, row.values)
+            rendered: dict[str, Any] = self.templates.render(given, row)
             return rendered
         if given is None:
             texts = {name: value for name, value in self.fields.items() if name not in ("name", "status")}
-            names = [name for name in variables_in({**source, **texts}) if name in row.values]
+            names = [name for name in variables_in({**source, **texts}) if name in row]
             both = [name for name in names if name in CONTACT_FIELDS]
             if both:
                 raise _InvalidTableError(
@@ -144,11 +148,11 @@ class RowPreparation:
                 )
         else:
             names = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
-            absent = next((name for name in names if name not in row.values), None)
+            absent = next((name for name in names if name not in row), None)
             if absent is not None:
-                hint = did_you_mean(absent, row.values) or f"; there are {', '.join(row.values)}"
+                hint = did_you_mean(absent, row) or f"; there are {', '.join(row)}"
                 raise BMPayloadError([Problem("template_vars", absent, f"there is no such column{hint}")])
-        values = {name: row.values[name] for name in names}
+        values = {name: row[name] for name in names}
         for name, value in values.items():
             leftover = leftover_jinja(value) if isinstance(value, str) else None
             if leftover is not None:
@@ -156,10 +160,10 @@ class RowPreparation:
                 raise BMPayloadError([Problem(f"template_vars.{name}", value, what)])
         return values
 
-    def _check_variables(self, row: BatchRow, payload: Mapping[str, Any]) -> None:
+    def _check_variables(self, payload: Mapping[str, Any]) -> None:
         sends = payload.get("status") == "active"
         try:
-            self.check_variables(self.content(row), payload.get("template_vars"), sends=sends)
+            self.check_variables(self._content(payload), payload.get("template_vars"), sends=sends)
         except BMPayloadError as error:
             if not self.warn_about_variables:
                 raise

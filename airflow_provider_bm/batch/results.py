@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_bm.batch.rows import BatchRow
@@ -27,28 +27,53 @@ def result(row: BatchRow) -> Result:
     }
 
 
-def counts(results: Sequence[Result]) -> dict[str, Any]:
-    """Return the number of rows by status, and of campaigns by theirs."""
-    by_status = Counter(each["status"] for each in results)
-    campaigns = Counter(each["campaign_status"] for each in results if each["campaign_status"])
-    return {"rows": len(results), **dict(sorted(by_status.items())), "campaigns": dict(campaigns)}
+class Summary:
+    """Counts results, and keeps what goes into XCom, as long as it is not too large.
 
-
-def repeatable(results: Iterable[Result]) -> list[dict[str, Any]]:
-    """Return the rows that certainly have no campaign, to be given to another task.
-
-    One whose outcome is unknown is not among them: only the same task can find out.
+    :param longest: number of characters of JSON above which nothing is kept
+    :ivar results: the results; None: too large
+    :ivar failed_rows: the rows that certainly have no campaign, to be given to another task; None: too large.
+        One whose outcome is unknown is not among them: only the same task can find out.
     """
-    return [
-        each["row"]
-        for each in results
-        if each["uuid"] is None and each["status"] in ("invalid", "failed", "not_sent")
-    ]
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._rows = 0
+        self._statuses: Counter[str] = Counter()
+        self._campaigns: Counter[str] = Counter()
+        self._sizes = [0, 0]
+        self.results: list[Result] | None = []
+        self.failed_rows: list[dict[str, Any]] | None = []
+
+    def add(self, one: Result) -> None:
+        """Count a result."""
+        self._rows += 1
+        self._statuses[one["status"]] += 1
+        if one["campaign_status"]:
+            self._campaigns[one["campaign_status"]] += 1
+        self.results = self._kept(0, self.results, one)
+        if one["uuid"] is None and one["status"] in ("invalid", "failed", "not_sent"):
+            self.failed_rows = self._kept(1, self.failed_rows, one["row"])
+
+    def counts(self) -> dict[str, Any]:
+        """Return the number of rows by status, and of campaigns by theirs."""
+        return {
+            "rows": self._rows,
+            **dict(sorted(self._statuses.items())),
+            "campaigns": dict(self._campaigns),
+        }
+
+    def _kept(self, index: int, values: list[Any] | None, value: Any) -> list[Any] | None:
+        self._sizes[index] += len(str(value))
+        if values is None or self._sizes[index] > self._longest:
+            return None
+        values.append(value)
+        return values
 
 
-def json_lines(results: Iterable[Result]) -> Iterable[str]:
-    """Yield a line of JSON for each row."""
-    return (f"{json.dumps(each, ensure_ascii=False)}\n" for each in results)
+def json_line(one: Result) -> str:
+    """Return a result as a line of JSON."""
+    return f"{json.dumps(one, ensure_ascii=False)}\n"
 
 
 def _as_json(value: Any) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from airflow_provider_bm.batch.spool import Spool
 from airflow_provider_bm.campaigns.problems import Problems, did_you_mean
 from airflow_provider_bm.campaigns.values import is_missing, is_number, is_readable
 from airflow_provider_bm.exceptions import BMPayloadError, truncated_repr
@@ -20,14 +21,13 @@ FAILURES: Final = ("failed", "unknown", "not_sent")
 
 @dataclass(slots=True)
 class BatchRow:
-    """A row of a table, and its campaign.
+    """A row of a table, and its campaign. Its values and its payload are in a spool.
 
     :ivar number: position in the table, from 1
-    :ivar values: the row
-    :ivar key: the values that identify it, by column
+    :ivar spool: where its values and its payload are
+    :ivar position: of its values in the spool
+    :ivar key_columns: the columns that identify it
     :ivar row_key: its key in the name of the campaign; empty if it has none
-    :ivar payload: body of the POST; empty if the row is invalid
-    :ivar source_uuid: the campaign to clone
     :ivar status: what became of it: ``sent`` by this try, ``adopted`` (sent by an earlier try), ``changed``
         (the same, and the row has other values now), ``invalid`` (refused by a check), ``failed`` (refused by
         the server), ``unknown`` (perhaps sent), ``not_sent`` (not tried)
@@ -38,16 +38,37 @@ class BatchRow:
     """
 
     number: int
-    values: dict[str, Any]
-    key: dict[str, Any] = field(default_factory=dict)
+    spool: Spool
+    position: int
+    key_columns: Sequence[str]
     row_key: str = ""
-    payload: dict[str, Any] = field(default_factory=dict)
-    source_uuid: str | None = None
+    payload_position: int | None = None
     status: RowStatus = "not_sent"
     uuid: str | None = None
     campaign_status: str | None = None
     reason: str = ""
     permanent: bool = False
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The row."""
+        values: dict[str, Any] = self.spool.get(self.position)
+        return values
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The values that identify it, by column."""
+        values = self.values
+        return {name: values[name] for name in self.key_columns}
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """Body of the POST; empty if the row is invalid."""
+        return {} if self.payload_position is None else self.spool.get(self.payload_position)
+
+    @payload.setter
+    def payload(self, payload: Mapping[str, Any]) -> None:
+        self.payload_position = self.spool.put(payload)
 
     def __str__(self) -> str:
         values = ", ".join(f"{name}={truncated_repr(value, 60)}" for name, value in self.key.items())
@@ -93,7 +114,8 @@ def _records(table: Any) -> Iterable[Any]:
     elif hasattr(table, "to_pylist"):  # PyArrow
         records = table.to_pylist()
     elif hasattr(table, "itertuples"):  # pandas
-        records = table.to_dict("records")
+        names = list(table.columns)
+        records = (dict(zip(names, values, strict=True)) for values in table.itertuples(False, None))
     elif isinstance(table, Iterable) and not hasattr(table, "__dataframe__"):
         records = table
     else:
@@ -116,9 +138,12 @@ def _through_narwhals(table: Any) -> Iterable[Any]:
 
 
 def identify(
-    rows: Iterable[dict[str, Any]], key: str | Sequence[str], max_campaigns: int | None = None
+    rows: Iterable[dict[str, Any]],
+    key: str | Sequence[str],
+    spool: Spool,
+    max_campaigns: int | None = None,
 ) -> list[BatchRow]:
-    """Give each row its key.
+    """Give each row its key, and put it into a spool.
 
     A row without a value in a key column is invalid.
 
@@ -137,25 +162,25 @@ def identify(
         if max_campaigns is not None and number > max_campaigns:
             expected = f"the table has more than {max_campaigns} rows, each a campaign. Is that intended?"
             raise _problem("max_campaigns", max_campaigns, expected)
-        row = BatchRow(number, values)
-        found.append(row)
         absent = [name for name in columns if name not in values]
         if absent:
             hint = did_you_mean(absent[0], values) or f"; there are {', '.join(values) or 'none'}"
             raise _problem("key", absent[0], f"row {number} has no such column{hint}")
-        row.key = {name: values[name] for name in columns}
-        missing = [name for name, value in row.key.items() if is_missing(value) or not str(value).strip()]
+        row = BatchRow(number, spool, spool.put(values), columns)
+        found.append(row)
+        key_values = {name: values[name] for name in columns}
+        missing = [name for name, value in key_values.items() if is_missing(value) or not str(value).strip()]
         if missing:
             row.fail("invalid", f"{missing[0]} is missing, which identifies the row", permanent=True)
             continue
-        unusable = next((name for name, value in row.key.items() if not is_readable(value)), None)
+        unusable = next((name for name, value in key_values.items() if not is_readable(value)), None)
         if unusable is not None:
-            what = f"{unusable} is a {type(row.key[unusable]).__name__}"
+            what = f"{unusable} is a {type(key_values[unusable]).__name__}"
             row.fail(
                 "invalid", f"{what}, which cannot identify a row: use a text or a number", permanent=True
             )
             continue
-        row.row_key = row_key(_key_text(value) for value in row.key.values())
+        row.row_key = row_key(_key_text(value) for value in key_values.values())
         if row.row_key in first:
             duplicates.append((first[row.row_key], row))
         first.setdefault(row.row_key, row)

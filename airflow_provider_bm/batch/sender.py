@@ -323,10 +323,11 @@ class RowSender:
         if self.stopped.is_set() or self.gate.remaining or self.timing.monotonic() >= lease:
             return None
         self.before_post(row)
-        campaign = self.client.post_campaign(row.payload)
+        payload = row.payload
+        campaign = self.client.post_campaign(payload)
         verify_reply(
             campaign,
-            row.payload,
+            payload,
             lambda: self.expected(row),
             client=self.client,
             key=f"{self.key}.{row.row_key}",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -34,13 +35,14 @@ if TYPE_CHECKING:
     from airflow_provider_bm.batch.preparation import RowPreparation
     from airflow_provider_bm.batch.rows import BatchRow
     from airflow_provider_bm.batch.sender import RowSender
+    from airflow_provider_bm.batch.spool import Spool
     from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow, Verdict
     from airflow_provider_bm.campaigns.local_times import LocalTime
 
 log = logging.getLogger(__name__)
 
 #: XCom keys.
-ROWS_KEY, FAILED_ROWS_KEY = "rows", "failed_rows"
+ROWS_KEY, FAILED_ROWS_KEY, RETURN_KEY = "rows", "failed_rows", "return_value"
 #: Size of an XCom, in characters of JSON, above which rows are not pushed.
 MAX_XCOM: Final = 500_000
 #: Fields that may be templates over the row.
@@ -278,12 +280,18 @@ class BMCampaignBatchOperator(ActivatingOperator):
 
     def call_api(self, context: Context) -> dict[str, Any]:
         """Send the campaigns, push the result of each row, and wait if requested."""
+        from airflow_provider_bm.batch.spool import Spool
+
+        self._check_arguments()
+        with Spool() as spool:
+            return self._send_table(context, spool)
+
+    def _send_table(self, context: Context, spool: Spool) -> dict[str, Any]:
         from airflow_provider_bm.batch.results import result
         from airflow_provider_bm.batch.rows import identify
         from airflow_provider_bm.triggers.deferral import fail_wait
 
-        self._check_arguments()
-        rows = identify(self._read(), self.key, self.max_campaigns)
+        rows = identify(self._read(), self.key, spool, self.max_campaigns)
         self._check_number(len(rows))
         self._check_results_path()
         log.info("The table has %d rows", len(rows))
@@ -298,8 +306,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
                 f"{sent} of {len(rows)} rows have a campaign. Of the others: {error}"
             ) from None
         finally:
-            results = [result(row) for row in rows]
-            manifest = self._push_results(context, results)
+            manifest = self._push_results(context, map(result, rows))
         self._raise_failures(rows)
         settings = self.hook.client.settings
         if settings.draft_only and self.status != "draft":
@@ -311,8 +318,8 @@ class BMCampaignBatchOperator(ActivatingOperator):
             return manifest
         uuids = [row.uuid for row in rows if row.uuid is not None and row.campaign_status == "active"]
         if self.wait_for_completion and uuids:
-            verdict, statuses = self._wait(context, uuids)
-            manifest = self._push_results(context, _with_statuses(results, statuses))
+            verdict, statuses = self._wait(context, uuids, manifest)
+            manifest = self._push_results(context, _with_statuses(map(result, rows), statuses))
             if verdict.state == "failed":
                 fail_wait(verdict.reason)
         return manifest
@@ -429,7 +436,8 @@ class BMCampaignBatchOperator(ActivatingOperator):
             return changes
 
         def before_post(row: BatchRow) -> None:
-            row.payload.update(check(row))
+            if changes := check(row):
+                row.payload = {**row.payload, **changes}
 
         self._sender = sender = RowSender(
             client=client,
@@ -527,40 +535,56 @@ class BMCampaignBatchOperator(ActivatingOperator):
                 "To send the others, set on_invalid='skip'."
             )
 
-    def _push_results(self, context: Context, results: list[dict[str, Any]]) -> dict[str, Any]:
+    def _push_results(self, context: Context, results: Iterable[dict[str, Any]]) -> dict[str, Any]:
         """Write the results of the rows, and return the counts."""
-        from airflow_provider_bm.batch.results import counts, json_lines, repeatable
+        from airflow_provider_bm.batch.results import Summary, json_line
         from airflow_provider_bm.waiting.result import SENT_KEY
 
-        manifest: dict[str, Any] = {**counts(results), "results_path": None}
-        if self.results_path is not None:
+        summary, written = Summary(MAX_XCOM), None
+        if self.results_path is None:
+            for each in results:
+                summary.add(each)
+        else:
             path = _path(self.results_path)
+            written = str(path)
             # A half surrogate becomes an escape, as JSON has it.
             with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-                file.writelines(json_lines(results))
-            manifest["results_path"] = str(path)
+                for each in results:
+                    summary.add(each)
+                    file.write(json_line(each))
+        manifest = {**summary.counts(), "results_path": written}
         log.info("%s", manifest)
         if not self.do_xcom_push:
             return manifest
         ti = context["ti"]
         ti.xcom_push(key=SENT_KEY, value=bool({"active", "finished"} & manifest["campaigns"].keys()))
-        contents: dict[str, Any] = {FAILED_ROWS_KEY: repeatable(results)}
+        contents: dict[str, Any] = {FAILED_ROWS_KEY: summary.failed_rows}
         if self.results_path is None:
-            contents[ROWS_KEY] = results
+            contents[ROWS_KEY] = summary.results
         for name, content in contents.items():
-            if len(str(content)) <= MAX_XCOM:
+            if content is not None:
                 ti.xcom_push(key=name, value=content)
             else:
                 log.warning("XCom %s is not pushed, since it would be too large: set results_path", name)
         return manifest
 
-    def _earlier_results(self, context: Context) -> list[dict[str, Any]]:
-        """Return the results that this task has written before it was deferred."""
-        if self.results_path is not None:
-            with _path(self.results_path).open("r", encoding="utf-8") as file:
-                return [json.loads(line) for line in file.read().split("\n") if line]
+    def _earlier_results(self, context: Context) -> Iterable[dict[str, Any]] | None:
+        """Return the results that this task has written before it was deferred; None if there are none."""
+        if self.results_path is None:
+            found: list[dict[str, Any]] | None = self._pull(context, ROWS_KEY)
+            return found
+        path = _path(self.results_path)
+        try:
+            with path.open("r", encoding="utf-8") as file:
+                lines = file.read().split("\n")
+        except FileNotFoundError:
+            log.warning("%s does not exist on this machine: the results are not updated", path)
+            return None
+        return (json.loads(line) for line in lines if line)
+
+    def _pull(self, context: Context, key: str) -> Any:
         ti = context["ti"]
-        return ti.xcom_pull(task_ids=ti.task_id, key=ROWS_KEY, map_indexes=ti.map_index) or []
+        return ti.xcom_pull(task_ids=ti.task_id, key=key, map_indexes=ti.map_index)
 
     def _raise_failures(self, rows: list[BatchRow]) -> None:
         from airflow_provider_bm.batch.rows import FAILURES
@@ -580,9 +604,12 @@ class BMCampaignBatchOperator(ActivatingOperator):
             f"{sum(row.uuid is not None for row in rows)} have a campaign.{_listed(tried)}{advice}"
         )
 
-    def _wait(self, context: Context, uuids: list[str]) -> tuple[Verdict, dict[str, str]]:
+    def _wait(
+        self, context: Context, uuids: list[str], manifest: dict[str, Any]
+    ) -> tuple[Verdict, dict[str, str]]:
         """Wait until all campaigns have ended.
 
+        :param manifest: the counts, which the task needs after a deferred wait
         :return: the end of the wait, and the statuses of the campaigns
         """
         from airflow_provider_bm.triggers.batch import BMCampaignBatchTrigger, pack_uuids
@@ -593,6 +620,8 @@ class BMCampaignBatchOperator(ActivatingOperator):
         timeout = timedelta(seconds=seconds(self.timeout))
         deadline = datetime.now(UTC) + timeout
         if self.deferrable:
+            if self.do_xcom_push:
+                context["ti"].xcom_push(key=RETURN_KEY, value=manifest)
             trigger = BMCampaignBatchTrigger(
                 campaigns=pack_uuids(uuids),
                 bm_conn_id=self.bm_conn_id,
@@ -621,10 +650,16 @@ class BMCampaignBatchOperator(ActivatingOperator):
         state = event.get("state") if isinstance(event, dict) else None
         if state not in ("done", "failed"):
             campaign_from_event(event)
-        results, client = self._earlier_results(context), self.hook.client
-        found = campaigns_of_rows(client, self._key(context), start_of_run(context), rows=len(results))
-        statuses = {each["uuid"]: each["status"] for matches in found.values() for each in matches}
-        manifest = self._push_results(context, _with_statuses(results, statuses))
+        client, manifest = self.hook.client, self._pull(context, RETURN_KEY) or {}
+        rows = manifest.get("rows", 0)
+        found = campaigns_of_rows(client, self._key(context), start_of_run(context), rows=rows)
+        results = self._earlier_results(context)
+        if results is None:
+            campaigns = Counter(matches[0]["status"] for matches in found.values())
+            manifest = {**manifest, "campaigns": dict(campaigns)}
+        else:
+            statuses = {each["uuid"]: each["status"] for matches in found.values() for each in matches}
+            manifest = self._push_results(context, _with_statuses(results, statuses))
         if state == "failed":
             fail_wait(event.get("reason"))
         log.info("%s", event.get("reason"))
@@ -649,11 +684,12 @@ class BMCampaignBatchOperator(ActivatingOperator):
             self._waiting = waiting
 
 
-def _with_statuses(results: list[dict[str, Any]], statuses: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return results with the statuses that campaigns have now."""
-    return [
-        {**each, "campaign_status": statuses.get(each["uuid"], each["campaign_status"])} for each in results
-    ]
+def _with_statuses(
+    results: Iterable[dict[str, Any]], statuses: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Yield results with the statuses that campaigns have now."""
+    for each in results:
+        yield {**each, "campaign_status": statuses.get(each["uuid"], each["campaign_status"])}
 
 
 def _path(value: Any) -> Any:

@@ -688,30 +688,65 @@ class Deferred(Exception):  # noqa: N818 - not an error
     """Raised instead of Airflow's TaskDeferred, which is not an Exception."""
 
 
-def test_wait_in_the_triggerer(sandbox, send, monkeypatch):
+@pytest.fixture
+def defer(monkeypatch):
+    """Tasks that are deferred raise Deferred."""
+
     def defer(self, **arguments):
         raise Deferred(arguments)
 
     monkeypatch.setattr(BMCampaignBatchOperator, "defer", defer)
+
+
+def resumed(deferred):
+    """Return the context of a task that resumes after it was deferred."""
+    ti = SimpleNamespace(
+        **TI,
+        xcom_pull=lambda key, **_: deferred.pushed.get(key),
+        xcom_push=lambda key, value: deferred.pushed.update({key: value}),
+    )
+    return {"ti": ti, "dag_run": SimpleNamespace()}
+
+
+@pytest.mark.usefixtures("defer")
+def test_wait_in_the_triggerer(sandbox, send):
     deferred = send(wait_for_completion=True, deferrable=True)
     (arguments,) = deferred.error.args
     assert arguments["method_name"] == "execute_complete"
     uuids = [row["uuid"] for row in deferred.pushed["rows"]]
     assert unpack_uuids(arguments["trigger"].campaigns) == uuids
     sandbox.clock.advance(60)
-    context = {
-        "ti": SimpleNamespace(
-            **TI,
-            xcom_pull=lambda **_: deferred.pushed["rows"],
-            xcom_push=lambda key, value: deferred.pushed.update({key: value}),
-        ),
-        "dag_run": SimpleNamespace(),
-    }
+    context = resumed(deferred)
     counts = deferred.task.execute_complete(context, {"state": "done", "reason": "3 campaigns have finished"})
     assert counts["campaigns"] == {"finished": 3}
     assert {row["campaign_status"] for row in deferred.pushed["rows"]} == {"finished"}
     with pytest.raises(AirflowFailException, match="one was stopped"):
         deferred.task.execute_complete(context, {"state": "failed", "reason": "one was stopped"})
+
+
+@pytest.mark.usefixtures("defer")
+@pytest.mark.parametrize("where", ["too large for XCom", "on another machine"])
+def test_results_that_are_gone_after_the_wait(sandbox, send, tmp_path, monkeypatch, where):
+    path = tmp_path / "results.jsonl"
+    monkeypatch.setattr("airflow_provider_bm.operators.batch.MAX_XCOM", 10)
+    arguments = {"results_path": str(path)} if where == "on another machine" else {}
+    deferred = send(wait_for_completion=True, deferrable=True, **arguments)
+    path.unlink(missing_ok=True)
+    sandbox.clock.advance(60)
+    counts = deferred.task.execute_complete(resumed(deferred), {"state": "done", "reason": ""})
+    assert (counts["rows"], counts["sent"], counts["campaigns"]) == (3, 3, {"finished": 3})
+    assert deferred.pushed["sent"] is True
+
+
+@pytest.mark.usefixtures("defer")
+def test_the_file_of_results_is_updated_after_the_wait(sandbox, send, tmp_path):
+    path = tmp_path / "results.jsonl"
+    deferred = send(wait_for_completion=True, deferrable=True, results_path=str(path))
+    assert [json.loads(line)["campaign_status"] for line in path.read_text().splitlines()] == ["active"] * 3
+    sandbox.clock.advance(60)
+    counts = deferred.task.execute_complete(resumed(deferred), {"state": "done", "reason": ""})
+    assert counts["campaigns"] == {"finished": 3}
+    assert [json.loads(line)["campaign_status"] for line in path.read_text().splitlines()] == ["finished"] * 3
 
 
 def test_a_killed_task_sends_nothing_more(sandbox, draft, execute, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,12 +12,19 @@ import pytest
 from airflow.providers.common.compat.sdk import Connection
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
+from airflow_provider_bm.batch import rows as batch_rows
 from airflow_provider_bm.batch.results import result
-from airflow_provider_bm.batch.rows import identify, iterate_rows
+from airflow_provider_bm.batch.rows import iterate_rows
+from airflow_provider_bm.batch.spool import Spool
 from airflow_provider_bm.exceptions import BMConfigError, BMPayloadError
 from airflow_provider_bm.operators.batch_rows import query_rows, read_rows
 
 ROWS = [{"shop": "Chur", "price": "1.50"}, {"shop": "Zürich, HB", "price": "2"}]
+
+
+def identify(rows, key):
+    with Spool() as spool:
+        return batch_rows.identify(rows, key, spool)
 
 
 def write(folder, name, text):
@@ -96,9 +104,10 @@ def test_parquet(tmp_path):
 def test_pandas():
     pandas = pytest.importorskip("pandas", reason="a test of pandas frames")
     frame = pandas.DataFrame({"shop": ["Chur", "Bern"], "price": [1.5, None], "count": [1, 2]})
-    rows = identify(read_rows(frame), "shop")
-    assert [row.values["count"] for row in rows] == [1, 2]
-    assert result(rows[1])["row"] == {"shop": "Bern", "price": None, "count": 2}
+    with Spool() as spool:
+        rows = batch_rows.identify(read_rows(frame), "shop", spool)
+        assert [row.values["count"] for row in rows] == [1, 2]
+        assert result(rows[1])["row"] == {"shop": "Bern", "price": None, "count": 2}
     with pytest.raises(BMPayloadError, match="two columns have this name"):
         list(read_rows(pandas.DataFrame([[1, 2]], columns=["shop", "shop"])))
 
@@ -204,6 +213,16 @@ def test_a_connection_that_is_not_a_database(sandbox):
     del sandbox
     with pytest.raises(BMPayloadError, match="is not the connection of a database: BMHook"):
         list(query_rows("SELECT 1", "bm_default"))
+
+
+# The spool
+
+
+def test_a_spool_keeps_what_cannot_be_pickled():
+    lock = threading.Lock()  # like a database's handle of a large object
+    with Spool() as spool:
+        positions = [spool.put(value) for value in (ROWS, lock, "Zürich")]
+        assert [spool.get(position) for position in positions] == [ROWS, lock, "Zürich"]
 
 
 # Keys
