@@ -16,7 +16,6 @@ from airflow import __version__ as airflow_version
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-_NO_CONNECTIONS = "connections cannot be read"
 IS_AIRFLOW_2 = airflow_version.startswith("2.")
 #: Whether a task can start in the triggerer with rendered arguments, and end there with XComs.
 HAS_TRIGGERER_TASKS = tuple(int(part) for part in airflow_version.split(".")[:2]) >= (3, 3)
@@ -39,16 +38,16 @@ def task_instance_state(ti: TaskInstance) -> str | None:
     """Return the current state of a task instance, such as ``failed``. Blocks: not for an event loop.
 
     :return: None if the task instance has no state, or no longer exists
-    :raises AirflowChangedError: Airflow cannot be asked any more in the way known here
+    :raises AirflowChangedError: this Airflow lacks what is needed for that
     """
     return _state_from_database(ti) if IS_AIRFLOW_2 else _state_from_supervisor(ti)
 
 
 def connection_from_secrets(conn_id: str) -> Connection:
-    """Return a connection outside of tasks, from the database, too: ``BaseHook`` does not look there.
+    """Return a connection outside of tasks, also from the database, which ``BaseHook`` does not read.
 
     :raises AirflowNotFoundException: there is no such connection
-    :raises AirflowChangedError: Airflow cannot be asked any more in the way known here
+    :raises AirflowChangedError: this Airflow lacks what is needed for that
     """
     try:
         from airflow.models.connection import Connection as Model
@@ -67,7 +66,7 @@ def parse_dags(path: str | None = None) -> tuple[dict[str, Any], dict[str, str]]
 
     :param path: a file or folder; None: the DAGs folder
     :return: the DAGs by id, and the errors by file
-    :raises AirflowChangedError: Airflow cannot be asked any more in the way known here
+    :raises AirflowChangedError: this Airflow lacks what is needed for that
     """
     try:
         from airflow.configuration import conf

@@ -1,4 +1,4 @@
-"""Which hosts are this machine: what goes there needs no TLS, and no proxy."""
+"""Loopback hosts: requests to them need neither TLS nor a proxy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import ipaddress
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host, as it stands in a URL without brackets, is this machine."""
+    """Return whether a host is this machine.
+
+    :param host: as in a URL, without brackets
+    """
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

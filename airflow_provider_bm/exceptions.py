@@ -7,7 +7,7 @@
     ├── BMPayloadError           the arguments are invalid: found before any request
     ├── BMPolicyError            refused by a restriction of the connection or of [bm]: nothing was sent
     │   └── BMDraftOnlyError       by draft_only
-    ├── BMHeldError              refused: a test may call nothing but its sandbox
+    ├── BMHeldError              refused: a test may only call its sandbox
     ├── BMCampaignStateError     the campaign's state does not allow it, or the wait for it failed
     ├── BMOutcomeUnknownError    a request that may have been carried out: do not repeat it blindly
     ├── BMTransportError         no complete response
@@ -261,7 +261,7 @@ class BMBadRequestError(BMAPIError, statuses=(400, 405, 422)):
 
 
 class BMAuthError(BMAPIError, statuses=(401,)):
-    """The credentials were refused, or a fresh token was."""
+    """The credentials or a new token were refused."""
 
 
 class BMForbiddenError(BMAPIError, statuses=(403,)):

@@ -1,6 +1,6 @@
 """Counters in Airflow's metrics: ``bm.campaigns.created`` and others, see ``docs/operating.md``.
 
-Tags hold words from small sets, such as the channel: never a name, an id or anything personal.
+Values of tags are from small sets, such as the channel: never a name, an id or anything personal.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def _stats() -> Any:
-    """Return Airflow's ``Stats``; None, logged once, if this Airflow offers none."""
+    """Return Airflow's ``Stats``; None, with one warning, if this Airflow has none."""
     try:
         from airflow.providers.common.compat.sdk import Stats
     except ImportError:
@@ -61,7 +61,7 @@ def count(name: str, **tags: str | None) -> None:
     """Add one to a counter. Never fails: metrics must not end a task.
 
     :param name: one of :data:`COUNTERS`
-    :param tags: its tags; None: left out
+    :param tags: its tags; None: omitted
     """
     stats = _stats()
     if stats is None:

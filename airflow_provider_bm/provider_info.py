@@ -17,7 +17,7 @@ CONN_FIELDS: dict[str, dict[str, Any]] = {
         "label": "Never send",
         "description": (
             "Nothing that goes through this connection can reach anyone: campaigns are created as drafts, "
-            "and activating one is refused. Switch it on wherever no message may go out, such as in staging."
+            "and activating one is refused. Enable it wherever no message may go out, such as in staging."
         ),
         "schema": {"type": ["boolean", "null"], "default": False},
     },
@@ -206,7 +206,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-bm",
         "name": "Business Messenger",
-        "description": "Messaging campaigns of Business Messenger (BM): start, steer and wait for them.",
+        "description": "Messaging campaigns of Business Messenger (BM): start, control and wait for them.",
         "versions": [__version__],
         "integrations": [
             {

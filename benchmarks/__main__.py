@@ -152,7 +152,7 @@ def main() -> None:
         say(f"\n{piece}")
     RESULTS.parent.mkdir(exist_ok=True)
     results = {"command": command, "machine": about} | {
-        part: [asdict(one) for one in ones] for part, ones in found.items()
+        part: [asdict(each) for each in ones] for part, ones in found.items()
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     say(f"\nTook {time.monotonic() - began:.0f} s. Results: {RESULTS.relative_to(ROOT)}")

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.child import answer_all
 from benchmarks.creator import Store, TaskInstance
 
-#: How it was scheduled does not matter here.
+#: Seconds for a run of mapped tasks.
 TIMEOUT = 3600.0
 
 
@@ -26,7 +26,7 @@ def table(count: int) -> Iterator[dict[str, str]]:
 def batch(count: int, draft: str) -> dict[str, float]:
     """Send the rows of a CSV file.
 
-    :return: seconds, and by how many megabytes the process has grown at most
+    :return: seconds, and the growth of the process's peak memory in megabytes
     """
     from airflow_provider_bm.operators import BMCampaignBatchOperator
 

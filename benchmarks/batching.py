@@ -9,7 +9,7 @@ from benchmarks.child import MEASURED, Child
 from tools.airflow_env import environment
 
 ROWS, QUICK_ROWS = 1_000, 100
-#: So many mapped tasks are run; what more would take is extrapolated.
+#: Number of mapped tasks to run; the time for more is extrapolated.
 MAPPED, QUICK_MAPPED = 50, 10
 #: Sizes of tables whose memory is compared.
 LARGE = (5_000, 20_000)
@@ -21,7 +21,7 @@ class Batched:
 
     :ivar seconds: for all rows
     :ivar requests: for each row, token included
-    :ivar megabytes: by which the process has grown at most; None: not measured
+    :ivar megabytes: growth of the process's peak memory; None: not measured
     :ivar extrapolated: from fewer rows
     """
 
@@ -39,10 +39,10 @@ def run(folder: Path, sandbox: Child, *, quick: bool) -> list[Batched]:
     rows, mapped = (QUICK_ROWS, QUICK_MAPPED) if quick else (ROWS, MAPPED)
     found = []
     for count in (rows,) if quick else (rows, *LARGE):
-        # Each in a process of its own: only then its memory says something.
+        # Each in a separate process, so that its memory can be measured.
         with Child("benchmarks.batcher", core=MEASURED, log=folder / "batcher.log", env=env) as child:
             draft = sandbox.ask("draft")
-            child.ask("batch", count=1, draft=draft)  # what is imported late is imported now
+            child.ask("batch", count=1, draft=draft)  # so that late imports are not measured
             sandbox.ask("tally", forget=True)
             took = child.ask("batch", patience=1_200, count=count, draft=draft)
             requests = sandbox.ask("tally")["requests"] / count

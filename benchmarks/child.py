@@ -52,7 +52,7 @@ class Child:
     def ask(self, command: str, *, patience: float = 120, **arguments: Any) -> Any:
         """Send a command, and return the response.
 
-        :param patience: seconds after which the process is given up
+        :param patience: seconds after which the process is killed
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None

@@ -35,7 +35,7 @@ def run(runs: int, folder: Path, sandbox: Child) -> list[Created]:
             creator.ask("create", name=name)  # so that late imports are not measured
             seen = len(sandbox.ask("requests"))
             creator.ask("create", name=name)
-            found.append(Created(name, [_shown(one) for one in sandbox.ask("requests")[seen:]], 0.0))
+            found.append(Created(name, [_shown(each) for each in sandbox.ask("requests")[seen:]], 0.0))
         medians = creator.ask("medians", runs=runs)
     for created in found:
         created.seconds = medians[created.name]

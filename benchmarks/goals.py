@@ -23,7 +23,7 @@ class Goal:
 
 
 def of_waiting(found: Sequence[Waited]) -> list[Goal]:
-    by = {(one.way, one.count): one for one in found}
+    by = {(each.way, each.count): each for each in found}
     goals = []
     ours, http = by.get((OURS, 1000)), by.get(("http", 1000))
     if ours is not None:
@@ -52,7 +52,7 @@ def of_waiting(found: Sequence[Waited]) -> list[Goal]:
 
 
 def of_parsing(found: Sequence[Parsed]) -> list[Goal]:
-    by = {one.name: one for one in found}
+    by = {each.name: each for each in found}
     ours, http = by[OPERATORS], by[HTTP]
     imports = (ours.first - ours.again) / (http.first - http.again)
     again = ours.again / http.again
@@ -69,13 +69,13 @@ def of_parsing(found: Sequence[Parsed]) -> list[Goal]:
 
 def of_serving(found: Sequence[Served]) -> list[Goal]:
     return [
-        Goal(f"sandbox, {one.name}", "500 a second", f"{one.rate:,.0f} a second", one.rate >= 500)
-        for one in found
+        Goal(f"sandbox, {each.name}", "500 a second", f"{each.rate:,.0f} a second", each.rate >= 500)
+        for each in found
     ]
 
 
 def of_starting(found: Sequence[Started]) -> list[Goal]:
-    (seconds,) = (one.seconds for one in found if one.name == COMMAND)
+    (seconds,) = (each.seconds for each in found if each.name == COMMAND)
     return [Goal("sandbox, from the command to an answer", "under 1 s", f"{seconds:.2f} s", seconds < 1)]
 
 

@@ -28,11 +28,11 @@ def draw(found: Sequence[Waited], target: Path) -> None:
     figure, (requests, cpu) = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
     for way in ALL:
         colour, marker, line = STYLES[way]
-        ones = [one for one in found if one.way == way]
-        counts = [one.count for one in ones]
+        ones = [each for each in found if each.way == way]
+        counts = [each.count for each in ones]
         style = {"color": colour, "marker": marker, "linestyle": line, "label": WAYS[way].label}
-        requests.plot(counts, [one.requests for one in ones], **style)
-        cpu.plot(counts, [one.cpu for one in ones], **style)
+        requests.plot(counts, [each.requests for each in ones], **style)
+        cpu.plot(counts, [each.cpu for each in ones], **style)
     for axes, title in ((requests, "Requests a round"), (cpu, "CPU seconds a round")):
         axes.set(xscale="log", yscale="log", xlabel="waiting campaigns", title=title)
         axes.xaxis.set_major_formatter("{x:,.0f}")

@@ -27,7 +27,7 @@ class CountingSandbox(Sandbox):
         self._forget()
 
     def _forget(self) -> None:
-        self.polls = self.asked = 0
+        self.polls = self.total = 0
         self.connections: set[int] = set()
         self.connections_of_round: set[int] = set()
 
@@ -39,7 +39,7 @@ class CountingSandbox(Sandbox):
             polls = sum(len(value.split(",")) for name, value in request.pairs if name == "in(uuid)")
         with self._counting:
             self.polls += polls
-            self.asked += 1
+            self.total += 1
             self.connections.add(connection)
             self.connections_of_round.add(connection)
         return super().record(request, connection)
@@ -62,7 +62,7 @@ class CountingSandbox(Sandbox):
         return {"uuids": uuids, "ended": ended, "token": token}
 
     def draft(self) -> str:
-        """Forget all campaigns, and make a draft to clone."""
+        """Delete all campaigns, and create a draft to clone."""
         self.reset()
         uuid: str = self.create(status="draft", template="Hello {first_name}. {headline}")["uuid"]
         return uuid
@@ -72,7 +72,7 @@ class CountingSandbox(Sandbox):
         with self._counting:
             found = {
                 "polls": self.polls,
-                "requests": self.asked,
+                "requests": self.total,
                 "connections": len(self.connections),
                 "connections_of_round": len(self.connections_of_round),
             }

@@ -41,10 +41,10 @@ def table(heading: Row, rows: Sequence[Row]) -> str:
 def waiting(found: Sequence[Waited]) -> str:
     """One table for each number of campaigns."""
     parts = []
-    for count in dict.fromkeys(one.count for one in found):
-        group = [one for one in found if one.count == count]
-        ours = next((one for one in group if one.way == OURS), None)
-        rows = [_waited(one, ours) for one in group]
+    for count in dict.fromkeys(each.count for each in found):
+        group = [each for each in found if each.count == count]
+        ours = next((each for each in group if each.way == OURS), None)
+        rows = [_waited(each, ours) for each in group]
         title = f"**{count:,} campaigns**, polled every {group[0].interval:g} seconds:"
         parts.append(f"{title}\n\n{table(_HEADING, rows)}")
     return "\n\n".join(parts)
@@ -63,31 +63,31 @@ _HEADING = (
 )
 
 
-def _waited(one: Waited, ours: Waited | None) -> Row:
+def _waited(result: Waited, ours: Waited | None) -> Row:
     return (
-        WAYS[one.way].label,
-        f"{one.requests:,.0f}",
-        f"{one.connections:,.0f}",
-        f"{one.cpu:.3f}",
-        f"{one.cpu / ours.cpu:.1f}" if ours else "",
-        f"{1000 * max(0.0, one.lag - one.idle_lag):.0f}",
-        f"{one.memory / 1e6:.0f}",
-        f"{one.growth / 1e3:.0f}",
-        f"{one.lateness:.1f}",
+        WAYS[result.way].label,
+        f"{result.requests:,.0f}",
+        f"{result.connections:,.0f}",
+        f"{result.cpu:.3f}",
+        f"{result.cpu / ours.cpu:.1f}" if ours else "",
+        f"{1000 * max(0.0, result.lag - result.idle_lag):.0f}",
+        f"{result.memory / 1e6:.0f}",
+        f"{result.growth / 1e3:.0f}",
+        f"{result.lateness:.1f}",
     )
 
 
 def parsing(found: Sequence[Parsed]) -> str:
-    empty = next(one for one in found if one.name == EMPTY)
+    empty = next(each for each in found if each.name == EMPTY)
     rows = [
         (
-            _FILES[one.name],
-            f"{1000 * one.first:.1f}",
-            f"{one.first / empty.first:.2f}",
-            f"{1000 * one.again:.1f}",
-            f"{one.again / empty.again:.2f}",
+            _FILES[each.name],
+            f"{1000 * each.first:.1f}",
+            f"{each.first / empty.first:.2f}",
+            f"{1000 * each.again:.1f}",
+            f"{each.again / empty.again:.2f}",
         )
-        for one in found
+        for each in found
     ]
     return table(("200 tasks", "ms", "ratio", "imported, ms", "ratio"), rows)
 
@@ -106,13 +106,13 @@ def creating(found: Sequence[Created]) -> str:
     base = found[0].seconds
     rows = [
         (
-            f"`{one.name}`",
-            str(len(one.requests)),
-            ", ".join(f"`{request}`" for request in one.requests),
-            f"{1000 * one.seconds:.2f}",
-            f"{one.seconds / base:.2f}",
+            f"`{each.name}`",
+            str(len(each.requests)),
+            ", ".join(f"`{request}`" for request in each.requests),
+            f"{1000 * each.seconds:.2f}",
+            f"{each.seconds / base:.2f}",
         )
-        for one in found
+        for each in found
     ]
     return table(("One campaign", "Requests", "which", "ms", "ratio"), rows)
 
@@ -120,24 +120,24 @@ def creating(found: Sequence[Created]) -> str:
 def batching(found: Sequence[Batched]) -> str:
     rows = [
         (
-            f"{one.name}, extrapolated" if one.extrapolated else one.name,
-            f"{one.rows:,}",
-            f"{one.seconds:.1f}",
-            f"{one.requests:.3f}",
-            "" if one.megabytes is None else f"{one.megabytes:.1f}",
+            f"{each.name}, extrapolated" if each.extrapolated else each.name,
+            f"{each.rows:,}",
+            f"{each.seconds:.1f}",
+            f"{each.requests:.3f}",
+            "" if each.megabytes is None else f"{each.megabytes:.1f}",
         )
-        for one in found
+        for each in found
     ]
     return table(("A table sent by", "Rows", "s", "Requests a row", "Memory, MB"), rows)
 
 
 def serving(found: Sequence[Served]) -> str:
-    rows = [(one.name, f"{one.rate:,.0f}", f"{1000 * one.cpu:.2f}") for one in found]
+    rows = [(each.name, f"{each.rate:,.0f}", f"{1000 * each.cpu:.2f}") for each in found]
     return table(("Sandbox", "Requests a second", "its CPU, ms each"), rows)
 
 
 def starting(found: Sequence[Started]) -> str:
-    rows = [(one.name, f"{one.seconds:.3f}", f"{one.seconds / found[0].seconds:.2f}") for one in found]
+    rows = [(each.name, f"{each.seconds:.3f}", f"{each.seconds / found[0].seconds:.2f}") for each in found]
     return table(("Started", "s", "ratio"), rows)
 
 

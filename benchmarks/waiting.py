@@ -88,9 +88,8 @@ def run(plans: tuple[Plan, ...], folder: Path, sandbox: Child, say: Callable[[st
                 continue
             found.append(waited)
             say(
-                f"{plan.count:6} x {WAYS[way].label}: {waited.requests:.0f} requests and "
-                f"{waited.cpu:.3f} s CPU a round, lag {waited.lag * 1000:.0f} ms, "
-                f"last after {waited.lateness:.1f} s"
+                f"{plan.count:6} x {WAYS[way].label}: {waited.requests:.0f} requests and {waited.cpu:.3f} s "
+                f"CPU a round, lag {waited.lag * 1000:.0f} ms, last after {waited.lateness:.1f} s"
             )
     return found
 

@@ -1,7 +1,7 @@
 """The cost of starting and ending a wait: worker processes, CPU and time, in a real Airflow.
 
-One Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with so many waiting sensors. All
-campaigns of a DAG finish at the same time, when all of its tasks are deferred.
+One Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with the given number of waiting
+sensors. All campaigns of a DAG finish at the same time, when all of its tasks are deferred.
 """
 
 from __future__ import annotations

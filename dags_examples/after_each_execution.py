@@ -31,7 +31,7 @@ SERVICE_UUID = "107ad197-7f21-5416-a60c-a5444d24844e"  # the sandbox's
 def carry_on(triggering_asset_events: Any = None) -> list[str]:
     """Your follow-up once the messages are sent, with each campaign as of that time.
 
-    Executions that come while this DAG waits for a slot are handed over together.
+    Executions while this DAG waits for a slot are passed together.
     """
     executed = []
     for events in triggering_asset_events.values():

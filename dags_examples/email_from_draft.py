@@ -1,8 +1,8 @@
 """An e-mail that people write and change in the BM console, sent every week with new values.
 
-The draft holds everything: subject, layout, sender, recipient lists. The DAG clones it with this week's
+The draft contains everything: subject, layout, sender, recipient lists. The DAG clones it with this week's
 values for its variables, here {edition} and {story}. Whoever edits the draft changes the next e-mail,
-without a change to the DAG; a variable that the DAG does not fill, or fills in vain, fails the task before
+without a change to the DAG. A variable without a value, or a value without a variable, fails the task before
 anything is sent.
 
 Set up: the connection `bm_default`, and the draft's UUID in the Airflow variable `newsletter_draft`.
@@ -19,7 +19,7 @@ from airflow_provider_bm.operators import BMCloneCampaignOperator
 
 @task
 def choose_story() -> dict[str, str]:
-    """The values of this week: in real life, from a table or an API."""
+    """The values of this week: in practice, from a table or an API."""
     return {"edition": "23", "story": "The new opening hours"}
 
 

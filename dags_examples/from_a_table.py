@@ -1,9 +1,9 @@
-"""Last night's table: a campaign for each shop that has something to say today.
+"""Last night's table: a campaign for each shop that has news today.
 
 The table comes from a database; its rows say who gets what. The draft, written and approved by people in
 the BM console, says how: "Hello {first_name}. {headline}". One task sends all campaigns, several at a time,
-and each exactly once, whatever fails. It waits in the triggerer until all have finished. A report says what
-became of each row, also if some have failed.
+and each exactly once, whatever fails. It waits in the triggerer until all have finished. A report lists
+the outcome of each row, also if some have failed.
 
 Set up: the connection `bm_default`, a connection `warehouse` of any database with the table `shop_news(day,
 shop, recipient_list, headline)`, and the draft's UUID in the Airflow variable `shop_news_draft`.

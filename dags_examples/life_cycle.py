@@ -1,6 +1,6 @@
 """The life of a campaign: create it, wait until its messages are sent, delete it.
 
-Trigger it by hand; the form asks for text, sender and recipients. What it proposes is for the sandbox
+Trigger it by hand; the form asks for text, sender and recipients. Its defaults are for the sandbox
 (`python -m airflow_provider_bm.sandbox`), where the list `staff` has this UUID.
 
 Set up: the connection `bm_default`.
@@ -49,7 +49,7 @@ with DAG(
         timeout=60 * 60,
     )
     # Only after a wait that ended well: a stopped campaign is kept for inspection. Do not clear
-    # `create` after this: before Airflow 3.3 nothing tells it that there was a campaign, and it sends anew.
+    # `create` after this: before Airflow 3.3 it cannot know that there was a campaign, and sends again.
     delete = BMDeleteCampaignOperator(task_id="delete", campaign_uuid=create.output)
 
     wait >> delete

@@ -1,6 +1,6 @@
 """One campaign for each region of a table: the same draft, each with its own recipients and wording.
 
-The table, data/regions.csv, says who gets what; in real life it is a query. The draft, written and approved
+The table, data/regions.csv, says who gets what; in practice it is a query. The draft, written and approved
 by people in the BM console, says how: "Hello {first_name}. {headline} {advice}". Each row becomes a clone of
 it, a task instance of its own, with its own retries, and its own place in the grid. A new row is a new
 campaign, without a change to the DAG.

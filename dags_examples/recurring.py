@@ -3,7 +3,7 @@
 BM sends a recurring campaign by itself, here every day at 6:30 UTC. Airflow's part is what comes after:
 
 `recurring_set_up`, triggered by hand, starts the campaign, once, and keeps its UUID in the Airflow variable
-`good_morning_campaign`. If the campaign was made in the BM console, set the variable and leave this out.
+`good_morning_campaign`. If the campaign was created in the BM console, set the variable and leave this out.
 
 `recurring_daily` waits for the day's execution, without a worker. A recurring campaign does not finish, so
 it does not wait for a status but for an execution since the run's own midnight.
@@ -79,7 +79,7 @@ with DAG(
     wait = BMCampaignSensor(
         task_id="wait",
         campaign_uuid=f"{{{{ var.value.{VARIABLE} }}}}",
-        # An execution before the first look counts, too: a late run does not miss it.
+        # An execution before the first poll counts, too: a late run does not miss it.
         executed_after="{{ data_interval_start }}",
         deferrable=True,
         timeout=23 * 60 * 60,  # before the next run

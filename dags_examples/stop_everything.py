@@ -1,11 +1,11 @@
 """Emergency stop: stop every active campaign of the service.
 
-Trigger it by hand. First pause the DAGs that send, or they will go on starting campaigns.
+Trigger it by hand. First pause the DAGs that send, or they will continue to start campaigns.
 
-Each campaign is stopped by a task instance of its own, so that one which cannot be stopped does not keep the
-others going. A campaign that finishes, or is deleted, in between makes its instance fail, and that is no
-harm: nothing of it is left to stop. So the run is judged by the last task alone, which looks whether anything
-is still active. Green: nothing sends. Red: its log names what does.
+Each campaign is stopped by a separate task instance, so that a failure does not affect the others. A campaign
+that finishes or is deleted meanwhile makes its instance fail, which does no harm: nothing is left to stop. So
+only the last task decides the state of the run: it checks whether anything is still active. Green: nothing
+sends. Red: its log names what does.
 
 Set up: the connection `bm_default`.
 """
@@ -28,7 +28,7 @@ def uuid_of(campaign: dict[str, str]) -> str:
 
 @task(trigger_rule="all_done")
 def nothing_is_active() -> None:
-    """Fail, with names, if anything is."""
+    """Fail if any campaign is active, and log which."""
     from airflow_provider_bm.hooks import BMHook
 
     active = list(BMHook().list_campaigns(status="active"))
@@ -49,7 +49,7 @@ with DAG(
 ):
     # The first thousand. Airflow maps over 1024 items at the most (core.max_map_length).
     active = BMListCampaignsOperator(task_id="active", status="active", limit=1000)
-    # The list holds whole campaigns; what is mapped are their UUIDs.
+    # The list contains whole campaigns; only their UUIDs are mapped.
     stop = BMCampaignStatusOperator.partial(task_id="stop", status="stopped").expand(
         campaign_uuid=active.output.map(uuid_of)
     )

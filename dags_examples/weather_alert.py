@@ -10,8 +10,8 @@ which sends it, and waits in the triggerer until all messages are out. Otherwise
 
 Set up: the connection `bm_default`, and the draft's UUID in the Airflow variable `weather_alert_draft`.
 
-The weather is NOAA's, Seattle 2012 to 2015 (see data/README.md), and the DAG replays ten days of it: switch
-it on, and Airflow catches up. That is what `max_age=None` allows: without it, tasks of runs that are more
+The weather is NOAA's, Seattle 2012 to 2015 (see data/README.md), and the DAG replays ten days of it: unpause
+it, and Airflow catches up. That is what `max_age=None` allows: without it, tasks of runs that are more
 than a day old refuse to send. With a forecast of your own in `look_out`, drop `max_age` and `end_date`, and
 set `catchup=False`: nobody wants to be warned of last week's storms.
 """
@@ -37,11 +37,11 @@ FROST = -3.0  # °C, lowest of the day
 
 @task
 def look_out(ds: str | None = None) -> dict[str, str]:
-    """The day's values for the draft's variables, if it is a day to warn of."""
+    """The day's values for the draft's variables; skips if no warning is needed."""
     with WEATHER.open(newline="") as file:
         today = next((row for row in csv.DictReader(file) if row["date"].replace("/", "-") == ds), None)
     if today is None:
-        # Not a quiet day: nobody knows. That has to be seen.
+        # Not a quiet day: the weather is unknown, which must not go unnoticed.
         raise AirflowFailException(f"{WEATHER.name} has no weather for {ds}")
     temp, wind = float(today["temp_min"]), float(today["wind"])
     if temp > FROST and wind < STORM:
@@ -51,7 +51,7 @@ def look_out(ds: str | None = None) -> dict[str, str]:
 
 @task
 def report(campaign_uuid: str) -> int:
-    """How many messages went out."""
+    """Return the number of messages sent."""
     from airflow_provider_bm.hooks import BMHook
 
     campaign = BMHook().get_campaign(campaign_uuid, fields="messages")
@@ -82,6 +82,6 @@ with DAG(
         wait_for_completion=True,
         deferrable=True,
         poke_interval=15,
-        max_age=None,  # only for this replay: it sends for days long gone
+        max_age=None,  # only for this replay: it sends for days long past
     )
     report(send.output)

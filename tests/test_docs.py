@@ -28,7 +28,7 @@ from airflow_provider_bm.idempotency.record import STATE_KEY
 from airflow_provider_bm.idempotency.search import MAX_CAMPAIGNS
 from airflow_provider_bm.idempotency.timing import Timing
 from airflow_provider_bm.sandbox.__main__ import parser as sandbox_parser
-from airflow_provider_bm.sandbox.store import MOST_AT_ONCE
+from airflow_provider_bm.sandbox.store import MAX_AT_ONCE
 from airflow_provider_bm.waiting.wait import TOLERATED_FAILURES
 from tests.support.run_dag import load_dag
 from tools.airflow_env import is_airflow_2
@@ -370,7 +370,7 @@ def test_names_of_the_sandbox_exist():
             urllib.request.urlopen(f"{running.url}/_sandbox/")
         message = error.value.read().decode()
     assert not [name for name in control if name not in message]
-    assert f"more than {MOST_AT_ONCE:,} executions at once" in text_of(page)
+    assert f"more than {MAX_AT_ONCE:,} executions at once" in text_of(page)
 
 
 def test_documented_limits_of_sending_once():

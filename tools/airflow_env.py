@@ -29,10 +29,11 @@ def is_airflow_2() -> bool:
 def environment(
     home: Path, *, dags_folder: Path | None = None, base: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """`base` (default: this process's environment) less any other Airflow's settings, plus ours.
+    """Return the environment of an isolated Airflow: `base`, without the settings of another Airflow.
 
     :param home: AIRFLOW_HOME; the database, the logs and airflow.cfg go there
     :param dags_folder: default: an empty one in `home`
+    :param base: default: this process's environment
     """
     inherited = os.environ if base is None else base
     env = {

@@ -24,7 +24,7 @@ AIRFLOW: dict[str, list[str]] = {
     "3.1.8": [],
     "3.2.2": ["fastapi<0.137", "svcs<26"],
     "3.3.2": [],
-    # A direct requirement on a pre-release is what allows it; everything else stays stable.
+    # Only a direct requirement allows a pre-release; everything else stays stable.
     "3.4.0b2": ["apache-airflow-core==3.4.0b2", "apache-airflow-task-sdk==1.4.0b2"],
 }
 # The oldest supported Airflow is pinned with the lowest versions of the package's direct dependencies.

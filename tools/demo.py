@@ -64,10 +64,10 @@ Run = Mapping[str, Any]
 
 
 class DemoError(Exception):
-    """The demo cannot go on."""
+    """The demo cannot continue."""
 
 
-# What the weather data require. Read here again rather than taken from the DAG.
+# What the weather data require. Read independently of the DAG.
 
 
 @dataclass(frozen=True)
@@ -257,7 +257,9 @@ def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any], keep: bool) -> 
                     flush=True,
                 )
         messages = home.path / "messages.jsonl"
-        messages.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in sandbox.messages()))
+        messages.write_text(
+            "".join(json.dumps(message, ensure_ascii=False) + "\n" for message in sandbox.messages())
+        )
         show_messages(days, runs, sandbox)
         show_evidence(runs, sandbox)
         wrong = check(days, runs, sandbox, drafts, bool(fault))
@@ -274,7 +276,7 @@ def demo(home: AirflowHome, log: Path, fault: Mapping[str, Any], keep: bool) -> 
 
 
 def fresh_database(home: AirflowHome) -> None:
-    """Give Airflow an empty database, which is created once and copied for each demo."""
+    """Copy an empty database for Airflow, which is created once."""
     empty = home.path / "empty.db"
     if not empty.exists():
         home.path.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ def main() -> None:
         signal.signal(number, end)
     for port in (arguments.port, arguments.sandbox_port):
         if port and not is_free(port):
-            sys.exit(f"Port {port} is taken. Name free ones: make airflow PORT=8081 SANDBOX_PORT=8766")
+            sys.exit(f"Port {port} is taken. Choose free ones: make airflow PORT=8081 SANDBOX_PORT=8766")
 
     url = f"http://localhost:{arguments.port}"
     home = AirflowHome(extra=settings(arguments.port, url))
@@ -72,9 +72,9 @@ def main() -> None:
                 f"""
 Open {url}   (no login; for this machine only)
 
-  Switch on the DAG weather_alert: it replays ten days, and warns on the stormy and the frosty ones.
+  Unpause the DAG weather_alert: it replays ten days, and warns on the stormy and the frosty ones.
   What was sent:  {client.url}/
-  Connection:     bm_default, leads to the sandbox at {client.url}
+  Connection:     bm_default, to the sandbox at {client.url}
   Logs:           {shown(home.logs)}/
 
 Ctrl-C ends Airflow and the sandbox.""",
@@ -198,7 +198,7 @@ def wait_until_healthy(url: str, processes: dict[str, subprocess.Popen[str]], ho
     deadline = time.monotonic() + STARTING
     missing = needed
     while time.monotonic() < deadline:
-        still_there(processes, home)
+        check_running(processes, home)
         with contextlib.suppress(OSError, ValueError):
             # Straight to this machine, whatever proxy the environment names.
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -215,11 +215,11 @@ def wait_until_healthy(url: str, processes: dict[str, subprocess.Popen[str]], ho
 
 def watch(processes: dict[str, subprocess.Popen[str]], home: AirflowHome) -> None:
     while True:
-        still_there(processes, home)
+        check_running(processes, home)
         time.sleep(1)
 
 
-def still_there(processes: dict[str, subprocess.Popen[str]], home: AirflowHome) -> None:
+def check_running(processes: dict[str, subprocess.Popen[str]], home: AirflowHome) -> None:
     for name, process in processes.items():
         if process.poll() is not None:
             log = home.logs / f"{name}.log"

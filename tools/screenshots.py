@@ -106,13 +106,13 @@ def play(sandbox: Sandbox) -> None:
             sandbox.fault(method="GET", path="/campaigns", status=503)
         numbers = {"temp": f"{day.temp}C", "wind": f"{day.wind * 3.6:.0f}km/h"}
         alert = {"name": f"Weather alert {day.date}", "status": "active"}
-        made = bm.clone_campaign(draft, template_vars=numbers, **alert)
-        bm.get_campaign(str(made["uuid"]))
+        clone = bm.clone_campaign(draft, template_vars=numbers, **alert)
+        bm.get_campaign(str(clone["uuid"]))
         if number < len(days) - 1:
             clock.advance(120)
-            bm.get_campaign(str(made["uuid"]), fields="messages")
+            bm.get_campaign(str(clone["uuid"]), fields="messages")
     clock.advance(25)
-    bm.get_campaign(str(made["uuid"]))
+    bm.get_campaign(str(clone["uuid"]))
     sandbox.fault(method="POST", path="/campaigns", lose_reply=True)
 
 
@@ -146,7 +146,7 @@ def demo_output() -> None:
     )
     if done.returncode:
         sys.exit(f"make demo failed:\n{done.stdout}")
-    lines = done.stdout.split("  Day  ")[1].split("\nWhere to go on")[0].rstrip().splitlines()
+    lines = done.stdout.split("  Day  ")[1].split("\nNext steps")[0].rstrip().splitlines()
     shown = ["$ make demo", "", "  Day  " + lines[0], *lines[1:]]
     texts = []
     for number, line in enumerate(shown):

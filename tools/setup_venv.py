@@ -1,9 +1,9 @@
 """Create the virtual environment that `make` uses: `.venv/airflow-<version>-py<x.y>`.
 
-Runs on a bare Python 3.11+ with the standard library's venv. Gets its own uv from the package index with
-pip, so pip's settings (PIP_INDEX_URL, PIP_CERT, ..., pip.conf) count, and hands them on to uv, which does
-not read them by itself. Installs what `constraints/` pins, the package itself editable, and fails if the
-Airflow that ended up there is not the one asked for.
+Runs on a bare Python 3.11+ with the standard library's venv. Installs its own uv from the package index with
+pip, so that pip's settings (PIP_INDEX_URL, PIP_CERT, ..., pip.conf) apply, and passes them to uv, which does
+not read them by itself. Installs what `constraints/` pins, and the package itself editable. Fails if the
+installed Airflow is not the requested one.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def uv_environment() -> dict[str, str]:
     def pip_setting(name: str) -> str | None:
         if value := os.environ.get(f"PIP_{name.replace('-', '_').upper()}"):
             return value
-        asked = [sys.executable, "-m", "pip", "config", "get", f"global.{name}"]
-        answer = subprocess.run(asked, capture_output=True, text=True, check=False)
-        return answer.stdout.strip() if answer.returncode == 0 else None
+        command = [sys.executable, "-m", "pip", "config", "get", f"global.{name}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
 
     def set_variable(name: str, value: str | None) -> None:
         if value and not environment.get(name):
@@ -74,7 +74,7 @@ def get_uv() -> Path:
         import ensurepip  # noqa: F401
     except ImportError:
         sys.exit(
-            "set-up failed: this Python has no ensurepip, so it cannot make virtual environments. "
+            "set-up failed: this Python has no ensurepip, so it cannot create virtual environments. "
             "On Debian and Ubuntu: apt-get install python3-venv"
         )
     run([sys.executable, "-m", "venv", "--clear", home])
@@ -84,20 +84,20 @@ def get_uv() -> Path:
     return uv
 
 
-def check_version(python: Path, asked: str) -> None:
+def check_version(python: Path, requested: str) -> None:
     """Exit if the installed Airflow is not the requested version."""
     code = (
         "import importlib.metadata as m, json; "
         "have = {d.metadata['Name'].lower(): d.version for d in m.distributions()}; "
         "print(json.dumps({n: have.get(n) for n in ('apache-airflow', 'apache-airflow-core')}))"
     )
-    answer = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
-    found: dict[str, str | None] = json.loads(answer.stdout)
-    if asked.startswith("2."):
+    done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    found: dict[str, str | None] = json.loads(done.stdout)
+    if requested.startswith("2."):
         del found["apache-airflow-core"]
     for name, version in found.items():
-        if version != asked:
-            sys.exit(f"set-up failed: {name} {asked} was asked for, but {version} was installed in {python}")
+        if version != requested:
+            sys.exit(f"set-up failed: {name} {version} was installed in {python}, not {requested}")
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ def main() -> None:
     if newest and sys.version_info[:2] > newest:
         sys.exit(
             f"set-up failed: Airflow {version} runs on Python up to {newest[0]}.{newest[1]}, this is {here}. "
-            f"Name another one: make PYTHON=python{newest[0]}.{newest[1]} AIRFLOW={version} ..."
+            f"Choose another one: make PYTHON=python{newest[0]}.{newest[1]} AIRFLOW={version} ..."
         )
 
     VENVS.mkdir(exist_ok=True)

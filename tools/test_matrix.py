@@ -2,7 +2,7 @@
 
 `make test-matrix`. CI runs `make test` on the newest Airflow and on 2.11; this covers the versions between,
 the next Airflow, other Pythons, and the lowest versions of the package's dependencies. A Python that is not
-installed here is reported as such in the table.
+installed here is marked in the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Assets: campaigns as something that DAGs can be scheduled by. See :mod:`.campaign`."""
+"""Assets: campaigns that DAGs can be scheduled by. See :mod:`.campaign`."""
 
 from __future__ import annotations
 

@@ -1,15 +1,14 @@
-"""Assets: a campaign, or all campaigns of a service, as something that DAGs can be scheduled by.
+"""Assets: a campaign, or all campaigns of a service, for DAGs to be scheduled by.
 
 ::
 
     bm://SERVICE_UUID/campaigns/CAMPAIGN_UUID    a campaign
     bm://SERVICE_UUID/campaigns                  all campaigns of the service
 
-Airflow 3 knows these URIs from the provider's metadata: an ``Asset`` has them with UUIDs in lower case, and
-one of another form is refused. For Airflow 2.11 they are texts like any other: it could only warn, and would
-show the password of a connection's URI that was taken for an asset's.
+Airflow 3 normalizes and validates these URIs with :func:`sanitize_uri`. Airflow 2.11 does not: it could only
+warn, and the warning would show the password of a connection's URI that was used by mistake.
 
-Airflow imports this wherever an asset is made, of whatever kind, so nothing of Airflow is imported here.
+Airflow imports this module whenever an asset of any kind is created, so it does not import Airflow.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ if TYPE_CHECKING:
 SCHEME = "bm"
 _CAMPAIGNS = "campaigns"
 _FORM = f"{SCHEME}://SERVICE_UUID/{_CAMPAIGNS}/CAMPAIGN_UUID"
-_WANTED = f"must be {_FORM}, or without /CAMPAIGN_UUID for all; no user, no password, no query"
+_EXPECTED = f"must be {_FORM}, or without /CAMPAIGN_UUID for all; without user, password and query"
 
 
 def campaign_uri(service_uuid: str | UUID, campaign_uuid: str | UUID | None = None) -> str:
-    """Make the URI of an asset.
+    """Return the URI of an asset.
 
-    :param service_uuid: BM account; the asset has no connection that it could be taken from
-    :param campaign_uuid: the campaign; default: None, for all campaigns of the service
-    :return: the URI, as Airflow keeps it
-    :raises BMPayloadError: if one of them is no UUID
+    :param service_uuid: BM account; required, since an asset has no connection
+    :param campaign_uuid: the campaign; None: all campaigns of the service
+    :return: the URI in its normalized form
+    :raises BMPayloadError: an argument is not a UUID
     """
     from airflow_provider_bm.campaigns.ids import check_uuid
     from airflow_provider_bm.campaigns.problems import Problems
@@ -51,10 +50,10 @@ def campaign_uri(service_uuid: str | UUID, campaign_uuid: str | UUID | None = No
 def campaign_asset(
     service_uuid: str | UUID, campaign_uuid: str | UUID | None = None, **asset_arguments: Any
 ) -> Asset:
-    """Make the asset of a campaign, or of all campaigns of a service.
+    """Return the asset of a campaign, or of all campaigns of a service.
 
-    Two that name the same campaign are the same asset, however its UUIDs are written. ``Asset("bm://…")``
-    takes the URI as it was written for its name, and Airflow has two assets then.
+    The same campaign always gives the same asset, whatever the case of its UUID. ``Asset("bm://…")``, in
+    contrast, is named after the URI as it is written, so different spellings are different assets.
 
     .. code-block:: python
 
@@ -66,10 +65,10 @@ def campaign_asset(
         )
 
     :param service_uuid: BM account
-    :param campaign_uuid: the campaign; default: None, for all campaigns of the service
-    :param asset_arguments: for ``Asset``, such as ``name``, ``group``, ``extra``, ``watchers``. The name is
-        the URI by default. Airflow 2.11's ``Dataset`` takes ``extra`` only.
-    :raises BMPayloadError: if one of them is no UUID
+    :param campaign_uuid: the campaign; None: all campaigns of the service
+    :param asset_arguments: further arguments of ``Asset``, such as ``name`` (default: the URI), ``group``,
+        ``extra`` and ``watchers``. Airflow 2.11's ``Dataset`` accepts only ``extra``.
+    :raises BMPayloadError: an argument is not a UUID
     """
     from airflow.providers.common.compat.sdk import Asset
 
@@ -77,10 +76,10 @@ def campaign_asset(
 
 
 def sanitize_uri(uri: SplitResult) -> SplitResult:
-    """Bring an asset's URI into its one form; Airflow calls this for all that begin with ``bm://``.
+    """Normalize the URI of an asset; Airflow calls this for each URI that begins with ``bm://``.
 
     :param uri: the URI, split
-    :raises BMPayloadError: if it is no URI of a campaign or of a service's campaigns: a ValueError, as
+    :raises BMPayloadError: it is not the URI of a campaign, or of a service's campaigns; a ValueError, as
         Airflow expects
     """
     parts = uri.path.rstrip("/").split("/")
@@ -89,7 +88,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
         return urlsplit(campaign_uri(uri.netloc, *parts[2:]))
     from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
-    # Somebody may have taken a connection's URI, which holds secrets.
+    # It may be the URI of a connection, which contains secrets.
     secret = any(sign in part for sign in ":@" for part in (uri.netloc, uri.path, uri.query, uri.fragment))
     shown = f"{uri.scheme}://…" if secret else f"{uri.scheme}://{uri.netloc}{uri.path}"
-    raise BMPayloadError([Problem("uri", shown, _WANTED)], "asset URI")
+    raise BMPayloadError([Problem("uri", shown, _EXPECTED)], "asset URI")

@@ -17,10 +17,10 @@ FILE_SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 def read_file(path: Any) -> Iterator[dict[str, Any]]:
     """Yield the rows of a file.
 
-    :param path: a path with an ``open`` method, such as ``ObjectStoragePath``. Its suffix says what it is:
-        ``.csv`` and ``.tsv`` (UTF-8, a line of column names first; an empty cell is a missing value),
+    :param path: a path with an ``open`` method, such as ``ObjectStoragePath``. Its suffix determines the
+        format: ``.csv`` and ``.tsv`` (UTF-8, a line of column names first; an empty cell is a missing value),
         ``.jsonl`` and ``.ndjson`` (an object on each line), or ``.parquet`` (needs PyArrow).
-    :raises BMPayloadError: it cannot be read as what it should be
+    :raises BMPayloadError: its content does not have that format
     """
     suffix = next((suffix for suffix in FILE_SUFFIXES if str(path).lower().endswith(suffix)), None)
     if suffix is None:

@@ -1,4 +1,4 @@
-"""A pause for all threads, when the server limits one."""
+"""A pause for all threads when the server limits the requests of one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Gate:
-    """Threads pass it, unless one of them was told to wait.
+    """Threads pass while it is open; it is closed when the server limits requests.
 
     :param sleep: waits
     :param monotonic: clock in seconds
@@ -22,7 +22,7 @@ class Gate:
         self._opens_at = 0.0
 
     def close(self, seconds: float) -> None:
-        """Keep all threads waiting for some seconds from now, or longer if they already have to."""
+        """Close it for this number of seconds, unless it is already closed for longer."""
         with self._lock:
             self._opens_at = max(self._opens_at, self._monotonic() + seconds)
 
@@ -32,6 +32,6 @@ class Gate:
         return max(0.0, self._opens_at - self._monotonic())
 
     def sleep(self, seconds: float) -> None:
-        """Wait, and keep all other threads waiting as long: given to the client, which repeats requests."""
+        """Close it and wait: the ``sleep`` of the client, so that a retry delays all threads."""
         self.close(seconds)
         self._sleep(seconds)

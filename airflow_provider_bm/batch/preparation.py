@@ -42,7 +42,7 @@ class Templates(Protocol):
 
 @dataclass(kw_only=True)
 class RowPreparation:
-    """Makes the payloads of a batch.
+    """Prepares the payloads of a batch.
 
     :param client: reads the campaigns to clone, each once
     :param key: key of the task instance
@@ -52,7 +52,7 @@ class RowPreparation:
     :param default_name: start of the name if ``fields`` has none; the key's values follow
     :param float_format: format of numbers that are not whole
     :param check_variables: called with a campaign's content, its ``template_vars``, and whether it sends
-    :param warn_about_variables: what it raises is only warned about
+    :param warn_about_variables: log what it raises as warnings instead
     """
 
     client: BMClient
@@ -70,9 +70,9 @@ class RowPreparation:
     _columns_checked: bool = field(default=False, init=False)
 
     def prepare(self, row: BatchRow) -> None:
-        """Give a row its payload, or make it invalid.
+        """Set the payload of a row, or mark the row as invalid.
 
-        :raises BMPayloadError: no row can be right: a column does not exist, or a name may be two things
+        :raises BMPayloadError: the whole table is invalid: a column does not exist, or a name is ambiguous
         """
         if not self._columns_checked:
             self.templates.check_columns(list(row.values))
@@ -125,29 +125,29 @@ class RowPreparation:
         return self._sources[uuid]
 
     def _template_vars(self, row: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
-        given = self.template_vars
-        if isinstance(given, Mapping):
-            rendered: dict[str, Any] = self.templates.render(given, row)
+        wanted = self.template_vars
+        if isinstance(wanted, Mapping):
+            rendered: dict[str, Any] = self.templates.render(wanted, row)
             return rendered
-        if given is None:
+        if wanted is None:
             texts = {name: value for name, value in self.fields.items() if name not in ("name", "status")}
             names = [name for name in variables_in({**source, **texts}) if name in row]
-            both = [name for name in names if name in CONTACT_FIELDS]
-            if both:
+            ambiguous = [name for name in names if name in CONTACT_FIELDS]
+            if ambiguous:
                 raise _InvalidTableError(
                     [
                         Problem(
                             "template_vars",
                             None,
-                            f"{{{both[0]}}} is a column of the table and a field of each contact: list in "
-                            f"template_vars the columns to fill in, with or without {both[0]!r}",
+                            f"{{{ambiguous[0]}}} is a column of the table and a field of each contact: list "
+                            f"in template_vars the columns to fill in, with or without {ambiguous[0]!r}",
                         )
                     ],
                     "table",
                     nothing_sent=True,
                 )
         else:
-            names = [part.strip() for part in given.split(",")] if isinstance(given, str) else list(given)
+            names = [part.strip() for part in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
             absent = next((name for name in names if name not in row), None)
             if absent is not None:
                 hint = did_you_mean(absent, row) or f"; there are {', '.join(row)}"
@@ -156,7 +156,7 @@ class RowPreparation:
         for name, value in values.items():
             leftover = leftover_jinja(value) if isinstance(value, str) else None
             if leftover is not None:
-                what = f"holds {leftover}, a template that nobody renders: it would be sent unrendered"
+                what = f"contains {leftover}, a template that is not rendered: it would be sent as it is"
                 raise BMPayloadError([Problem(f"template_vars.{name}", value, what)])
         return values
 
@@ -174,4 +174,4 @@ class RowPreparation:
 
 
 class _InvalidTableError(BMPayloadError):
-    """What is wrong concerns every row."""
+    """A problem that concerns every row."""

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Logs every few seconds how far a batch is.
+    """Logs the progress of a batch every few seconds.
 
     :param total: number of campaigns to send
     :param monotonic: clock in seconds
@@ -22,18 +22,18 @@ class Progress:
         self._started = self._logged = monotonic()
 
     def report(self, sent: int, failed: int) -> None:
-        """Log the progress, unless that was done a moment ago."""
+        """Log the progress, unless it was logged a moment ago."""
         now = self._monotonic()
         if now - self._logged < self._every:
             return
         self._logged = now
         done, elapsed = sent + failed, now - self._started
-        left = timedelta(seconds=round(elapsed * (self._total - done) / done)) if done else "unknown"
+        remaining = timedelta(seconds=round(elapsed * (self._total - done) / done)) if done else "unknown"
         log.info(
             "%d of %d campaigns sent, %d failed; %.1f per second, time left: %s",
             sent,
             self._total,
             failed,
             done / elapsed,
-            left,
+            remaining,
         )

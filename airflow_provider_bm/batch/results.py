@@ -1,4 +1,4 @@
-"""What became of each row, as JSON can represent it."""
+"""The outcome of each row, as data for JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = dict[str, Any]
 
 
 def result(row: BatchRow) -> Result:
-    """Return what became of a row."""
+    """Return the outcome of a row."""
     return {
         "number": row.number,
         "key": _as_json(row.key),
@@ -30,14 +30,14 @@ def result(row: BatchRow) -> Result:
 class Summary:
     """Counts results, and keeps what goes into XCom, as long as it is not too large.
 
-    :param longest: number of characters of JSON above which nothing is kept
+    :param max_size: number of characters above which nothing is kept
     :ivar results: the results; None: too large
-    :ivar failed_rows: the rows that certainly have no campaign, to be given to another task; None: too large.
-        One whose outcome is unknown is not among them: only the same task can find out.
+    :ivar failed_rows: the rows that certainly have no campaign, as input for another task; None: too large.
+        Rows with an unknown outcome are not among them: only a retry of the same task can resolve them.
     """
 
-    def __init__(self, longest: int) -> None:
-        self._longest = longest
+    def __init__(self, max_size: int) -> None:
+        self._max_size = max_size
         self._rows = 0
         self._statuses: Counter[str] = Counter()
         self._campaigns: Counter[str] = Counter()
@@ -45,15 +45,15 @@ class Summary:
         self.results: list[Result] | None = []
         self.failed_rows: list[dict[str, Any]] | None = []
 
-    def add(self, one: Result) -> None:
+    def add(self, row_result: Result) -> None:
         """Count a result."""
         self._rows += 1
-        self._statuses[one["status"]] += 1
-        if one["campaign_status"]:
-            self._campaigns[one["campaign_status"]] += 1
-        self.results = self._kept(0, self.results, one)
-        if one["uuid"] is None and one["status"] in ("invalid", "failed", "not_sent"):
-            self.failed_rows = self._kept(1, self.failed_rows, one["row"])
+        self._statuses[row_result["status"]] += 1
+        if row_result["campaign_status"]:
+            self._campaigns[row_result["campaign_status"]] += 1
+        self.results = self._kept(0, self.results, row_result)
+        if row_result["uuid"] is None and row_result["status"] in ("invalid", "failed", "not_sent"):
+            self.failed_rows = self._kept(1, self.failed_rows, row_result["row"])
 
     def counts(self) -> dict[str, Any]:
         """Return the number of rows by status, and of campaigns by theirs."""
@@ -65,15 +65,15 @@ class Summary:
 
     def _kept(self, index: int, values: list[Any] | None, value: Any) -> list[Any] | None:
         self._sizes[index] += len(str(value))
-        if values is None or self._sizes[index] > self._longest:
+        if values is None or self._sizes[index] > self._max_size:
             return None
         values.append(value)
         return values
 
 
-def json_line(one: Result) -> str:
+def json_line(row_result: Result) -> str:
     """Return a result as a line of JSON."""
-    return f"{json.dumps(one, ensure_ascii=False)}\n"
+    return f"{json.dumps(row_result, ensure_ascii=False)}\n"
 
 
 def _as_json(value: Any) -> Any:

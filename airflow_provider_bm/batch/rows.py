@@ -28,13 +28,13 @@ class BatchRow:
     :ivar position: of its values in the spool
     :ivar key_columns: the columns that identify it
     :ivar row_key: its key in the name of the campaign; empty if it has none
-    :ivar status: what became of it: ``sent`` by this try, ``adopted`` (sent by an earlier try), ``changed``
-        (the same, and the row has other values now), ``invalid`` (refused by a check), ``failed`` (refused by
-        the server), ``unknown`` (perhaps sent), ``not_sent`` (not tried)
+    :ivar status: the outcome: ``sent`` by this try, ``adopted`` (sent by an earlier try), ``changed`` (sent
+        by an earlier try, with other values), ``invalid`` (refused by a check), ``failed`` (refused by the
+        server), ``unknown`` (perhaps sent), ``not_sent`` (not tried)
     :ivar uuid: the campaign
     :ivar campaign_status: its status
     :ivar reason: why the row was not sent, or how the campaign differs
-    :ivar permanent: whether another try cannot help
+    :ivar permanent: whether another try would be pointless
     """
 
     number: int
@@ -78,7 +78,7 @@ class BatchRow:
         """Record why the row has no campaign."""
         self.status, self.reason, self.permanent = status, reason, permanent
 
-    def take(self, campaign: Mapping[str, Any], status: RowStatus, reason: str = "") -> None:
+    def set_campaign(self, campaign: Mapping[str, Any], status: RowStatus, reason: str = "") -> None:
         """Record the row's campaign."""
         self.uuid, self.campaign_status = campaign["uuid"], campaign["status"]
         self.status, self.reason, self.permanent = status, reason, False
@@ -143,7 +143,7 @@ def identify(
     spool: Spool,
     max_campaigns: int | None = None,
 ) -> list[BatchRow]:
-    """Give each row its key, and put it into a spool.
+    """Identify each row by a key, and put it into a spool.
 
     A row without a value in a key column is invalid.
 
@@ -185,12 +185,13 @@ def identify(
             duplicates.append((first[row.row_key], row))
         first.setdefault(row.row_key, row)
     if duplicates:
-        one, other = duplicates[0]
+        original, duplicate = duplicates[0]
         more = f", and {len(duplicates) - 1} more rows repeat another" if len(duplicates) > 1 else ""
         raise _problem(
             "key",
             ", ".join(columns),
-            f"does not identify a row: {one} and {other} are the same{more}. Remove one, or add a column",
+            f"does not identify a row: {original} and {duplicate} are the same{more}. Remove one, or add a "
+            "column",
         )
     return found
 

@@ -1,8 +1,8 @@
-"""Sending the campaigns of a batch: each row's once, many at a time.
+"""Sending the campaigns of a batch: one for each row, once, many at a time.
 
 The protocol is that of :mod:`airflow_provider_bm.idempotency.find_or_create`, for all rows together: one list
 request finds what an earlier try has created. Before requests leave, the rows that may be in flight are
-recorded, some dozens at a time, with the time until which they may leave. Another try lets only these wait.
+recorded, some dozens at a time, with the time until which they may leave. Another try waits for these only.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Rows that are recorded at once as perhaps in flight.
-CLAIM: Final = 64
+#: Number of rows to record at once as possibly in flight.
+CLAIM_SIZE: Final = 64
 #: Seconds within which their requests leave.
 LEASE: Final = 30.0
-#: Seconds that a batch waits at most because the server limits its requests, without sending anything.
+#: Maximum seconds to wait without sending anything while the server limits requests.
 LONGEST_PAUSE: Final = 900.0
 #: Seconds to wait after a 429 without ``Retry-After``.
 DEFAULT_PAUSE: Final = 5.0
-#: Requests in a row that got no answer, after which the server is considered to be down.
+#: Consecutive requests without a response after which the server is considered down.
 MAX_UNANSWERED: Final = 20
 #: Errors that every other row would get, too.
 _CONCERNS_ALL: Final = (BMAuthError, BMConfigError, BMForbiddenError, BMHeldError, BMPolicyError)
@@ -113,7 +113,7 @@ class RowSender:
         #: Rows of unknown outcome that were not searched for yet.
         self._unknown: list[BatchRow] = []
         self._sent = self._failed = self._unanswered = 0
-        self._settled_at = self.timing.monotonic()
+        self._last_outcome_at = self.timing.monotonic()
         self._error: Exception | None = None
 
     def adopt_earlier(self, rows: Sequence[BatchRow]) -> list[BatchRow]:
@@ -151,7 +151,7 @@ class RowSender:
     def send(self, rows: Sequence[BatchRow]) -> None:
         """Send the rows that :meth:`adopt_earlier` has left.
 
-        Each row's status says what became of it.
+        Each row's ``status`` is its outcome.
 
         :raises Exception: what ``before_post`` raised besides errors of the API
         """
@@ -160,7 +160,7 @@ class RowSender:
             row.fail("unknown", "an earlier try may have sent it")
         self._unresolved = {row.row_key for row in waiting}
         self._progress = Progress(len(rows), self.timing.monotonic)
-        self._settled_at = self.timing.monotonic()
+        self._last_outcome_at = self.timing.monotonic()
         try:
             self._post([row for row in rows if row.row_key not in self._unresolved])
             if waiting and not self._must_stop():
@@ -174,12 +174,12 @@ class RowSender:
             for row in rows:
                 if row.status == "not_sent" and not row.reason:
                     row.reason = "the batch was stopped before"
-            self._record.write(rows=len(self._rows), **self._in_doubt())
+            self._record.write(rows=len(self._rows), **self._unresolved_record())
         if self._error is not None:
             raise self._error
 
-    def _in_doubt(self) -> dict[str, Any]:
-        """Return what to record of rows that may still be in flight: their intent counts for the next try."""
+    def _unresolved_record(self) -> dict[str, Any]:
+        """Return the record of rows that may still be in flight; their intent is kept for the next try."""
         if not self._unresolved:
             return {"in_flight": []}
         record = self._record.read()
@@ -195,11 +195,11 @@ class RowSender:
         return campaigns_of_rows(self.client, self.key, self.since, rows=len(self._rows))
 
     def _adopt(
-        self, rows: Iterable[BatchRow], found: Mapping[str, list[dict[str, Any]]], *, mine: bool = False
+        self, rows: Iterable[BatchRow], found: Mapping[str, list[dict[str, Any]]], *, own: bool = False
     ) -> list[BatchRow]:
-        """Give rows the campaigns that were found.
+        """Assign the campaigns that were found to their rows.
 
-        :param mine: this try has sent them
+        :param own: this try has sent them
         :return: the rows without one
         """
         left = []
@@ -215,27 +215,27 @@ class RowSender:
                     row,
                     ", ".join(campaign_label(each["uuid"], each) for each in matches),
                 )
-            self._take(row, matches[0], mine=mine)
+            self._adopt_one(row, matches[0], own=own)
         return left
 
-    def _take(self, row: BatchRow, campaign: dict[str, Any], *, mine: bool) -> None:
+    def _adopt_one(self, row: BatchRow, campaign: dict[str, Any], *, own: bool) -> None:
         if row.status == "invalid":
-            row.take(campaign, "changed", f"sent by an earlier try; now {row.reason}")
+            row.set_campaign(campaign, "changed", f"sent by an earlier try; now {row.reason}")
             return
         try:
             if row.payload.get("status") == "active":
                 refuse_unsent(campaign)
         except BMCampaignStateError as error:
-            row.take(campaign, "failed", str(error))
+            row.set_campaign(campaign, "failed", str(error))
             row.permanent = True
             return
         different = self._differences(row, campaign)
-        if mine or not different:
-            row.take(campaign, "sent" if mine else "adopted")
+        if own or not different:
+            row.set_campaign(campaign, "sent" if own else "adopted")
             return
         reason = f"its campaign differs from the row: {'; '.join(different)}"
         log.warning("Campaign %s of %s: %s", campaign_label(campaign["uuid"], campaign), row, reason)
-        row.take(campaign, "failed" if self._strict else "changed", reason)
+        row.set_campaign(campaign, "failed" if self._strict else "changed", reason)
         if self._strict:
             row.reason += f". {SEND_AGAIN}"
             row.permanent = True
@@ -257,7 +257,7 @@ class RowSender:
             if unknown:
                 log.warning("The outcome of %d requests is unknown: searching for them", len(unknown))
                 window = self.timing.in_flight_window(self.client).total_seconds()
-                left = self._search(unknown, Stopwatch(self.timing), window, mine=True)
+                left = self._search(unknown, Stopwatch(self.timing), window, own=True)
                 self._failed -= len(unknown) - len(left)
                 self._unresolved |= {row.row_key for row in left}
 
@@ -274,7 +274,7 @@ class RowSender:
                 raise
 
     def _start_requests(self, pool: ThreadPoolExecutor) -> None:
-        """Give each free thread a row, unless the server limits requests."""
+        """Submit a row for each free thread, unless the server limits requests."""
         while (
             self._queue
             and len(self._running) < self.max_workers
@@ -287,21 +287,21 @@ class RowSender:
             self._running[pool.submit(self._post_row, row, self._lease)] = row
 
     def _finish_requests(self) -> None:
-        """Wait until a request has ended, and record what became of its row."""
+        """Wait until a request has ended, and record the outcome of its row."""
         if not self._running:
             self.timing.sleep(min(1.0, self.gate.remaining))
         for future in wait(self._running, timeout=1.0, return_when=FIRST_COMPLETED).done:
             row = self._running.pop(future)
-            outcome = self._settle(row, future)
+            outcome = self._record_outcome(row, future)
             if outcome == "again":
                 self._queue.appendleft(row)
                 continue
-            self._settled_at = self.timing.monotonic()
+            self._last_outcome_at = self.timing.monotonic()
             self._failed += row.status in ("failed", "unknown")
             self._sent += row.status == "sent"
             if outcome == "unknown":
                 self._unknown.append(row)
-        if self.timing.monotonic() - self._settled_at > LONGEST_PAUSE:
+        if self.timing.monotonic() - self._last_outcome_at > LONGEST_PAUSE:
             log.error("The server has limited all requests for %.0f s: nothing more is sent", LONGEST_PAUSE)
             self.stopped.set()
         self._progress.report(self._sent, self._failed)
@@ -309,7 +309,7 @@ class RowSender:
     def _claim(self) -> None:
         """Record the next rows of the queue: their requests may leave from now on, until the lease ends."""
         self._lease = self.timing.monotonic() + LEASE
-        self._claimed = {row.row_key for row in islice(self._queue, CLAIM)}
+        self._claimed = {row.row_key for row in islice(self._queue, CLAIM_SIZE)}
         others = {row.row_key for row in (*self._running.values(), *self._unknown)}
         self._record.intend(
             lease=LEASE, rows=len(self._rows), in_flight=sorted(self._claimed | others | self._unresolved)
@@ -336,7 +336,7 @@ class RowSender:
         )
         return campaign
 
-    def _settle(self, row: BatchRow, future: Future[Campaign | None]) -> str:
+    def _record_outcome(self, row: BatchRow, future: Future[Campaign | None]) -> str:
         """Record the outcome of a request: ``done``, ``unknown``, or ``again``."""
         try:
             campaign = future.result()
@@ -354,7 +354,7 @@ class RowSender:
         except BMCampaignStateError as error:
             # The server does not keep names or statuses: every other row would get the same.
             if error.campaign is not None:
-                row.take(error.campaign, "failed", str(error))
+                row.set_campaign(error.campaign, "failed", str(error))
             row.permanent = True
             self._error = error
             self.stopped.set()
@@ -375,14 +375,15 @@ class RowSender:
         self._unanswered = 0
         if campaign is None:
             return "again"
-        row.take(campaign, "sent")
+        row.set_campaign(campaign, "sent")
         return "done"
 
     def _count_unanswered(self) -> None:
         self._unanswered += 1
         if self._unanswered >= MAX_UNANSWERED:
             log.error(
-                "The server did not answer %d requests in a row; sending nothing more", self._unanswered
+                "The server did not respond to %d consecutive requests; sending nothing more",
+                self._unanswered,
             )
             self.stopped.set()
 
@@ -392,17 +393,17 @@ class RowSender:
         return self.stop_after is not None and self._failed > self.stop_after
 
     def _search(
-        self, rows: Sequence[BatchRow], watch: Stopwatch, window: float, *, mine: bool = False
+        self, rows: Sequence[BatchRow], watch: Stopwatch, window: float, *, own: bool = False
     ) -> list[BatchRow]:
-        """List campaigns until all rows are found, or no request can be in flight any more.
+        """Search for the campaigns of rows until all are found, or no request can be in flight any more.
 
         :return: the rows that were not found
         """
         pause, left = self.timing.first_pause, list(rows)
         while True:
-            left = self._adopt(left, self._list(), mine=mine)
+            left = self._adopt(left, self._list(), own=own)
             remaining = window - watch.elapsed
-            if not left or remaining <= 0 or (self.stopped.is_set() and not mine):
+            if not left or remaining <= 0 or (self.stopped.is_set() and not own):
                 return left
             log.info("Waiting for the campaigns of %d rows, for up to %.0f s", len(left), remaining)
             watch.sleep(min(pause, remaining))

@@ -70,7 +70,7 @@ def first_execution_outside(
     :param payload: a checked payload, or a ``CampaignResponse``
     :param window: the window
     :param now: the current time, an aware datetime
-    :param until: how far to look for executions of a rule, an aware datetime
+    :param until: the last time to check, an aware datetime; it does not limit ``now`` and ``once``
     :return: in UTC
     :raises BMPayloadError: ``schedule_rrule`` is invalid, or executes too often to be checked
     """

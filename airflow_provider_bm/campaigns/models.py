@@ -1,7 +1,6 @@
 """The payloads that users write. Each becomes a validated JSON body, or an error that lists all problems.
 
-Nothing is validated before ``to_payload()``, so that a model can contain templates that are not
-rendered yet.
+Nothing is validated before ``to_payload()``, so that a model can contain templates that are not rendered yet.
 :class:`CampaignCreate` documents the fields. Source: Campaign API 4.1 to 4.3, 4.5.
 """
 
@@ -58,9 +57,9 @@ class _Payload:
         known = tuple(item.name for item in fields(cls))  # type: ignore[arg-type]
         required = [item.name for item in fields(cls) if item.default is MISSING]  # type: ignore[arg-type]
         check_names(mapping, known, problems)
-        given = dict.fromkeys(required) | {name: mapping[name] for name in known if name in mapping}
-        payload = cls(**given)
-        if problems or any(given[name] is None for name in required):
+        values = dict.fromkeys(required) | {name: mapping[name] for name in known if name in mapping}
+        payload = cls(**values)
+        if problems or any(values[name] is None for name in required):
             payload._check(problems)
             raise BMPayloadError(problems, cls._subject, nothing_sent=True)
         return payload

@@ -122,16 +122,16 @@ def _parse_start(line: str) -> tuple[datetime, str | None]:
     head, colon, value = line.partition(":")
     name, *parameters = head.split(";")
     value = value.strip().upper()
-    given = {key.upper(): text for key, _, text in (parameter.partition("=") for parameter in parameters)}
-    zone = given.get("TZID")
+    values = {key.upper(): text for key, _, text in (parameter.partition("=") for parameter in parameters)}
+    zone = values.get("TZID")
     kind = "DATE-TIME" if "T" in value else "DATE"
     valid = (
         colon
         and name.upper() == "DTSTART"
         and re.fullmatch(r"\d{8}(T\d{6}Z?)?", value, re.ASCII)
-        and given.get("VALUE", kind).upper() == kind
-        and len(given) == len(parameters)
-        and not given.keys() - {"VALUE", "TZID"}
+        and values.get("VALUE", kind).upper() == kind
+        and len(values) == len(parameters)
+        and not values.keys() - {"VALUE", "TZID"}
         # Only a local time can have a TZID.
         and (zone is None or (kind == "DATE-TIME" and not value.endswith("Z")))
     )

@@ -62,7 +62,7 @@ def parse_schedule(
         if isinstance(value, datetime):
             return ScheduleTime(kind="time", text=to_utc_text(read_time(value)))
         if isinstance(value, date):
-            raise ValueError("a date alone does not say when: give an aware datetime")
+            raise ValueError("a date alone does not say when: pass an aware datetime")
         if not isinstance(value, str) or not value.strip():
             raise ValueError(_EXPECTED)
         text = value.strip()

@@ -74,7 +74,7 @@ def rule_matches(rule: Mapping[str, Any], contact: Mapping[str, str], today: dat
         return any(member in values for member in members) == bool(condition in ("eq", "in"))
     if condition == "ann_in_days":
         return anniversary_within(actual, int(values[0]), today)
-    return any(_TESTS[condition](actual, one) for one in values)
+    return any(_TESTS[condition](actual, each) for each in values)
 
 
 def compare(left: str, right: str) -> int:
@@ -99,14 +99,14 @@ _TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
 }
 
 
-def anniversary_within(day: str, days: int, today: date) -> bool:
+def anniversary_within(birthday: str, days: int, today: date) -> bool:
     """Return whether the anniversary of a day is today or within a number of days."""
     try:
-        born = date.fromisoformat(day)
+        born = date.fromisoformat(birthday)
     except ValueError:
         return False
     upcoming = [_anniversary(born, year) for year in (today.year, today.year + 1)]
-    return min((one - today).days for one in upcoming if one >= today) <= days
+    return min((day - today).days for day in upcoming if day >= today) <= days
 
 
 def _anniversary(born: date, year: int) -> date:
@@ -141,7 +141,7 @@ def _rule_in_words(rule: Mapping[str, Any]) -> str:
     words = f"{field} {_WORDS[condition]}"
     if condition in ("isnull", "isnotnull"):
         return words
-    quoted = [f'"{one}"' for one in values]
+    quoted = [f'"{each}"' for each in values]
     if condition in ("neq", "notin") and len(quoted) > 1:
         return f"{field} is none of {', '.join(quoted)}"
     return f"{words} {' or '.join(quoted)}"

@@ -92,7 +92,8 @@ def _check_value(
         if condition == "ann_in_days" and len(value) != 1:
             problems.add(path, value, "must be one number of days with ann_in_days")
         return [
-            _check_single(one, f"{path}[{index}]", rule, numbers, problems) for index, one in enumerate(value)
+            _check_single(each, f"{path}[{index}]", rule, numbers, problems)
+            for index, each in enumerate(value)
         ]
     if condition in ("in", "notin") and isinstance(value, str) and not value:
         problems.add(path, value, "must be an array of strings")

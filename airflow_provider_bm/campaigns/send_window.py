@@ -78,23 +78,23 @@ class SendWindow:
             return value
         example = '{"start": "09:00", "end": "20:00", "days": "mon-fri", "tz": "Europe/Zurich"}'
         problems = Problems()
-        given = value
+        arguments = value
         if isinstance(value, str):
             try:
-                given = parse_json(value)
+                arguments = parse_json(value)
             except ValueError as error:
                 problems.add("send_window", value, f"must be a JSON object such as {example}: {error}")
                 raise BMPayloadError(problems, _SUBJECT) from None
-        if not isinstance(given, Mapping):
+        if not isinstance(arguments, Mapping):
             problems.add("send_window", value, f"must be a JSON object such as {example}")
             raise BMPayloadError(problems, _SUBJECT)
-        check_keys("", given, tuple(field.name for field in fields(cls)), problems, required=False)
+        check_keys("", arguments, tuple(field.name for field in fields(cls)), problems, required=False)
         for name in ("start", "end"):
-            if name not in given:
+            if name not in arguments:
                 problems.add(name, None, "is required: a time of day such as '09:00'")
         if problems:
             raise BMPayloadError(problems, _SUBJECT)
-        return cls(**given)
+        return cls(**arguments)
 
     def is_open(self, moment: datetime) -> bool:
         """Return whether messages may go out at a point in time.

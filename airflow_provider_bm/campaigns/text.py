@@ -24,8 +24,8 @@ from airflow_provider_bm.exceptions import truncated_repr
 _BREAKS: Final = "\t\n\v\f\r\x85"
 _HALF_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MISSING: Final = (
-    "is a missing value, as a template expression or a table gives it where there is nothing: find the "
-    "value, or leave the field out"
+    "is a missing value, such as the result of a template expression or an empty cell: provide a value, or "
+    "leave the field out"
 )
 
 

@@ -17,8 +17,7 @@ _ISO = re.compile(
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 NO_ZONE: Final = (
-    "say which zone the time is in: give an aware datetime, or end the text with Z or an offset such as "
-    "+02:00"
+    "the time zone is missing: pass an aware datetime, or end the text with Z or an offset such as +02:00"
 )
 
 
@@ -40,7 +39,7 @@ def read_time(value: object) -> datetime:
     match = _ISO.fullmatch(text)
     if match is None:
         if _DATE.fullmatch(text):
-            raise ValueError(f"a date alone does not say when: add the time, and {NO_ZONE}")
+            raise ValueError("a date alone does not say when: add the time and a time zone")
         raise ValueError("must be a time such as '2024-05-01T17:05:00+00:00'")
     if match["zone"] is None:
         raise ValueError(NO_ZONE)

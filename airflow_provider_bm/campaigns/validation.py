@@ -80,41 +80,41 @@ def check_fields(values: Mapping[str, Any], rules: PayloadRules, problems: Probl
     :param problems: the list to which problems are added
     :return: the fields to send, in the API's order; use them only if no problem was added
     """
-    given = {name: values[name] for name in CAMPAIGN_FIELDS if values.get(name) is not None}
+    present = {name: values[name] for name in CAMPAIGN_FIELDS if values.get(name) is not None}
     found: dict[str, str | None] = {}
     for name in rules.required:
-        if name not in given:
+        if name not in present:
             problems.add(name, None, f"is required: {_EXPECTED.get(name, 'a string')}")
-    if "name" in given:
-        found["name"] = check_name(given["name"], problems)
-    if "sender" in given:
-        found["sender"] = check_sender(given["sender"], problems)
+    if "name" in present:
+        found["name"] = check_name(present["name"], problems)
+    if "sender" in present:
+        found["sender"] = check_sender(present["sender"], problems)
     for name in WEBPUSH_FIELDS:
-        if name in given:
-            found[name] = check_text(name, given[name], problems, may_be_empty=True)
-    if "status" in given:
-        found["status"] = check_choice("status", given["status"], rules.statuses, problems)
-    if "sending_type" in given:
-        found["sending_type"] = check_choice("sending_type", given["sending_type"], SENDING_TYPES, problems)
-    if "template" in given:
-        found["template"] = check_template(given["template"], found.get("sending_type"), problems)
-    if "recipient_lists" in given:
+        if name in present:
+            found[name] = check_text(name, present[name], problems, may_be_empty=True)
+    if "status" in present:
+        found["status"] = check_choice("status", present["status"], rules.statuses, problems)
+    if "sending_type" in present:
+        found["sending_type"] = check_choice("sending_type", present["sending_type"], SENDING_TYPES, problems)
+    if "template" in present:
+        found["template"] = check_template(present["template"], found.get("sending_type"), problems)
+    if "recipient_lists" in present:
         found["recipient_lists"] = check_recipient_lists(
-            "recipient_lists", given["recipient_lists"], problems
+            "recipient_lists", present["recipient_lists"], problems
         )
     found |= check_schedule(
-        given.get("schedule_type"),
-        given.get("schedule_rrule"),
+        present.get("schedule_type"),
+        present.get("schedule_rrule"),
         complete=rules.complete,
         allow_clear=rules.allow_clear,
         from_server=rules.from_server,
         problems=problems,
     )
-    if rules.default_now and "schedule_type" not in given and "schedule_rrule" not in given:
+    if rules.default_now and "schedule_type" not in present and "schedule_rrule" not in present:
         found["schedule_type"] = "now"
     found |= check_audience(
-        given.get("query_type"),
-        given.get("query"),
+        present.get("query_type"),
+        present.get("query"),
         complete=rules.complete,
         allow_clear=rules.allow_clear,
         from_server=rules.from_server,

@@ -86,6 +86,6 @@ def format_number(value: Any, float_format: str | None = None) -> str:
     decimals = text.partition(".")[2]
     if "e" in text.lower() or "/" in text or len(decimals) > MAX_DECIMALS:
         raise ValueError(
-            f"would be sent as {text}; round it, or give float_format, such as float_format='.2f'"
+            f"would be sent as {text}; round it, or set float_format, such as float_format='.2f'"
         )
     return text

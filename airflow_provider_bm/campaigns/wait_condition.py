@@ -116,16 +116,13 @@ def evaluate(campaign: Mapping[str, Any], wait: WaitCondition) -> Verdict:
     status = campaign.get("status")
     if not isinstance(status, str) or status not in STATUSES:
         what = "has no status" if status is None else f"has the unknown status {truncated_repr(status)}"
-        return Verdict(
-            state="failed",
-            reason=f"{_subject(campaign)} {what}; "
-            f"the API knows {', '.join(STATUSES)} ({describe(campaign)}).",
-        )
+        reason = f"{_subject(campaign)} {what}; the API knows {', '.join(STATUSES)} ({describe(campaign)})."
+        return Verdict(state="failed", reason=reason)
     if wait.executed_after is not None:
         return _decide_execution(campaign, status, wait.executed_after, wait.failed_status)
     seen = f"({describe(campaign)})"
     if status == wait.target_status:
-        return Verdict(state="done", reason=f"{_subject(campaign)} is {status}, as waited for {seen}.")
+        return Verdict(state="done", reason=f"{_subject(campaign)} is {status}, as expected {seen}.")
     if status in wait.failed_status:
         return Verdict(state="failed", reason=f"{_subject(campaign)} is {status} {seen}.")
     if status == "finished":

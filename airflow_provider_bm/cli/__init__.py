@@ -135,14 +135,14 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of ``python -m airflow_provider_bm``."""
-    made = _Parser(prog="python -m airflow_provider_bm", description="Operate Business Messenger campaigns.")
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    root = _Parser(prog="python -m airflow_provider_bm", description="Operate Business Messenger campaigns.")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         sub = commands.add_parser(command.name, help=command.help, description=command.help)
         sub.set_defaults(run=command)
         for argument in command.arguments:
             sub.add_argument(*argument.flags, **argument.options)
-    return made
+    return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -44,7 +44,7 @@ def _row(campaign: dict[str, Any]) -> dict[str, Any]:
 def stop(arguments: Namespace) -> Result:
     """Stop the named campaigns, or all active ones. Continues after a failure."""
     if arguments.all == bool(arguments.uuids):
-        raise CommandError("give the UUIDs of campaigns, or --all")
+        raise CommandError("pass the UUIDs of campaigns, or --all")
     uuids = [parse_uuid(uuid) for uuid in arguments.uuids]
     with connected(arguments.conn_id, arguments.service_uuid) as client:
         names: dict[str, dict[str, Any]] = {}

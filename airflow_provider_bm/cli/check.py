@@ -1,4 +1,4 @@
-"""``check``: what works between this machine and BM, and what does not, one step after the other."""
+"""``check``: diagnose a connection to BM, step by step."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def run(arguments: Namespace) -> Result:
 
 
 def diagnose(client: BMClient) -> list[Step]:
-    """Check a connection step by step; after a failure, the others are skipped."""
+    """Check a connection step by step; after a failure, the remaining steps are skipped."""
     settings = client.settings
     mode = "draft_only: nothing can be sent" if settings.draft_only else "campaigns can be sent"
     steps = [Step("Connection", "ok", f"{settings.conn_id}: {settings.api_url}; {mode}")]
@@ -195,12 +195,12 @@ def _token(client: BMClient) -> str:
 def _service(client: BMClient) -> str:
     uuid = client.settings.service_uuid
     if uuid is None:
-        raise _StepError("skipped", "the connection has no Service UUID; name one with --service-uuid")
+        raise _StepError("skipped", "the connection has no Service UUID; pass one with --service-uuid")
     try:
         first = next(client.list_campaigns(page_size=1), None)
     except BMError as error:
         raise _StepError("FAILED", _plain(error, "the token was refused")) from None
-    return f"{uuid} {'has no campaigns' if first is None else 'answers with its campaigns'}"
+    return f"{uuid} {'has no campaigns' if first is None else 'returns its campaigns'}"
 
 
 def _plain(error: BMError, refused: str) -> str:
@@ -218,16 +218,16 @@ def _plain(error: BMError, refused: str) -> str:
     elif isinstance(error, BMServerError):
         meaning = "BM, or a gateway before it, has a problem"
     elif isinstance(error, BMTransportError):
-        meaning = "no complete answer"
+        meaning = "no complete response"
     else:
-        meaning = "not the answer of this API: is it the right host?"
+        meaning = "not a response of this API: is it the right host?"
     return f"{meaning} ({error})"
 
 
 def _clock(client: BMClient) -> str:
     server_now = client.server_now()
     if server_now is None:
-        raise _StepError("warning", "BM does not tell its time (header Date), so this machine's clock counts")
+        raise _StepError("warning", "BM sends no Date header, so this machine's clock is used")
     ahead = server_now - datetime.now(UTC)
     # The header has whole seconds.
     if abs(ahead) > CLOCK_TOLERANCE + timedelta(seconds=1):

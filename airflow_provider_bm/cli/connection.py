@@ -1,4 +1,4 @@
-"""The client of a command: from the connection that Airflow knows."""
+"""The client of a command, for an Airflow connection."""
 
 from __future__ import annotations
 

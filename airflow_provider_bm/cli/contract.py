@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: Assumptions that reading cannot test, and why.
 NOT_TESTED: Final = {
-    "TOKEN_LIFETIME": "it counts only if the token's reply does not tell its lifetime",
+    "TOKEN_LIFETIME": "used only if the token's response does not contain its lifetime",
     "UNKNOWN_OUTCOME_STATUSES": "the server would have to fail",
     "NOT_CARRIED_OUT_STATUSES": "the server would have to be overloaded",
     "TOKEN_REJECTED_STATUS": "a token would have to expire",
@@ -167,7 +167,7 @@ def _page_size(api: Api) -> str:
             f"a page has {len(rows)} campaigns, with count {pagination['count']} and perPage "
             f"{pagination['perPage']}"
         )
-    return f"{assumptions.PAGE_SIZE} rows may be asked for; perPage is {pagination['perPage']}"
+    return f"{assumptions.PAGE_SIZE} rows may be requested; perPage is {pagination['perPage']}"
 
 
 def _pages(api: Api) -> str:
@@ -286,7 +286,7 @@ def _date(api: Api) -> str:
         raise MismatchError(
             "no plausible header Date: a search for an earlier try always takes its full time"
         )
-    return "replies tell the server's time"
+    return "replies contain the server's time"
 
 
 #: Each assumption, and how it is tested.

@@ -41,7 +41,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Return a value on one line, without control characters: a name may hold any."""
+    """Return a value on one line, without control characters: a name may contain any."""
     text = "" if value is None else str(value)
     return "".join(char if char.isprintable() else " " for char in text)
 
@@ -81,7 +81,7 @@ def _stdout_to_stderr() -> Iterator[None]:
         if not is_real:
             yield
             return
-        # Airflow's log handlers hold the stream itself.
+        # Airflow's log handlers refer to the stream itself.
         stdout = os.dup(1)
         os.dup2(2, 1)
         try:
@@ -94,4 +94,4 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 
 class CommandError(Exception):
-    """A command cannot be run as it was given."""
+    """The arguments of a command are invalid."""

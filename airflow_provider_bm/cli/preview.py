@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_bm.hooks import BMHook
     from airflow_provider_bm.operators.send import ActivatingOperator, SendOperator
 
-#: What becomes of a campaign.
+#: Outcomes of a task.
 SENDS, DRAFT, NOTHING, FAILS = "would be sent", "stays a draft", "nothing to send", "ERROR"
 _EXIT_CODES: Final = {SENDS: WOULD_SEND, DRAFT: OK, NOTHING: OK, FAILS: ERROR}
 
@@ -157,7 +157,7 @@ class _Planner:
             return Planned(name, FAILS, f"{type(error).__name__}: {error}{self._unknown_hint()}")
 
     def _connect(self, task: ActivatingOperator) -> None:
-        """Give the task a client that cannot send."""
+        """Set the task's client to one that cannot send."""
         from airflow_provider_bm._compat import connection_from_secrets
         from airflow_provider_bm.hooks import BMHook
         from airflow_provider_bm.hooks.bm import client_of, client_with

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from airflow_provider_bm.client.settings import BMSettings
 from airflow_provider_bm.exceptions import BMError
 
-#: A token is renewed when this share of its life is left, but never sooner than five minutes before.
+#: A token is renewed when this share of its lifetime is left, at most five minutes before it expires.
 _MARGIN_SHARE = 0.1
-_LARGEST_MARGIN = 300.0
+_MAX_MARGIN = 300.0
 
 
 class Token(NamedTuple):
@@ -36,7 +36,7 @@ class TokenCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._value: str | None = None
-        self._former: str | None = None
+        self._previous: str | None = None
         self._failure: BMError | None = None
         self._failed_at = 0.0
         self._renew_at = 0.0
@@ -48,22 +48,22 @@ class TokenCache:
         :param rejected: a token that the server has just refused; it is renewed unless another thread
             has already done so
         """
-        came_at = self._clock()
+        called_at = self._clock()
         with self._lock:
             if self._value is None or self._value == rejected or self._clock() >= self._renew_at:
                 # Threads that waited share the failure instead of retrying one after another.
-                if self._failure is not None and self._failed_at > came_at:
+                if self._failure is not None and self._failed_at > called_at:
                     raise copy.copy(self._failure)
                 # The clock is read first: a slow reply must not make the token look younger.
-                asked_at = self._clock()
+                requested_at = self._clock()
                 try:
                     token = fetch()
                 except BMError as error:
                     self._failure, self._failed_at = copy.copy(error), self._clock()
                     raise
-                margin = min(_LARGEST_MARGIN, token.lifetime * _MARGIN_SHARE)
-                self._value, self._former = token.value, self._value
-                self._renew_at = asked_at + token.lifetime - margin
+                margin = min(_MAX_MARGIN, token.lifetime * _MARGIN_SHARE)
+                self._value, self._previous = token.value, self._value
+                self._renew_at = requested_at + token.lifetime - margin
             return self._value
 
     @property
@@ -73,7 +73,7 @@ class TokenCache:
 
     def known(self) -> list[str]:
         """The last two tokens, to remove them from texts."""
-        return [value for value in (self._value, self._former) if value]
+        return [value for value in (self._value, self._previous) if value]
 
 
 _caches: dict[tuple[str, str, str], TokenCache] = {}

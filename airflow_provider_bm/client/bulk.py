@@ -28,8 +28,8 @@ from airflow_provider_bm.exceptions import (
 
 log = logging.getLogger(__name__)
 
-#: Characters of a URL that every proxy lets through.
-LONGEST_URL = 2000
+#: Length of a URL that every proxy accepts.
+MAX_URL_LENGTH = 2000
 #: After this many lists that return fewer campaigns than must be fetched singly, stop using lists.
 _MAX_SHORT_LISTS = 2
 #: Seconds until lists are tried again that seemed to be useless: they may just lag behind.
@@ -41,8 +41,8 @@ _MAX_FAILURES = 3
 _MAX_FORBIDDEN = 2
 #: Maximum number of failed campaigns to remember; beyond it, those no longer requested are forgotten.
 _MAX_REMEMBERED = 1000
-#: Text that paging adds to a URL.
-_PAGE = "&page_number=000&page_size=000"
+#: What pagination adds to a URL.
+_PAGE_PARAMS = "&page_number=000&page_size=000"
 
 Found = Mapping[str, Campaign | BMError]
 Fields = tuple[str, ...]
@@ -61,11 +61,11 @@ class BulkReader:
         self._client = client
         # By fields: lists may be too much for a server only if all messages are in them.
         self._lists_again_at: dict[Fields, float] = {}
-        self._short_answers: dict[Fields, int] = {}
+        self._short_lists: dict[Fields, int] = {}
         self._failed: set[str] = set()
 
     def read(self, uuids: Iterable[str], fields: Fields = ()) -> Iterator[Found]:
-        """Yield campaigns, some at a time; instead of a campaign, its own error.
+        """Yield campaigns by UUID, some at a time; in place of a campaign that failed, its error.
 
         Those that failed the last time come last, so that they cannot delay the others.
 
@@ -78,57 +78,59 @@ class BulkReader:
             self._failed.intersection_update(uuids)
         failures = 0
         for chunk in self._chunks(uuids, fields):
-            together = len(chunk) > 1 and time.monotonic() >= self._lists_again_at.get(fields, 0.0)
-            found, forbidden = self._read_list(chunk, fields) if together else ({}, False)
+            use_list = len(chunk) > 1 and time.monotonic() >= self._lists_again_at.get(fields, 0.0)
+            found, forbidden = self._read_list(chunk, fields) if use_list else ({}, False)
             if found:
                 failures = 0
                 self._failed.difference_update(found)
                 yield found
-            missing, alone = [uuid for uuid in chunk if uuid not in found], 0
+            missing, singly = [uuid for uuid in chunk if uuid not in found], 0
             refused: dict[str, BMError] = {}
             for uuid in missing:
-                one = self._get(uuid, fields)
-                failures = failures + 1 if isinstance(one, BMError) and not one.permanent else 0
-                if isinstance(one, BMError) and failures >= _MAX_FAILURES:
-                    raise one
-                forbidden = forbidden and isinstance(one, BMForbiddenError)
-                if forbidden and isinstance(one, BMError):
-                    refused[uuid] = one
+                result = self._get(uuid, fields)
+                failures = failures + 1 if isinstance(result, BMError) and not result.permanent else 0
+                if isinstance(result, BMError) and failures >= _MAX_FAILURES:
+                    raise result
+                forbidden = forbidden and isinstance(result, BMForbiddenError)
+                if forbidden and isinstance(result, BMError):
+                    refused[uuid] = result
                     if len(refused) >= _MAX_FORBIDDEN:
-                        raise one
+                        raise result
                     continue
-                alone += isinstance(one, dict)
-                yield {**refused, uuid: one}
+                singly += isinstance(result, dict)
+                yield {**refused, uuid: result}
                 refused = {}
             if refused:
                 yield refused
-            if together:
-                self._note_list_size(len(found), alone, fields)
+            if use_list:
+                self._count_missing(len(found), singly, fields)
 
     def list(self, selection: CampaignFilter) -> Iterator[Found]:
-        """Yield all campaigns that match a filter, some at a time; instead of a campaign, its own error.
+        """Yield all campaigns that match a filter, as :meth:`read` does.
 
         :raises BMResponseError: the server returned a campaign that does not match
         """
         broken: dict[str, BMError] = {}
 
-        def note(row: Any, error: BMResponseError) -> None:
+        def on_broken_row(row: Any, error: BMResponseError) -> None:
             uuid = row.get("uuid") if isinstance(row, dict) else None
             if isinstance(uuid, str):
                 broken[uuid.lower()] = error
             log.warning("A row of a list is ignored: %s", error)
 
         params = [*selection.filters, *fields_param(selection.fields)]
-        for page in self._client.list_pages(params, on_broken_row=note):
+        for page in self._client.list_pages(params, on_broken_row=on_broken_row):
             for campaign in page.campaigns:
                 selection.check(campaign)
-            yield {one["uuid"]: one for one in page.campaigns if one["uuid"] not in page.contradicted}
+            yield {each["uuid"]: each for each in page.campaigns if each["uuid"] not in page.contradicted}
             yield {uuid: self._get(uuid, selection.fields) for uuid in page.contradicted}
         yield broken
 
     def _chunks(self, uuids: Sequence[str], fields: Fields) -> Iterator[Sequence[str]]:
-        base = len(f"{self._client.list_url}?{urlencode([('in(uuid)', ''), *fields_param(fields)])}{_PAGE}")
-        size = max(1, (LONGEST_URL - base) // len(urlencode({"": "," + "0" * 36})))
+        base = len(
+            f"{self._client.list_url}?{urlencode([('in(uuid)', ''), *fields_param(fields)])}{_PAGE_PARAMS}"
+        )
+        size = max(1, (MAX_URL_LENGTH - base) // len(urlencode({"": "," + "0" * 36})))
         for start in range(0, len(uuids), size):
             yield uuids[start : start + size]
 
@@ -146,10 +148,10 @@ class BulkReader:
                 on_broken_row=lambda _, error: log.warning("A row of a list is ignored: %s", error),
             )
             for page in pages:
-                found.update((one["uuid"], one) for one in page.campaigns if one["uuid"] in wanted)
+                found.update((each["uuid"], each) for each in page.campaigns if each["uuid"] in wanted)
                 for uuid in page.contradicted:
                     found.pop(uuid, None)
-                others = next((one["uuid"] for one in page.campaigns if one["uuid"] not in wanted), None)
+                others = next((each["uuid"] for each in page.campaigns if each["uuid"] not in wanted), None)
                 if others or (page.total or 0) > len(wanted):
                     # No further page: that would be the whole service, page by page.
                     sent = f"campaign {others}" if others else f"a list of {page.total} campaigns"
@@ -171,7 +173,7 @@ class BulkReader:
             self._stop_using_lists(str(error), fields, _RETRY_LISTS_AFTER if forbidden else math.inf)
             return found, forbidden
         except (BMServerError, BMResponseError, BMTimeoutError) as error:
-            if _of_the_server(error) and not _too_much(error):
+            if _is_server_wide(error) and not _may_be_too_large(error):
                 raise
             log.warning("A list of %d campaigns failed; fetching them singly: %s", len(chunk), error)
         return found, False
@@ -181,7 +183,7 @@ class BulkReader:
             campaign = self._client.get_campaign(uuid, fields=fields)
         except (BMAPIError, BMResponseError) as error:
             self._failed.add(uuid)
-            if _of_the_server(error) and not isinstance(error, BMResponseError):
+            if _is_server_wide(error) and not isinstance(error, BMResponseError):
                 raise
             return error
         except BMError:
@@ -190,14 +192,19 @@ class BulkReader:
         self._failed.discard(uuid)
         return campaign
 
-    def _note_list_size(self, together: int, alone: int, fields: Fields) -> None:
-        if alone <= together:
-            self._short_answers.pop(fields, None)
+    def _count_missing(self, listed: int, singly: int, fields: Fields) -> None:
+        """Stop using lists if they repeatedly lack most campaigns.
+
+        :param listed: number of campaigns in the list
+        :param singly: number of campaigns that were missing there, and exist
+        """
+        if singly <= listed:
+            self._short_lists.pop(fields, None)
             return
-        self._short_answers[fields] = self._short_answers.get(fields, 0) + 1
-        if self._short_answers[fields] >= _MAX_SHORT_LISTS:
-            del self._short_answers[fields]
-            why = f"its lists lack campaigns that exist ({alone} of {together + alone}), or fail"
+        self._short_lists[fields] = self._short_lists.get(fields, 0) + 1
+        if self._short_lists[fields] >= _MAX_SHORT_LISTS:
+            del self._short_lists[fields]
+            why = f"its lists lack campaigns that exist ({singly} of {listed + singly}), or fail"
             self._stop_using_lists(why, fields, _RETRY_LISTS_AFTER)
 
     def _stop_using_lists(self, why: str, fields: Fields, seconds: float = math.inf) -> None:
@@ -210,13 +217,13 @@ class BulkReader:
         )
 
 
-def _too_much(error: BMError) -> bool:
+def _may_be_too_large(error: BMError) -> bool:
     """Whether a list may just be too large to return in time: campaigns with all their messages."""
     timed_out = isinstance(error, BMServerError) and error.status in (408, 504)
     return timed_out and not error.of_token and getattr(error, "retry_after", None) is None
 
 
-def _of_the_server(error: BMError) -> bool:
+def _is_server_wide(error: BMError) -> bool:
     """Whether an error is about the server, not about one campaign, so that further calls are pointless."""
     if error.of_token or isinstance(error, (BMAuthError, BMRateLimitError)):
         return True

@@ -463,7 +463,7 @@ class BMClient:
                 if not recent and previous and created < previous:
                     return count  # the list is sorted, so the rest is older
                 previous = created
-            if scanned >= _MOST_SCANNED:
+            if scanned >= _MAX_SCANNED:
                 raise BMResponseError(
                     f"The campaigns of the past hour cannot be counted: the newest are not among the first "
                     f"{scanned}, so the server does not sort by created_dt. Without max_campaigns_per_hour, "
@@ -524,8 +524,8 @@ class BMClient:
         Only a status code is documented for the response to PUT and PATCH (3.4, 3.5).
         """
         data = data_of(response, self._transport.scrub)
-        has_none = data is None or (isinstance(data, dict) and "uuid" not in data)
-        if uuid is None or not has_none:
+        is_empty = data is None or (isinstance(data, dict) and "uuid" not in data)
+        if uuid is None or not is_empty:
             return campaign_of(response, uuid, self._transport.scrub)
         campaign = self.get_campaign(uuid)
         if campaign["status"] not in (status, "finished"):
@@ -547,7 +547,7 @@ class BMClient:
 
 
 #: Maximum number of campaigns to read when counting those of the past hour.
-_MOST_SCANNED = 2000
+_MAX_SCANNED = 2000
 
 
 def _not_activated(campaign: str) -> BMDraftOnlyError:

@@ -55,7 +55,7 @@ class CampaignFilter:
 
         Doubtful cases match: how a server compares letters, for example, is unknown.
 
-        :raises BMResponseError: it does not, so the server does not know a filter; many ignore those
+        :raises BMResponseError: it does not: the server ignores a filter that it does not know
         """
         for key, wanted in self.filters:
             operator, column = filter_of(key)
@@ -81,7 +81,7 @@ def _equals(value: Any, wanted: str) -> bool:
     if _text(value) == _text(wanted):
         return True
     mine, other = _number(value), _number(wanted)
-    return mine is not None and other is not None and abs(mine - other) <= _slack(value)
+    return mine is not None and other is not None and abs(mine - other) <= _tolerance(value)
 
 
 def _is_one_of(value: Any, wanted: str) -> bool:
@@ -114,19 +114,19 @@ def _rank(value: Any) -> float | None:
     return _moment(value) if isinstance(value, str) else _number(value)
 
 
-def _slack(value: Any) -> float:
+def _tolerance(value: Any) -> float:
     """How far a time may be off: a response has whole seconds, where the server may store fractions."""
     return 1.0 if isinstance(value, str) and ":" in value else 0.0
 
 
 def _is_at_most(value: Any, wanted: str) -> bool:
     mine, limit = _rank(value), _number(wanted)
-    return mine is None or limit is None or mine <= limit + _slack(value)
+    return mine is None or limit is None or mine <= limit + _tolerance(value)
 
 
 def _is_at_least(value: Any, wanted: str) -> bool:
     mine, limit = _rank(value), _number(wanted)
-    return mine is None or limit is None or mine >= limit - _slack(value)
+    return mine is None or limit is None or mine >= limit - _tolerance(value)
 
 
 def _anything(value: Any, wanted: str) -> bool:

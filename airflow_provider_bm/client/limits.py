@@ -37,7 +37,7 @@ class ExchangeTimeoutError(TimeoutError):
 
 @contextmanager
 def exchange_deadline(seconds: float) -> Iterator[None]:
-    """End each exchange of this thread within this time, by :class:`DeadlineAdapter`."""
+    """Limit each exchange of this thread to this time; :class:`DeadlineAdapter` enforces it."""
     token = _deadline.set(time.monotonic() + seconds)
     try:
         yield
@@ -46,7 +46,7 @@ def exchange_deadline(seconds: float) -> Iterator[None]:
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket, with what is left until the deadline as the time-out of each read."""
+    """Reads from a socket; each read times out at the deadline at the latest."""
 
     def __init__(self, raw: Any, sock: Any) -> None:
         self._raw = raw
@@ -57,10 +57,10 @@ class _DeadlineReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left = _deadline.get() - time.monotonic()
-        if left <= 0:
+        remaining = _deadline.get() - time.monotonic()
+        if remaining <= 0:
             raise ExchangeTimeoutError("the response is incomplete")
-        self._sock.settimeout(left if self._timeout is None else min(left, self._timeout))
+        self._sock.settimeout(remaining if self._timeout is None else min(remaining, self._timeout))
         try:
             count: int | None = self._raw.readinto(buffer)
         except TimeoutError:
@@ -92,14 +92,14 @@ class _DeadlineConnection:
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
-        # Name resolution has no time-out, and each address of a host the whole one.
+        # Name resolution has no time-out, and each address of a host may take the whole time-out.
         if time.monotonic() >= _deadline.get():
             self.close()  # type: ignore[attr-defined]
             raise ConnectTimeoutError(self, "connecting took too long; nothing was sent")
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter without retries, whose connections keep :func:`exchange_deadline`.
+    """An adapter without retries, whose connections enforce :func:`exchange_deadline`.
 
     It connects only to servers that the pytest plugin allows. Mocks, which replace it, may be called.
     """
@@ -117,18 +117,18 @@ class DeadlineAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pools for direct connections."""
         super().init_poolmanager(*args, **kwargs)
-        _keep_deadline(self.poolmanager)
+        _enforce_deadline(self.poolmanager)
 
     def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
         """Return the pools of a proxy."""
         known = proxy in self.proxy_manager
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not known:
-            _keep_deadline(manager)
+            _enforce_deadline(manager)
         return manager
 
 
-def _keep_deadline(manager: Any) -> None:
+def _enforce_deadline(manager: Any) -> None:
     def with_deadline(pool: Any) -> Any:
         connection = type(pool.ConnectionCls.__name__, (_DeadlineConnection, pool.ConnectionCls), {})
         return type(pool.__name__, (pool,), {"ConnectionCls": connection})
@@ -142,7 +142,7 @@ def read_body(response: requests.Response, call: str) -> None:
     """Read the body of a streamed response, decompress it, and put it back as ``response.raw``.
 
     :param call: the request, for messages
-    :raises BMResponseError: it is too large, or not compressed as it claims
+    :raises BMResponseError: it is too large, or not compressed as its headers say
     """
     chunks: Iterable[bytes] = response.raw.stream(_CHUNK, decode_content=False)
     encoding = _encoding(response.headers)

@@ -8,7 +8,7 @@ from airflow_provider_bm.client.responses import Campaign, Page
 from airflow_provider_bm.exceptions import BMResponseError
 
 #: Consecutive pages without new campaigns after which the list is considered endless.
-_MAX_PAGES_WITHOUT_NEWS = 3
+_MAX_PAGES_WITHOUT_NEW = 3
 
 
 def all_pages(fetch: Callable[[int, int], Page], page_size: int, call: str) -> Iterator[Page]:
@@ -41,7 +41,7 @@ def all_pages(fetch: Callable[[int, int], Page], page_size: int, call: str) -> I
         if number >= page.total_pages:
             return
         nothing_new = 0 if new else nothing_new + 1
-        if nothing_new >= _MAX_PAGES_WITHOUT_NEWS:
+        if nothing_new >= _MAX_PAGES_WITHOUT_NEW:
             raise BMResponseError(
                 f"{call} returned nothing new on {nothing_new} consecutive pages, up to page {number} of "
                 f"{page.total_pages}: it does not seem to support page_number"

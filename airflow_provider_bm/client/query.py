@@ -23,8 +23,9 @@ Filters = Mapping[str, Any] | Iterable[tuple[str, Any]]
 _NO_VALUE = ("isnull", "isnotnull", "isempty", "isnotempty")
 _MANY_VALUES = ("in", "notin", "between", "notbetween")
 _ONE_VALUE = ("eq", "neq", "startswith", "contains", "endswith", "doesnotcontain", "lt", "lte", "gte", "gt")
+#: Operators that compare with a part of a text.
+_SUBSTRING_OPERATORS = ("startswith", "contains", "endswith", "doesnotcontain")
 #: Parameters of the list that are not about columns (3.2).
-_PARTS = ("startswith", "contains", "endswith", "doesnotcontain")
 _NO_FILTERS = ("fields", "sort", "page_number", "page_size")
 OPERATORS = (*_NO_VALUE, *_ONE_VALUE, *_MANY_VALUES)
 _KEY = re.compile(
@@ -41,7 +42,7 @@ def list_params(
     fields: str | Sequence[str] = (),
     sort: str | Sequence[str] = (),
 ) -> list[tuple[str, str]]:
-    """The query of a list, all but its page.
+    """The query of a list, without the page.
 
     :raises BMPayloadError: naming each invalid filter, column and optional part
     """
@@ -150,7 +151,7 @@ def _param(key: str, value: Any, problems: list[Problem]) -> tuple[str, str]:
             )
         )
         return key, ""
-    if operator in _PARTS and texts == [""]:
+    if operator in _SUBSTRING_OPERATORS and texts == [""]:
         problems.append(Problem(name, value, "must not be empty: every text contains it"))
     if many and any(FILTER_VALUE_SEPARATOR in (text or "") for text in texts):
         problems.append(Problem(name, value, "one of several values must not contain a comma"))

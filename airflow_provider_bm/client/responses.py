@@ -37,7 +37,7 @@ _NOT_JSON = object()
 #: Another ``Date`` comes from a broken clock, and date arithmetic with it may overflow.
 _PLAUSIBLE_YEARS = range(2020, 2200)
 #: Maximum number of error items in a message.
-_MOST_ITEMS = 50
+_MAX_ITEMS = 50
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -159,8 +159,8 @@ def page_of(
     if not isinstance(rows, list) or not isinstance(meta, dict):
         raise _unexpected(response, "has no data and meta", data, scrub)
     pagination = meta.get("pagination")
-    held = pagination if isinstance(pagination, dict) else {}
-    number, per_page, pages = (_count(held.get(key)) for key in ("currentPage", "perPage", "totalPages"))
+    counts = pagination if isinstance(pagination, dict) else {}
+    number, per_page, pages = (_count(counts.get(key)) for key in ("currentPage", "perPage", "totalPages"))
     if number is None or per_page is None or pages is None:
         what = "has no meta.pagination with currentPage, perPage and totalPages"
         raise _unexpected(response, what, meta, scrub)
@@ -172,7 +172,7 @@ def page_of(
             if broken is None:
                 raise
             broken(row, error)
-    return Page(campaigns, number, per_page, pages, _count(held.get("total")))
+    return Page(campaigns, number, per_page, pages, _count(counts.get("total")))
 
 
 def server_time(date: str | None) -> datetime | None:
@@ -221,7 +221,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        return _NOT_JSON  # and not raised from here: the error has all of the body in it
+        return _NOT_JSON  # not raised here: the error contains the whole body
 
 
 def _error(response: Response, scrub: Callable[[str], str]) -> BMAPIError:
@@ -267,11 +267,9 @@ def _items(data: Mapping[str, Any]) -> list[dict[str, str]]:
     if not isinstance(items, list) or not any(isinstance(item, dict) for item in items):
         items = data.get("errors")
     if isinstance(items, dict):
-        return [{"name": str(name), "message": _as_text(value)} for name, value in items.items()][
-            :_MOST_ITEMS
-        ]
+        return [{"name": str(name), "message": _as_text(value)} for name, value in items.items()][:_MAX_ITEMS]
     found = []
-    for item in (items if isinstance(items, list) else [])[:_MOST_ITEMS]:
+    for item in (items if isinstance(items, list) else [])[:_MAX_ITEMS]:
         if isinstance(item, dict):
             named = {str(key): _as_text(value) for key, value in item.items()}
             if "message" not in named:  # not the API's form

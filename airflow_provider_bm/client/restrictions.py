@@ -17,7 +17,7 @@ from airflow_provider_bm.exceptions import BMDraftOnlyError, BMPolicyError, trun
 _HARMLESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 #: The only status with which another method cannot send.
 _HARMLESS_STATUS = {"POST": "draft", "PUT": "draft", "PATCH": "stopped"}
-#: With these, no request sends.
+#: A request with one of these statuses sends nothing.
 _INACTIVE = ("draft", "stopped", "finished")
 
 

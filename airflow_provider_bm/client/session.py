@@ -117,7 +117,7 @@ class BMSession(requests.Session):
         if not isinstance(request.body, (bytes, str, type(None))):
             return response  # A stream that has been read cannot be sent again.
         # The call was not carried out, so any method can be replayed, once.
-        log.info("The BM token was refused; getting a new one and repeating the call once")
+        log.info("The BM token was refused; requesting a new one and repeating the call once")
         bearer.renew()
         if time.monotonic() > replay_until and request.method not in ("GET", "DELETE"):
             # A search for the campaign of a lost request counts from when it was first sent.
@@ -200,7 +200,7 @@ class _Bearer:
 
 
 def shorten_url(url: str, settings: BMSettings) -> str:
-    """A URL of the API without what all have in common: ``/campaigns``."""
+    """A URL of the API without the prefix that all share: ``/campaigns``."""
     service = f"{settings.api_url}/services/{settings.service_uuid}"
     for base in (service, settings.api_url):
         if url.startswith(base + "/"):
@@ -232,15 +232,15 @@ def _without_secrets(error: BMError | OSError | HTTPError) -> BMError | OSError 
     pending: list[BaseException] = [error]
     seen: set[int] = set()
     while pending:
-        one = pending.pop()
-        if id(one) in seen:
+        current = pending.pop()
+        if id(current) in seen:
             continue
-        seen.add(id(one))
-        one.__traceback__ = None
-        if isinstance(one, requests.RequestException) and one.request is not None:
+        seen.add(id(current))
+        current.__traceback__ = None
+        if isinstance(current, requests.RequestException) and current.request is not None:
             bare = requests.PreparedRequest()
-            bare.method, bare.url = one.request.method, one.request.url
-            one.request = bare
-        related = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+            bare.method, bare.url = current.request.method, current.request.url
+            current.request = bare
+        related = (current.__cause__, current.__context__, getattr(current, "reason", None), *current.args)
         pending += [each for each in related if isinstance(each, BaseException)]
     return error

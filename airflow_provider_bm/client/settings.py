@@ -85,7 +85,7 @@ class BMSettings:
     def in_flight_window(self) -> timedelta:
         """How long after it was first sent a request may still be carried out.
 
-        The client gives up after :attr:`exchange_deadline`; a gateway may work on for as long again. The
+        The client gives up after :attr:`exchange_deadline`; a gateway may continue for as long again. The
         request may leave late: recording its intent, repeating it after a refusal, and replaying it with a
         new token may take ``latest_replay`` each.
         """

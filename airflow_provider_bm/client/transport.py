@@ -37,7 +37,7 @@ from airflow_provider_bm.exceptions import (
 )
 
 T = TypeVar("T")
-_WRONG_URL = (
+_INVALID_URL = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
@@ -127,7 +127,7 @@ class Transport:
         The last request is sent soon after the first: a search for the campaign of a lost one counts from
         then.
 
-        :param call: given the time (monotonic) after which it must not send its request again
+        :param call: called with the time (monotonic) after which it must not send its request again
         """
         self.token()
         longest = self.settings.latest_replay
@@ -182,7 +182,7 @@ class Transport:
         return response
 
     def scrub(self, text: str) -> str:
-        """Remove the client secret and the token from a text of the server."""
+        """Remove the client secret and the tokens from a text that the server sent."""
         for secret in (self.settings.client_secret, *self._tokens.known()):
             for form in (secret, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)):
                 text = text.replace(form, "***")
@@ -233,7 +233,7 @@ class Transport:
 
     def _transport_error(self, request: requests.Request, call: str, error: Exception) -> BMTransportError:
         cause, why, host = _root(error), self._why(error), urlsplit(request.url).netloc
-        if _impossible(error):
+        if _cannot_be_made(error):
             return BMConnectError(
                 f"{call}: the request could not be made. Check Platform domain, api_url, token_url, proxies "
                 f"and verify of the connection. ({why})",
@@ -252,28 +252,30 @@ class Transport:
                 permanent=True,
             )
         if _never_left(error):
-            way = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
-            return BMConnectError(f"{call}: no connection to {host}{way} ({why})")
+            via = " through the proxy" if isinstance(error, requests.exceptions.ProxyError) else ""
+            return BMConnectError(f"{call}: no connection to {host}{via} ({why})")
         if isinstance(cause, ExchangeTimeoutError):
             longest = self.settings.exchange_deadline
-            return BMTimeoutError(f"{call}: no complete response of {host} within {longest:g} s ({why})")
+            return BMTimeoutError(f"{call}: no complete response from {host} within {longest:g} s ({why})")
         if isinstance(error, requests.Timeout):
-            return BMTimeoutError(f"{call}: no response of {host} within {self.settings.timeout:g} s ({why})")
+            return BMTimeoutError(
+                f"{call}: no response from {host} within {self.settings.timeout:g} s ({why})"
+            )
         return BMTransportError(
             f"{call}: the connection to {host} broke before the response was complete ({why})"
         )
 
 
-def _impossible(error: Exception) -> bool:
-    """Whether a request cannot even be made: a wrong URL or proxy, or a CA bundle that does not exist."""
+def _cannot_be_made(error: Exception) -> bool:
+    """Whether a request cannot be made: an invalid URL or proxy, or a CA bundle that does not exist."""
     if isinstance(error, requests.RequestException | HTTPError):
-        return isinstance(error, _WRONG_URL)
+        return isinstance(error, _INVALID_URL)
     # requests raises a plain OSError for a missing CA bundle; the system's errors have a number.
     return isinstance(error, OSError) and error.errno is None
 
 
 def _never_left(error: Exception) -> bool:
-    """Whether the request was certainly never sent. If in doubt, it was."""
+    """Whether the request was certainly never sent; False if in doubt."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None

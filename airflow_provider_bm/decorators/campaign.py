@@ -109,7 +109,7 @@ def bm_campaign_task(python_callable: Callable[..., Any] | None = None, **kwargs
     """
     return task_decorator_factory(
         python_callable=python_callable,
-        # Not as the annotation of the function says: the task returns a UUID.
+        # Whatever the annotation of the function: the task returns a UUID.
         multiple_outputs=False,
         decorated_operator_class=_BMCampaignDecoratedOperator,
         **kwargs,

@@ -36,9 +36,9 @@ def recorded_campaign(client: BMClient, record: Mapping[str, Any]) -> dict[str, 
         return client.get_campaign(uuid)
     except BMNotFoundError as error:
         raise BMCampaignStateError(
-            f"An earlier try created campaign {campaign_label(uuid, record)}, and it has been deleted "
-            "since. To create it again, delete "
-            f"{STATE_KEY!r} from the task instance's state store, and clear the task."
+            f"An earlier try created campaign {campaign_label(uuid, record)}, and it has been deleted since. "
+            f"To create it again, delete {STATE_KEY!r} from the task instance's state store, and clear the "
+            "task."
         ) from error
 
 

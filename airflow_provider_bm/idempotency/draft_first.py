@@ -1,5 +1,4 @@
-"""One campaign, even if two attempts of a task instance run at once: create drafts, then activate one of
-them.
+"""Create a draft, then activate it: one campaign, even if two attempts of a task instance run at once.
 
 Every attempt creates a draft, which sends nothing. Then it lists all drafts of the task instance. The oldest
 draft is used; the attempts that created the others delete them. Only the attempt that created a
@@ -58,7 +57,7 @@ class DraftThenActivate:
     timing: Timing = field(default_factory=current_timing)
     adopted: bool = field(default=False, init=False)
     _own_draft: str | None = field(default=None, init=False)
-    #: When this attempt first saw a draft.
+    #: Since when this attempt has known each draft.
     _seen: dict[str, Stopwatch] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -139,9 +138,7 @@ class DraftThenActivate:
         return 2 * (window + self.timing.created_dt_resolution)
 
     def _age(self, draft: Campaign) -> float:
-        """Return for how many seconds a draft has existed: by the server's clock, else since it was first
-        seen.
-        """
+        """Return the age of a draft in seconds: at least the time since this attempt first saw it."""
         seen = self._seen.setdefault(draft["uuid"], Stopwatch(self.timing)).elapsed
         now = self.client.server_now()
         return seen if now is None else max(seen, (now - created_at(draft)).total_seconds())

@@ -81,7 +81,7 @@ def with_key_of(name: str, other: object) -> str:
 
 
 def has_key(name: object, key: str) -> bool:
-    """Return whether a name starts with the key, in either case."""
+    """Return whether a name starts with the key, ignoring case."""
     return isinstance(name, str) and name.strip().casefold().startswith(f"[{key}]")
 
 

@@ -47,7 +47,7 @@ class Record:
         found = self.store.get(STATE_KEY) if self.store is not None else None
         if found is None or isinstance(found, dict):
             return dict(found or {})
-        # Whatever it is: a request may be in flight, since nobody knows when.
+        # Not a record of this package: assume an intent at an unknown time.
         return {"intent_dt": None}
 
     def write(self, **record: Any) -> None:

@@ -41,7 +41,7 @@ def verify_reply(
     :param key: key of the task instance, or of a row
     :param recorded: whether the campaign's UUID will be recorded, so that a retry finds it by any name
     :raises BMOutcomeUnknownError: it is a different campaign
-    :raises BMCampaignStateError: it is not active, though that was asked for, or a retry would not find it
+    :raises BMCampaignStateError: it is not active as requested, or a retry would not find it
     """
     if not has_key(campaign.get("name"), key):
         _verify_by_content(campaign, payload, expected(), client, key, recorded, timing)

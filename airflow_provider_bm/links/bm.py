@@ -18,7 +18,7 @@ class BMCampaignLink(BaseOperatorLink):
     name = "BM campaign"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the link that the task has left, or nothing."""
+        """Return the link that the task has pushed, or an empty string."""
         from airflow.providers.common.compat.sdk import XCom
 
         # Airflow 3 asks in the task's own process, and logs an error where there is no such XCom.

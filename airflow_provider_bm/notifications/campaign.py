@@ -38,8 +38,8 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
 
     Sends at most once per event: its key (of DAG, run, task, map index, try and kind of event) comes first in
     the clone's name, and is searched for before the clone is created. It reads the draft, searches once and
-    posts once; nothing is retried, and it returns within 10 seconds. It never raises: what went wrong is in
-    the log. All checks of :class:`~airflow_provider_bm.operators.BMCloneCampaignOperator` apply.
+    posts once; nothing is retried, and it returns within 10 seconds. It never raises: failures are
+    logged. All checks of :class:`~airflow_provider_bm.operators.BMCloneCampaignOperator` apply.
 
     .. code-block:: python
 
@@ -126,7 +126,7 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
             _log_failure(error)
 
     async def async_notify(self, context: Context) -> None:
-        """Do the same on an event loop, without blocking it."""
+        """Like :meth:`notify`, without blocking the event loop."""
         deadline = time.monotonic() + self.time_limit
         try:
             from airflow.providers.common.compat.connection import get_async_connection
@@ -154,7 +154,7 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
         return notifier
 
     def send(self, event: Event, settings: BMSettings, deadline: float) -> None:
-        """Search for the event's campaign, read the draft, check, and post. Calls nothing of Airflow.
+        """Search for the event's campaign, read the draft, check, and post. Does not call Airflow.
 
         :param settings: of the connection
         :param deadline: monotonic time after which no request is sent
@@ -205,7 +205,7 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What a callback is called for.
+    """The event that a callback is called for.
 
     :ivar kind: ``failure``, ``success``, ``deadline`` …
     :ivar context: the DAG run, for the checks that need it
@@ -223,7 +223,7 @@ class Event:
     def of(cls, context: Any, kind: str | None = None) -> Event:
         """Read an event from a context: of a task, of a DAG run, or of a deadline.
 
-        :raises ValueError: the context names no DAG run
+        :raises ValueError: the context has no DAG run
         """
         run, ti = context.get("dag_run"), context.get("ti") or context.get("task_instance")
         if isinstance(run, Mapping):  # a deadline's
@@ -232,7 +232,7 @@ class Event:
         run_id = getattr(run, "run_id", None) or context.get("run_id") or getattr(ti, "run_id", None)
         dag_id = getattr(run, "dag_id", None) or getattr(context.get("dag") or ti, "dag_id", None)
         if not run_id or not dag_id:
-            raise ValueError("the context names no DAG run, so that a message could not be sent once")
+            raise ValueError("the context has no DAG run, so it is impossible to send a message only once")
         of_run = ti is None or ("reason" in context and "exception" not in context) or "deadline" in context
         if kind is None:
             kind = _kind_of(context, ti, of_run)
@@ -252,7 +252,7 @@ class Event:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What distinguishes it from other events."""
+        """The values that distinguish it from other events."""
         return (
             *(self.dag_id, self.run_id, self.task_id),
             *(str(self.map_index), str(self.try_number), self.kind),
@@ -269,7 +269,7 @@ def _kind_of(context: Mapping[str, Any], ti: Any, of_run: bool) -> str:
     if of_run:
         return str(context.get("reason") or "run")
     state = str(getattr(ti.state, "value", ti.state) if hasattr(ti, "state") else None)
-    # A try fails once, for its last time or not; the DAG processor does not know the state.
+    # A try fails only once, whether it is retried or not; the DAG processor does not know the state.
     return "failure" if state in _FAILED or context.get("exception") is not None else state
 
 
@@ -307,7 +307,7 @@ def _impatient_client(settings: BMSettings, deadline: float) -> BMClient:
 
     def check_time() -> None:
         if time.monotonic() > deadline:
-            raise BMConnectError("The time limit is over: no further request is sent.")
+            raise BMConnectError("The time limit has passed: no further request is sent.")
 
     timeout = min(settings.timeout, _LONGEST_TIMEOUT)
     return client_with(replace(settings, timeout=timeout), retry=False, check=check_time)
@@ -315,9 +315,11 @@ def _impatient_client(settings: BMSettings, deadline: float) -> BMClient:
 
 def _too_slow() -> TimeoutError:
     return TimeoutError(
-        "BM did not answer in time. Whether the message was sent is not known; check the BM console"
+        "BM did not respond in time. Whether the message was sent is not known; check the BM console"
     )
 
 
 def _log_failure(error: Exception) -> None:
-    log.error("The notification was not sent, or not known to be: %s: %s", type(error).__name__, error)
+    log.error(
+        "The notification was not sent, or it is unknown whether it was: %s: %s", type(error).__name__, error
+    )

@@ -192,15 +192,15 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         self.check_rendered(context)
         self.restore_link(context)
         response = HITLOperator.execute_complete(self, context, event)
-        user = response.get("responded_by_user")
-        who = f"{user['name']} (id {user['id']})" if user else "nobody"
-        timed_out = bool(event.get("timedout")) or user is None
+        responder = response.get("responded_by_user")
+        user = f"{responder['name']} (id {responder['id']})" if responder else "nobody"
+        timed_out = bool(event.get("timedout")) or responder is None
         with failing_fast():
             uuid = parse_uuid(self.campaign_uuid)
             campaign = self.hook.client.get_campaign(uuid)
             if response["chosen_options"] != [APPROVE] or timed_out:
-                self._end_rejected(context, campaign, None if timed_out else who)
-            log.info("Campaign %s was approved by %s", uuid, who)
+                self._end_rejected(context, campaign, None if timed_out else user)
+            log.info("Campaign %s was approved by %s", uuid, user)
             result = self._send(context, campaign, response["responded_at"])
         self.finish(context)
         return result
@@ -223,7 +223,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         guards.check_variables(content, None, sends=True)
         guards.check_lists(content)
         reviewed = content_hash(draft)
-        self._check_what_is_shown(context, draft, reviewed)
+        self._check_displayed_review(context, draft, reviewed)
         context["ti"].xcom_push(key=REVIEWED_KEY, value=reviewed)
         self.push_link(context, uuid, draft)
         self.subject = self.subject or f"Send campaign {name_without_key(str(draft.get('name')))!r}?"
@@ -231,7 +231,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         log.info("Campaign %s is waiting for approval", campaign_label(uuid, draft))
         HITLOperator.execute(self, context)
 
-    def _check_what_is_shown(self, context: Context, draft: dict[str, Any], reviewed: str) -> None:
+    def _check_displayed_review(self, context: Context, draft: dict[str, Any], reviewed: str) -> None:
         """Refuse a review if Airflow may show the reviewer the text of an earlier one.
 
         Airflow keeps the text of a task instance's first review for its later tries.
@@ -303,8 +303,8 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
             check_current=lambda current: self._check_unchanged(context, current),
         )
 
-    def _end_rejected(self, context: Context, campaign: dict[str, Any], who: str | None) -> None:
-        """End a task whose campaign was rejected (by whom), or not reviewed in time (None)."""
+    def _end_rejected(self, context: Context, campaign: dict[str, Any], user: str | None) -> None:
+        """End a task whose campaign was rejected by a user, or not reviewed in time (None)."""
         from airflow_provider_bm.campaigns.labels import campaign_label
         from airflow_provider_bm.waiting.result import SENT_KEY
 
@@ -316,11 +316,11 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
                 log.info("Draft %s was deleted", label)
             else:
                 log.warning("Campaign %s was not deleted, since it was changed during the review", label)
-        if who is None:
+        if user is None:
             raise AirflowFailException(
                 f"Nobody approved campaign {label} within {self.response_timeout}. Nothing was sent."
             )
-        raise AirflowSkipException(f"Campaign {label} was rejected by {who}. Nothing was sent.")
+        raise AirflowSkipException(f"Campaign {label} was rejected by {user}. Nothing was sent.")
 
 
 def content_hash(campaign: Mapping[str, Any]) -> str:

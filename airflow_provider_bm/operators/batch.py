@@ -677,7 +677,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         from airflow_provider_bm.triggers.on_kill import stop_within_grace
 
         ti, uuids = waiting
-        # A new hook: the process was interrupted in the middle of something.
+        # A new hook: the signal may have interrupted a request of the other one.
         hook = BMHook(self.bm_conn_id, self.service_uuid)
         if stop_within_grace(ti, uuids, lambda: hook.client, label=f"{len(uuids)} of a batch"):
             # Airflow 3 continues after a signal, for example of a worker that shuts down.
@@ -687,7 +687,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
 def _with_statuses(
     results: Iterable[dict[str, Any]], statuses: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield results with the statuses that campaigns have now."""
+    """Yield the results with the current status of each campaign."""
     for each in results:
         yield {**each, "campaign_status": statuses.get(each["uuid"], each["campaign_status"])}
 

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 #: Name of the row in templates.
 ROW: Final = "row"
-#: Rows to fetch from a database at once.
-FETCH: Final = 1_000
+#: Number of rows to fetch from a database at once.
+FETCH_SIZE: Final = 1_000
 
 
 def read_rows(rows: Any) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table that is given as ``rows``.
+    """Yield the rows of a batch operator's argument ``rows``.
 
     :param rows: a list of dicts, a data frame, or the path of a file
     """
@@ -40,7 +40,7 @@ def read_rows(rows: Any) -> Iterator[dict[str, Any]]:
 
 
 def query_rows(sql: str, sql_conn_id: str, parameters: Any = None) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a query, fetched some at a time.
+    """Yield the rows of a query, fetched in chunks.
 
     :param sql_conn_id: Airflow connection of a database, of any type that has a ``DbApiHook``
     :param parameters: of the query
@@ -58,7 +58,7 @@ def query_rows(sql: str, sql_conn_id: str, parameters: Any = None) -> Iterator[d
         repeated = next((name for name in columns if columns.count(name) > 1), None)
         if repeated is not None:
             raise _problem("sql", repeated, "two columns have this name")
-        while chunk := cursor.fetchmany(FETCH):
+        while chunk := cursor.fetchmany(FETCH_SIZE):
             for values in chunk:
                 # Some cursors return dicts: zip() would take their keys for the values.
                 is_dict = isinstance(values, Mapping)
@@ -66,7 +66,7 @@ def query_rows(sql: str, sql_conn_id: str, parameters: Any = None) -> Iterator[d
 
 
 class RowView:
-    """A row in a template: ``row.city`` and ``row["city"]`` are columns, and nothing else is there."""
+    """A row in a template: ``row.city`` and ``row["city"]`` are columns; it has no other attributes."""
 
     __slots__ = ("_values",)
     #: Without this, Python would look for the columns 0, 1, 2.
@@ -92,7 +92,7 @@ class RowTemplates:
     :param texts: the texts that are templates over the row
     :param context: of the task
     :param float_format: format of numbers that are not whole
-    :param now: the time from which on a :func:`~airflow_provider_bm.campaigns.local_time` counts
+    :param now: a :func:`~airflow_provider_bm.campaigns.local_time` becomes its next occurrence after this
     """
 
     def __init__(

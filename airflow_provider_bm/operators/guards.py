@@ -175,9 +175,10 @@ class SendGuards:
     @property
     def server_variables(self) -> tuple[str, ...]:
         """Names of the variables that the server fills, besides contact fields."""
-        given = self.allowed_variables
-        own = [part.strip() for part in given.split(",")] if isinstance(given, str) else given
-        return (*own, *self.settings.allowed_variables)
+        names = self.allowed_variables
+        if isinstance(names, str):
+            names = [name.strip() for name in names.split(",")]
+        return (*names, *self.settings.allowed_variables)
 
     def check_lists(self, campaign: Mapping[str, Any]) -> None:
         """Check that a campaign only goes to ``allowed_recipient_lists``.
@@ -212,8 +213,7 @@ class SendGuards:
         if kind == "scheduled" and fires_immediately(rule, now):
             expected = (
                 "may fire as soon as it is saved. Set a time, such as "
-                "FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0, or "
-                "set allow_immediate=True"
+                "FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0, or set allow_immediate=True"
             )
         elif kind == "once" and any(schedule_warnings(campaign, now)):
             expected = "is in the past, and may send at once. Set a later time, or set allow_immediate=True"

@@ -57,11 +57,11 @@ class ActivatingOperator(BMOperator):
     allowed_variables: str | Iterable[str]
     on_unknown_variable: str
     on_draft_only: str
-    #: As it was last read; None: not known yet. Errors after that are of the wait, and refuse nothing.
+    #: The campaign as last read; None: not known yet. An error of the wait for it is not a refusal.
     _campaign: dict[str, Any] | None = None
 
     def execute(self, context: Context) -> Any:
-        """Execute the task, and count what is refused in Airflow's metrics."""
+        """Execute the task, and count a refused campaign in Airflow's metrics."""
         from airflow_provider_bm.metrics import counting_refusals
 
         with counting_refusals(unless=lambda: self._campaign is not None):
@@ -218,7 +218,7 @@ class ActivatingOperator(BMOperator):
         super().push_campaign(context, campaign)
 
     def log_state(self, campaign: Mapping[str, Any]) -> None:
-        """Log what has become of the campaign."""
+        """Log the campaign's status, schedule and executions."""
         from airflow_provider_bm.campaigns.labels import campaign_label
         from airflow_provider_bm.campaigns.wait_condition import describe
 
@@ -316,7 +316,7 @@ class SendOperator(ActivatingOperator):
                     payload.update(schedule_of(content()))
             _log_intent(content())
 
-        submission = self._once(context, key, staged=self.staged and sends) if key else None
+        submission = self._submission(context, key, staged=self.staged and sends) if key else None
         if submission is None:
             if context["ti"].try_number > 1:
                 log.warning("deduplicate=False: an earlier try may have sent this campaign already")
@@ -340,7 +340,7 @@ class SendOperator(ActivatingOperator):
         self.push_result(context, campaign, adopted=adopted, scheduled_for=guards.scheduled_for)
         return campaign
 
-    def _once(self, context: Context, key: str, *, staged: bool) -> FindOrCreate | DraftThenActivate:
+    def _submission(self, context: Context, key: str, *, staged: bool) -> FindOrCreate | DraftThenActivate:
         from airflow_provider_bm.idempotency.draft_first import DraftThenActivate
         from airflow_provider_bm.idempotency.find_or_create import FindOrCreate
 
@@ -467,7 +467,7 @@ class SendOperator(ActivatingOperator):
         from airflow_provider_bm.triggers.on_kill import stop_within_grace
 
         ti, campaign = waiting
-        # A new hook: the process was interrupted in the middle of something.
+        # A new hook: the signal may have interrupted a request of the other one.
         hook = BMHook(self.bm_conn_id, self.service_uuid)
         uuid = campaign["uuid"]
         label = campaign_label(uuid, campaign)

@@ -43,13 +43,13 @@ class BMTemplating:
     float_format: str | None = None
 
     #: Arguments that were passed as None.
-    _given_none: frozenset[str] = frozenset()
+    _passed_none: frozenset[str] = frozenset()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Record arguments passed as None: ``__init__`` cannot distinguish them from omitted arguments."""
         self = super().__new__(cls)
-        given_none = frozenset(name for name, value in kwargs.items() if value is None)
-        object.__setattr__(self, "_given_none", given_none)
+        passed_none = frozenset(name for name, value in kwargs.items() if value is None)
+        object.__setattr__(self, "_passed_none", passed_none)
         return self
 
     def __init__(self, **kwargs: Any) -> None:
@@ -118,7 +118,7 @@ class BMTemplating:
         from airflow_provider_bm.exceptions import truncated_repr
 
         map_index = getattr(context.get("ti"), "map_index", -1)
-        for field in sorted(self._given_none.intersection(self._unrendered)):
+        for field in sorted(self._passed_none.intersection(self._unrendered)):
             if map_index is not None and map_index >= 0:
                 raise AirflowFailException(
                     f"{field} is None in the mapped task instance {map_index}: there is no value. If that is "

@@ -12,7 +12,7 @@ from airflow_provider_bm.campaigns.times import read_time
 from airflow_provider_bm.client.assumptions import MIN_EXECUTION_INTERVAL
 from airflow_provider_bm.polling.changes import CampaignSnapshot
 
-#: This long after its last execution, the baseline covers a finished campaign and its record is dropped.
+#: How long after its last execution a finished campaign keeps its record; then the baseline covers it.
 _RETENTION: Final = timedelta(days=1)
 #: How often old records are dropped.
 TIDY_INTERVAL: Final = timedelta(hours=1)
@@ -136,8 +136,8 @@ class Ledger:
         """
         if self._baseline is None:
             await self._begin(at, snapshots)
-        for piece, some in _in_pieces(snapshots):
-            for snapshot in await self._record(piece, some, at):
+        for piece, group in _in_pieces(snapshots):
+            for snapshot in await self._record(piece, group, at):
                 yield snapshot
         await self._tidy(at)
 
@@ -146,8 +146,8 @@ class Ledger:
         self._baseline = self.since or at - _CLOCK_RESOLUTION
         try:
             if self.since is None:
-                for piece, some in _in_pieces(snapshots):
-                    changed, _ = self._decide(some, at)
+                for piece, group in _in_pieces(snapshots):
+                    changed, _ = self._decide(group, at)
                     await self._save(piece, changed)  # without an event
             # Last, so that a process that is stopped before this line starts from scratch.
             await self.store.aset(f"{self._prefix}/since", self._baseline.isoformat())
@@ -161,7 +161,7 @@ class Ledger:
         """Record some campaigns, and return those to send an event for."""
         changed, events = self._decide(snapshots, now)
         if changed:
-            # Another process may have sent it: Airflow moves triggers from a triggerer that it believes dead.
+            # Another process may have sent it: Airflow moves triggers from a triggerer that seems to be dead.
             self._records.update(await self._load(piece))
             changed, events = self._decide(snapshots, now)
             await self._save(piece, changed)
@@ -190,15 +190,15 @@ class Ledger:
                 return None, False
             states: dict[str, State] = {"open": "gone", "restarted": "ended"}
             return self._if_needed(replace(old, state=states.get(old.state, old.state))), False
-        moved = self._is_new(snapshot.executed_at, old)
-        executed_at = snapshot.executed_at if moved or old is None else old.executed_at
+        is_new = self._is_new(snapshot.executed_at, old)
+        executed_at = snapshot.executed_at if is_new or old is None else old.executed_at
         if self.event == "execution":
             record = Record(executed_at=executed_at, state="ended" if snapshot.finished else "open")
-            return self._if_needed(record), moved
-        had_ended = old is not None and old.state in ("ended", "restarted") and not moved
-        is_event = snapshot.finished and not had_ended and (moved or old is not None)
+            return self._if_needed(record), is_new
+        had_ended = old is not None and old.state in ("ended", "restarted") and not is_new
+        is_event = snapshot.finished and not had_ended and (is_new or old is not None)
         if is_event:
-            # Only an execution after this one can make it end once more.
+            # Only an execution after this one can make it end again.
             executed_at = executed_at or now
         state: State = "ended" if snapshot.finished else "restarted" if had_ended else "open"
         return self._if_needed(Record(executed_at=executed_at, state=state)), is_event
@@ -208,7 +208,7 @@ class Ledger:
         recorded = None if old is None else old.executed_at
         known = [self._baseline] if recorded is None else [self.since, recorded]
         return moment is not None and all(
-            one is None or moment - one >= MIN_EXECUTION_INTERVAL for one in known
+            each is None or moment - each >= MIN_EXECUTION_INTERVAL for each in known
         )
 
     def _if_needed(self, record: Record) -> Record | None:
@@ -217,7 +217,7 @@ class Ledger:
         return record if needed else None
 
     async def _tidy(self, now: datetime) -> None:
-        """Move the baseline past campaigns that ended some time ago, so that records do not pile up."""
+        """Move the baseline past campaigns that ended some time ago, so that records do not accumulate."""
         if self._tidied_at is not None and now - self._tidied_at < self._tidy_interval:
             return
         self._tidied_at = now

@@ -86,13 +86,13 @@ class Poller:
         self._failed_reads: deque[float] = deque(maxlen=TOLERATED_FAILURES + 1)
         self._shortest_pause, self._first_urgent = math.inf, math.inf
         self._failures = 0
-        #: Whether the server answered nothing in the last round.
+        #: Whether the server answered no request of the last round.
         self._unanswered = False
         self._retry_after = 0.0
         self._jitter = self._random_jitter()
         # Watchers have polled just before they join. A round of final polls does not delay the next full one.
         self._polled_at = self._full_round_at = self._time()
-        #: The interval before the last full round: the minimum before the next.
+        #: Minimum interval before the next full round: the interval before the last one.
         self._kept_interval = 0.0
         self._stop = StopSignal()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bm-poller")
@@ -209,7 +209,9 @@ class Poller:
         try:
             round_ = await self._connected(reread=self._failures > 0)
         except Exception as error:
-            informed = [(watcher, error) for watcher in self._watchers if self._ends(watcher, error)]
+            informed = [
+                (watcher, error) for watcher in self._watchers if self._must_be_informed(watcher, error)
+            ]
             self._deliver(informed)
             if len(informed) < len(self._watchers):
                 # Airflow's API server is being restarted, for example.
@@ -234,7 +236,7 @@ class Poller:
             await self._in_thread(round_.fail, outcome.unread)
         return outcome
 
-    def _ends(self, watcher: Watcher, error: Exception) -> bool:
+    def _must_be_informed(self, watcher: Watcher, error: Exception) -> bool:
         """Return whether a watcher is informed that the connection could not be read."""
         if isinstance(error, BMError):
             return True

@@ -37,7 +37,7 @@ class PollingStopped(Exception):  # noqa: N818 - not an error
 
 
 class StopSignal:
-    """Ends a round from another thread, even while it waits before retrying a request."""
+    """Ends a round from another thread, even while the round waits to retry a request."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -124,15 +124,12 @@ class PollRound:
                         self._failed.add(key)
                     # Other queries may still be allowed.
                     ends_round = error.of_token or not error.permanent
-                    left = (
-                        list(unread)
-                        if ends_round
-                        else [watcher for watcher in groups[key] if watcher in unread]
-                    )
-                    outcome.unread.update(dict.fromkeys(left, error))
+                    candidates = unread if ends_round else groups[key]
+                    affected = [watcher for watcher in candidates if watcher in unread]
+                    outcome.unread.update(dict.fromkeys(affected, error))
                     if ends_round:
                         break
-                    for watcher in left:
+                    for watcher in affected:
                         del unread[watcher]
         except PollingStopped:
             return Outcome()
@@ -142,7 +139,7 @@ class PollRound:
 
     def fail(self, watchers: Mapping[Watcher, BMError]) -> None:
         """Deliver errors to the watchers for which nothing could be read."""
-        self._hand_out(watchers.items())
+        self._evaluate(watchers.items())
 
     def _start_request(self) -> None:
         self._began_at, self._began_utc = self._time(), datetime.now(UTC)
@@ -167,10 +164,10 @@ class PollRound:
             # It concerns this group only.
             log.exception("Polling for %d watchers failed", len(group))
             self._failed.add(key)
-            left = [watcher for watcher in group if watcher in self._unread]
-            for watcher in left:
+            affected = [watcher for watcher in group if watcher in self._unread]
+            for watcher in affected:
                 del self._unread[watcher]
-            self._deliver([(watcher, error) for watcher in left])
+            self._deliver([(watcher, error) for watcher in affected])
 
     def _poll_by_uuid(self, fields: tuple[str, ...], group: list[Watcher]) -> None:
         watchers = defaultdict(list)
@@ -191,7 +188,7 @@ class PollRound:
                         self._outcome.unread[watcher] = result
                     else:
                         results.append((watcher, {uuid: result}))
-            self._hand_out(results)
+            self._evaluate(results)
             self._start_request()
 
     def _poll_list(self, listing: CampaignFilter, group: list[Watcher]) -> None:
@@ -199,8 +196,8 @@ class PollRound:
         followed: dict[str, Any] = {}
         failure = None
         try:
-            for some in self._reader.list(listing):
-                listed.update(some)
+            for found in self._reader.list(listing):
+                listed.update(found)
         except (BMAPIError, BMResponseError) as error:
             if not _is_about_query(error):
                 raise
@@ -214,8 +211,8 @@ class PollRound:
         campaign_ids: set[str] = set().union(*(watcher.campaign_ids() for watcher in group))
         missing = campaign_ids - set(listed)
         try:
-            for some in self._reader.read(sorted(missing), listing.fields):
-                followed.update(some)
+            for found in self._reader.read(sorted(missing), listing.fields):
+                followed.update(found)
         except BMError as error:
             # The contents of the list are still valid.
             failure = error
@@ -223,7 +220,7 @@ class PollRound:
         for watcher in group:
             watcher.record_attempt(failed=False)
         # Each watcher gets only the campaigns that it follows itself.
-        self._hand_out(
+        self._evaluate(
             (watcher, listed | {uuid: followed[uuid] for uuid in watcher.campaign_ids() & followed.keys()})
             for watcher in group
         )
@@ -231,7 +228,7 @@ class PollRound:
         if failure is not None:
             raise failure
 
-    def _hand_out(self, found: Iterable[tuple[Watcher, Found]]) -> None:
+    def _evaluate(self, found: Iterable[tuple[Watcher, Found]]) -> None:
         """Let watchers evaluate results, and deliver what they return or raise."""
         results: Results = []
         for watcher, result in found:

@@ -18,35 +18,35 @@ from airflow_provider_bm.sandbox.sandbox import Sandbox
 
 def parser() -> argparse.ArgumentParser:
     """Build the command line parser."""
-    made = argparse.ArgumentParser(
+    root = argparse.ArgumentParser(
         prog="python -m airflow_provider_bm.sandbox",
-        description="Serve a BM of your own: the whole Campaign API, and no message leaves this machine.",
+        description="Serve a local BM with the whole Campaign API. No message leaves this machine.",
     )
-    made.add_argument("--port", type=int, default=8765, help="TCP port, 0 for any free one (default: 8765)")
-    made.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
-    made.add_argument("--speed", type=float, default=1.0, help="sandbox seconds per real second (default: 1)")
-    made.add_argument("--client-id", default=CLIENT_ID, help=f"client id (default: {CLIENT_ID})")
-    made.add_argument("--client-secret", default=CLIENT_SECRET, help="client secret (needed beyond loopback)")
-    made.add_argument(
+    root.add_argument("--port", type=int, default=8765, help="TCP port, 0 for any free one (default: 8765)")
+    root.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+    root.add_argument("--speed", type=float, default=1.0, help="sandbox seconds per real second (default: 1)")
+    root.add_argument("--client-id", default=CLIENT_ID, help=f"client id (default: {CLIENT_ID})")
+    root.add_argument("--client-secret", default=CLIENT_SECRET, help="client secret (needed beyond loopback)")
+    root.add_argument(
         "--execution-seconds", type=float, default=2.0, help="how long an execution takes (default: 2)"
     )
-    made.add_argument(
+    root.add_argument(
         "--recipient-list",
         metavar="NAME=FILE",
         action="append",
         default=[],
         help="a recipient list of your contacts, from CSV or JSON; may be repeated",
     )
-    made.add_argument(
+    root.add_argument(
         "--load",
         metavar="FILE",
         help="start with the services, clients, contacts, lists and campaigns of this JSON file",
     )
-    made.add_argument(
+    root.add_argument(
         "--name-policy", metavar="POLICY", help="how campaign names are changed, e.g. trim or cut:40"
     )
-    made.add_argument("--verbose", action="store_true", help="log every request")
-    return made
+    root.add_argument("--verbose", action="store_true", help="log every request")
+    return root
 
 
 def banner(sandbox: Sandbox) -> str:

@@ -54,7 +54,9 @@ class Clients:
         """
         check_credentials(client_id, client_secret)
         if not self.authenticate(client_id, client_secret):
-            self._tokens = {name: one for name, one in self._tokens.items() if one.client_id != client_id}
+            self._tokens = {
+                text: token for text, token in self._tokens.items() if token.client_id != client_id
+            }
         self._clients[client_id] = _Client(client_secret, frozenset(service_uuids))
 
     def issue_token(self, client_id: str, client_secret: str, lifetime: float) -> str | None:
@@ -65,10 +67,10 @@ class Clients:
         if not self.authenticate(client_id, client_secret):
             return None
         now = self._clock.now()
-        self._tokens = {name: one for name, one in self._tokens.items() if one.expires > now}
-        token = secrets.token_urlsafe(32)
-        self._tokens[token] = _Token(client_id, now + timedelta(seconds=lifetime))
-        return token
+        self._tokens = {text: token for text, token in self._tokens.items() if token.expires > now}
+        text = secrets.token_urlsafe(32)
+        self._tokens[text] = _Token(client_id, now + timedelta(seconds=lifetime))
+        return text
 
     def revoke_tokens(self) -> None:
         """Invalidate all tokens."""

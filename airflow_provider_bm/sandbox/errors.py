@@ -17,18 +17,18 @@ CODES = {
     429: ("too_many_requests", "Too many requests: slow down."),
     500: ("internal_error", "The server failed."),
     501: ("not_implemented", "The server does not know this method."),
-    502: ("bad_gateway", "The gateway got no good answer."),
+    502: ("bad_gateway", "The gateway received an invalid response."),
     503: ("service_unavailable", "The service is overloaded."),
-    504: ("gateway_timeout", "The gateway got no answer in time."),
+    504: ("gateway_timeout", "The gateway received no response in time."),
 }
 
 
 def item(name: str, message: str, description: str | None = None) -> dict[str, str]:
     """Build an ErrorItem (4.11)."""
-    made = {"name": name, "message": message}
+    built = {"name": name, "message": message}
     if description is not None:
-        made["description"] = description
-    return made
+        built["description"] = description
+    return built
 
 
 def error_body(

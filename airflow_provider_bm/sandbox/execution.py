@@ -254,7 +254,7 @@ OWN_FIELDS = {
 }
 
 
-def same_schedule(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+def same_schedule(first: Mapping[str, str], second: Mapping[str, str]) -> bool:
     """Return whether two campaigns have the same schedule; an empty rule counts as none."""
     names = ("schedule_type", "schedule_rrule")
-    return all(one.get(name, "") == other.get(name, "") for name in names)
+    return all(first.get(name, "") == second.get(name, "") for name in names)

@@ -32,8 +32,8 @@ _KINDS: Final[tuple[tuple[str, type | tuple[type, ...], tuple[str, ...]], ...]] 
 )
 
 #: The part of a path that is searched, and the maximum of steps that may take.
-_LONGEST_PATH: Final = 200
-_MOST_STEPS: Final = 1e8
+_MAX_PATH_LENGTH: Final = 200
+_MAX_STEPS: Final = 1e8
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Fault:
         answer = ("status", "headers", "html", "garbage", "truncate", "change_reply")
         changed = [name for name in answer if getattr(self, name)] + ["body"] * (self.body is not None)
         if unanswered and changed:
-            raise ValueError(f"{unanswered[0]} sends no answer, so it excludes {', '.join(changed)}")
+            raise ValueError(f"{unanswered[0]} sends no reply, so it excludes {', '.join(changed)}")
         if self.drop and self.lose_reply:
             raise ValueError("drop hangs up before the call is applied, lose_reply after it: choose one")
         if self.apply and (self.drop or self.revoke_token or (self.refuse and not self.lose_reply)):
@@ -119,7 +119,7 @@ class Fault:
         """Count a call, and return whether it is hit; the caller counts the hit."""
         if self.method is not None and self.method.upper() != method.upper():
             return False
-        if not self._pattern.search(path[:_LONGEST_PATH]):
+        if not self._pattern.search(path[:_MAX_PATH_LENGTH]):
             return False
         self.seen += 1
         if self.seen < self.nth or (self.times is not None and self.seen >= self.nth + self.times):
@@ -149,8 +149,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     plain = re.sub(r"\\.|\(\?", "", text)
     repeats, choices = len(re.findall(r"[*+{]", plain)), len(re.findall(r"[?|]", plain))
     # A repeat may end anywhere, and each choice be tried twice.
-    steps = _LONGEST_PATH ** min(repeats + 1, 9) / math.factorial(repeats + 1) * 2 ** min(choices, 99)
-    if steps > _MOST_STEPS or re.search(r"\)[*+{]", plain):
+    steps = _MAX_PATH_LENGTH ** min(repeats + 1, 9) / math.factorial(repeats + 1) * 2 ** min(choices, 99)
+    if steps > _MAX_STEPS or re.search(r"\)[*+{]", plain):
         raise ValueError(f"path {text!r} could take too long: repeat no group, and use fewer of * + {{ ? |")
     return pattern
 
@@ -185,7 +185,7 @@ class Faults:
     def match(self, method: str, path: str) -> Fault | None:
         """Return the fault that hits a call: the oldest, if several could.
 
-        Younger ones do not count the call, so that faults for the next call hit one after the other.
+        Newer faults do not count the call, so that faults for the next call hit one after the other.
         """
         with self._lock:
             hit = next((fault for fault in self._faults if fault.hit(method, path)), None)

@@ -32,9 +32,9 @@ class ListQuery:
 
     def uuids(self) -> list[str] | None:
         """Return the UUIDs that a filter restricts the list to; None without such a filter."""
-        for one in self.filters:
-            if one.column == "uuid" and one.operator in ("eq", "in"):
-                return one.values
+        for condition in self.filters:
+            if condition.column == "uuid" and condition.operator in ("eq", "in"):
+                return condition.values
         return None
 
     def select(self, campaigns: Iterable[Campaign]) -> list[Campaign]:

@@ -110,7 +110,7 @@ class _Loader:
         members = fields["contacts"]
         if not isinstance(members, Sequence) or isinstance(members, str):
             raise ValueError("contacts: must be an array of contacts, or of their UUIDs")
-        found = [self._member(f"contacts[{index}]", one) for index, one in enumerate(members)]
+        found = [self._member(f"contacts[{index}]", member) for index, member in enumerate(members)]
         list_uuid = _uuid("uuid", fields["uuid"]) if "uuid" in fields else None
         self._store.add_recipient_list(fields["name"], found, list_uuid)
 

@@ -106,8 +106,8 @@ def _leaves(parsed: Any) -> Iterator[tuple[str, _Path, str | int, Any]]:
         if isinstance(value, dict):
             here = _longer(path, key)
             waiting += [
-                (inner.lower(), on_button or bool(_BUTTONS.fullmatch(inner)), here, inner, one)
-                for inner, one in reversed(value.items())
+                (inner.lower(), on_button or bool(_BUTTONS.fullmatch(inner)), here, inner, member)
+                for inner, member in reversed(value.items())
             ]
         elif isinstance(value, list):
             here = _longer(path, key)

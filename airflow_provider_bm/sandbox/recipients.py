@@ -49,12 +49,12 @@ class RecipientLists:
         """
         if not isinstance(name, str) or not name:
             raise ValueError("a recipient list needs a name, or its UUID")
-        made = list_uuid or _uuid_of(name)
-        if made in RECIPIENT_LISTS.values() and made != EXAMPLE_LIST:
+        list_uuid = list_uuid or _uuid_of(name)
+        if list_uuid in RECIPIENT_LISTS.values() and list_uuid != EXAMPLE_LIST:
             raise ValueError(f"every sandbox has a list {name}: choose another name")
-        checked = [checked_contact(one, f"contact {number}") for number, one in enumerate(members, 1)]
-        self._custom[made] = (name, checked)
-        return made
+        checked = [checked_contact(member, f"contact {number}") for number, member in enumerate(members, 1)]
+        self._custom[list_uuid] = (name, checked)
+        return list_uuid
 
 
 def _uuid_of(name: str) -> str:

@@ -32,9 +32,9 @@ class Redactor:
     def __init__(self, request: Request, secrets: Iterable[str]) -> None:
         """Collect the secrets."""
         sent = request.headers.get("Authorization", "").strip().rpartition(" ")[2]
-        # The longest first: another one may be a part of it.
-        found = sorted({one for one in (sent, *secrets) if len(one) >= 8}, key=len, reverse=True)
-        self._secrets = [form for one in found for form in _spellings(one)]
+        # The longest first: it may contain another one.
+        found = sorted({secret for secret in (sent, *secrets) if len(secret) >= 8}, key=len, reverse=True)
+        self._secrets = [spelling for secret in found for spelling in _spellings(secret)]
 
     def text(self, text: str) -> str:
         """Redact text."""

@@ -124,12 +124,12 @@ def _property(path: str, key: str | None, local: property) -> property:
 
 for _operation in OPERATIONS:
     _local = getattr(Operations, _operation.name)
-    _made = (
+    _attribute = (
         _property(_operation.path, _operation.key, _local)
         if isinstance(_local, property)
         else _method(_operation, _local)
     )
-    setattr(SandboxClient, _operation.name, _made)
+    setattr(SandboxClient, _operation.name, _attribute)
 for _name in SETTINGS:
     setattr(SandboxClient, _name, _property("settings", _name, getattr(Operations, _name)))
 

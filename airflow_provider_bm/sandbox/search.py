@@ -32,9 +32,9 @@ def search(
     now = store.run_due()
     found = store.every_campaign() if service_uuid is None else _campaigns_of(store, service_uuid)
     return [
-        one.as_response(now, names)
-        for one in found
-        if all((one.value(name) or None) == (value or None) for name, value in wanted.items())
+        campaign.as_response(now, names)
+        for campaign in found
+        if all((campaign.value(name) or None) == (value or None) for name, value in wanted.items())
     ]
 
 

@@ -72,7 +72,7 @@ def _rule_problems(where: str, rule: Any) -> Iterator[str]:
             yield from _one_of(f"{where}.{name}", rule[name], allowed)
     value = rule.get("value", "")
     values = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, str) for one in values):
+    if not all(isinstance(each, str) for each in values):
         yield f"{where}.value must be a string or an array of strings"
     elif rule.get("condition") == "ann_in_days" and not (len(values) == 1 and _DAYS.fullmatch(values[0])):
         yield f"{where}.value must be a number of days for ann_in_days"

@@ -29,6 +29,7 @@ log = logging.getLogger("airflow_provider_bm.sandbox")
 
 CONTROL_PATH: Final = "/_sandbox"
 MAX_BODY: Final = 10_000_000
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 Handle = Callable[[Request], Reply]
 #: Records the reply to a request, or None if there is none.
@@ -147,7 +148,7 @@ class Server(ThreadingHTTPServer):
 
     def _hang_up(self, besides: int | None = None) -> None:
         with self._lock:
-            for connection in [one for one, thread in self._open.items() if thread != besides]:
+            for connection in [each for each, thread in self._open.items() if thread != besides]:
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
@@ -261,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply, *, half: bool = False) -> None:
         status = reply.status
-        phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Unknown"
+        phrase = _PHRASES.get(status, "Unknown")
         headers = {
             "Date": format_datetime(self.server.sandbox.clock.now(), usegmt=True),
             "Server": "bm-sandbox",

@@ -29,7 +29,7 @@ from airflow_provider_bm.sandbox.settings import Settings
 log = logging.getLogger("airflow_provider_bm.sandbox")
 _AGE = attrgetter("age")
 #: Maximum of executions that happen at once: those of a month, if there is one every few minutes.
-MOST_AT_ONCE: Final = 10_000
+MAX_AT_ONCE: Final = 10_000
 
 
 class Store:
@@ -74,12 +74,12 @@ class Store:
 
         :raises ValueError: it is not a UUID, or the service exists
         """
-        made = str(uuid.uuid4()) if service_uuid is None else _service(service_uuid)
-        if made in self.services:
-            raise ValueError(f"service {made} exists already")
-        self.services[made] = {}
-        self._ordered[made] = []
-        return made
+        service = str(uuid.uuid4()) if service_uuid is None else _service(service_uuid)
+        if service in self.services:
+            raise ValueError(f"service {service} exists already")
+        self.services[service] = {}
+        self._ordered[service] = []
+        return service
 
     def add_client(self, client_id: str, client_secret: str, service_uuids: Iterable[str]) -> None:
         """Add a client, or change what it may use: see :meth:`.Clients.add`."""
@@ -94,9 +94,9 @@ class Store:
     ) -> str:
         """Add a list of contacts, or replace its contacts; executions that have started keep theirs."""
         self.run_due()
-        made = self.recipients.add(name, members, list_uuid)
+        list_uuid = self.recipients.add(name, members, list_uuid)
         self._targets.clear()
-        return made
+        return list_uuid
 
     # Campaigns
 
@@ -120,7 +120,7 @@ class Store:
                 continue
             if campaign.upcoming is None or campaign.upcoming > due:
                 campaign.close_finished(due)
-            elif executed[campaign] < MOST_AT_ONCE:
+            elif executed[campaign] < MAX_AT_ONCE:
                 executed[campaign] += 1
                 self._execute(campaign, campaign.pop_next())
             else:
@@ -135,12 +135,12 @@ class Store:
         """Refuse to move the clock past too many executions to run in reasonable time."""
         with self.lock:
             self.run_due()
-            left = MOST_AT_ONCE
+            remaining = MAX_AT_ONCE
             for campaign in {campaign for due, _, _, campaign in self._due if due <= moment}:
-                left -= campaign.count_until(moment, left + 1)
-                if left < 0:
+                remaining -= campaign.count_until(moment, remaining + 1)
+                if remaining < 0:
                     raise ValueError(
-                        f"until {rfc3339(moment)}, campaigns would be executed more than {MOST_AT_ONCE} "
+                        f"until {rfc3339(moment)}, campaigns would be executed more than {MAX_AT_ONCE} "
                         "times: advance in smaller steps, or stop those that run so often"
                     )
 

@@ -29,7 +29,7 @@ from airflow_provider_bm.sandbox.execution import same_schedule
 from airflow_provider_bm.sandbox.messages import in_utf8
 from airflow_provider_bm.sandbox.rendering import fill_campaign
 
-_HALF = "It has half of a surrogate pair."
+_HALF = "It contains half of a surrogate pair."
 ENUMS = {"sending_type": SENDING_TYPES, "schedule_type": SCHEDULE_TYPES, "query_type": QUERY_TYPES}
 
 Items = Iterator[dict[str, str]]
@@ -140,7 +140,7 @@ def _shape(body: Mapping[str, Any], strings: tuple[str, ...], also_unknown: tupl
             if not isinstance(value, str):
                 yield item(name, "must be a string", f"It is {_json_type(value)}.")
             elif not in_utf8(value):
-                yield item(name, "must be text that UTF-8 can hold", _HALF)
+                yield item(name, "must be text that can be encoded in UTF-8", _HALF)
         elif name not in CLONE_FIELDS or name in also_unknown:
             yield item(name, "unknown field")
 
@@ -162,7 +162,7 @@ def _template_vars(body: Mapping[str, Any]) -> Items:
         if not isinstance(value, str):
             yield item("template_vars", f"{name}: must be a string", f"It is {_json_type(value)}.")
         elif not in_utf8(name + value):
-            yield item("template_vars", "must be text that UTF-8 can hold", _HALF)
+            yield item("template_vars", "must be text that can be encoded in UTF-8", _HALF)
         if not name or "{" in name or "}" in name:
             yield item("template_vars", f"{name!r}: must be the raw name of a variable, without braces")
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FAILURES_KEY = "bm_failed_looks"
+_FAILURES_KEY = "bm_failed_polls"
 _DEFAULT_DEFERRABLE: bool = conf.getboolean("operators", "default_deferrable", fallback=False)
 _START_FROM_TRIGGER: bool = conf.getboolean("bm", "start_from_trigger", fallback=False)
 #: Airflow's base class would look it up for each task: a quarter of the time to construct a task.
@@ -165,7 +165,7 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
         return self.max_wait.total_seconds() if self.max_wait else _MAX_BACKOFF
 
     def execute(self, context: Context) -> Any:
-        """Wait; deferred, poll once before."""
+        """Wait; if deferrable, poll once before deferring."""
         from airflow_provider_bm.metrics import count_wait
         from airflow_provider_bm.triggers.deferral import defer_arguments, end_arguments, failing_fast
 

@@ -10,8 +10,8 @@ from airflow_provider_bm.sandbox.store import Store
 
 def is_for(store: Store, campaign: Campaign, to: str) -> bool:
     """Whether an address is in the recipient lists of a campaign, or has received it."""
-    contacts = [*_members(store, campaign), *(one for run in campaign.runs for one in run.contacts)]
-    return any(address_of(campaign.fields["sending_type"], one) == to for one in contacts)
+    contacts = [*_members(store, campaign), *(contact for run in campaign.runs for contact in run.contacts)]
+    return any(address_of(campaign.fields["sending_type"], contact) == to for contact in contacts)
 
 
 def why_nobody(store: Store, campaign: Campaign) -> str:
@@ -32,7 +32,7 @@ def why_nobody(store: Store, campaign: Campaign) -> str:
 def why_not(store: Store, campaign: Campaign, to: str) -> str:
     """Explain why an address was not among the contacts of an execution."""
     members, channel = _members(store, campaign), campaign.fields["sending_type"]
-    found = [one for one in members if to in (one["uuid"], one.get("mobile"), one.get("email"))]
+    found = [each for each in members if to in (each["uuid"], each.get("mobile"), each.get("email"))]
     if not found:
         return f"{to!r} is not in its recipient_lists, which have {_contacts(len(members))}"
     if all(address_of(channel, contact) != to for contact in found):
@@ -46,7 +46,8 @@ def why_not(store: Store, campaign: Campaign, to: str) -> str:
 
 def _members(store: Store, campaign: Campaign) -> list[Contact]:
     names = [name.strip().lower() for name in campaign.fields["recipient_lists"].split(",")]
-    return list({one["uuid"]: one for name in names for one in store.recipients.members(name)}.values())
+    contacts = (contact for name in names for contact in store.recipients.members(name))
+    return list({contact["uuid"]: contact for contact in contacts}.values())
 
 
 def _has_opted_out(contact: Contact) -> bool:

@@ -94,10 +94,10 @@ def _unless_scheduler_runs(test: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def use_database(file: Path) -> Iterator[None]:
     """Let Airflow use a SQLite file as its database."""
-    sync, unsync = f"sqlite:///{file}", f"sqlite+aiosqlite:///{file}"
+    url, async_url = f"sqlite:///{file}", f"sqlite+aiosqlite:///{file}"
     variables = {  # which child processes inherit
-        "DATABASE__SQL_ALCHEMY_CONN": sync,
-        "DATABASE__SQL_ALCHEMY_CONN_ASYNC": unsync,
+        "DATABASE__SQL_ALCHEMY_CONN": url,
+        "DATABASE__SQL_ALCHEMY_CONN_ASYNC": async_url,
         "DATABASE__SQL_ALCHEMY_ENGINE_ARGS": "{}",
         "DATABASE__SQL_ALCHEMY_CONNECT_ARGS": _IMPORTED,
         "DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": _IMPORTED,

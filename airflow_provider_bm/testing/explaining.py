@@ -16,7 +16,7 @@ from airflow_provider_bm.sandbox.store import Store
 
 from .audience import why_nobody, why_not
 
-MOST_LINES: Final = 10
+MAX_LINES: Final = 10
 #: Keys of a fault that are not effects.
 _OTHERS: Final = ("id", "method", "path", "nth", "times", "seen", "hits")
 
@@ -74,44 +74,44 @@ def show_messages(
         yield "Nothing was sent."
         return
     yield f"{heading} ({len(messages)}):"
-    for one in messages[:MOST_LINES]:
-        read = ", ".join(repr(_short(part)) for part in _read(one, text))
-        yield f"  {one['channel']} to {one['to']}: {read} ({one['campaign_name']})"
+    for message in messages[:MAX_LINES]:
+        read = ", ".join(repr(_short(part)) for part in _read(message, text))
+        yield f"  {message['channel']} to {message['to']}: {read} ({message['campaign_name']})"
     yield from _rest(len(messages))
 
 
 def _read(message: Mapping[str, Any], text: str | None) -> list[str]:
     title, read, _, _ = parts(message)
-    shown = [part for part in (title, *read) if part][:MOST_LINES] or [message["text"]]
+    shown = [part for part in (title, *read) if part][:MAX_LINES] or [message["text"]]
     if text is not None and not any(text in part for part in shown):
         shown += [part for part in texts(message) if text in part][-1:]
     return shown
 
 
-def show_campaigns(asked: Sequence[str], others: Sequence[str]) -> Iterator[str]:
+def show_campaigns(matching: Sequence[str], others: Sequence[str]) -> Iterator[str]:
     """Yield lines about the last campaigns.
 
-    :param asked: lines about the campaigns that match, which come first
+    :param matching: lines about the campaigns that match, which come first
     :param others: lines about all others
     """
-    count = len(asked) + len(others)
+    count = len(matching) + len(others)
     if not count:
         yield "There is no campaign."
         return
     yield f"Campaigns ({count}):"
-    first = asked[-MOST_LINES:]
-    left = MOST_LINES - len(first)
-    shown = [*first, *others[max(0, len(others) - left) :]]
+    first = matching[-MAX_LINES:]
+    remaining = MAX_LINES - len(first)
+    shown = [*first, *others[max(0, len(others) - remaining) :]]
     yield from (f"  {line}" for line in shown)
     # If none of the others is shown, the rest may be later ones.
-    yield from _rest(count, "earlier" if left or not others else "more")
+    yield from _rest(count, "earlier" if remaining or not others else "more")
 
 
 def show_requests(requests: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield lines about the last requests."""
-    for one in requests[-MOST_LINES:]:
-        error = f", {_short(one['error'], 200)}" if one["error"] else ""
-        yield f"  {one['method']} {one['path']}: {one['status'] or 'no reply'}{error}"
+    for request in requests[-MAX_LINES:]:
+        error = f", {_short(request['error'], 200)}" if request["error"] else ""
+        yield f"  {request['method']} {request['path']}: {request['status'] or 'no reply'}{error}"
     if not requests:
         yield "  none"
 
@@ -120,8 +120,8 @@ def show_faults(faults: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield lines about faults, with the number of calls that each has hit."""
     if faults:
         yield f"Faults ({len(faults)}):"
-    for one in faults:
-        yield f"  {describe_fault(one)}: {one['hits']} hit of {one['seen']} that matched"
+    for fault in faults:
+        yield f"  {describe_fault(fault)}: {fault['hits']} hit of {fault['seen']} that matched"
 
 
 def describe_fault(fault: Mapping[str, Any]) -> str:
@@ -137,12 +137,12 @@ def show_runs(runs: Sequence[str]) -> Iterator[str]:
     """Yield lines about DAG runs."""
     if runs:
         yield f"DAG runs ({len(runs)}):"
-    yield from (f"  {line}" for line in runs[-MOST_LINES:])
+    yield from (f"  {line}" for line in runs[-MAX_LINES:])
 
 
 def _rest(count: int, which: str = "more") -> Iterator[str]:
-    if count > MOST_LINES:
-        yield f"  … and {count - MOST_LINES} {which}"
+    if count > MAX_LINES:
+        yield f"  … and {count - MAX_LINES} {which}"
 
 
 def _short(text: str, length: int = 60) -> str:

@@ -19,8 +19,8 @@ def arguments_of(node: pytest.Item) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     for marker in node.iter_markers("bm_sandbox"):
         if marker.args:
-            given = ", ".join(map(repr, marker.args))
-            raise ValueError(f"takes arguments by name, such as execution_seconds=10, not {given}")
+            values = ", ".join(map(repr, marker.args))
+            raise ValueError(f"takes arguments by name, such as execution_seconds=10, not {values}")
         arguments = {**marker.kwargs, **arguments}
     known = list(inspect.signature(Sandbox).parameters)
     unknown = [name for name in arguments if name not in known]

@@ -24,8 +24,8 @@ _SHORT: Final = timedelta(seconds=1)
 def fast_retries(dag: Any) -> Iterator[None]:
     """Retry the tasks of a DAG at once, and treat a request without a reply as over after a second.
 
-    When a connection breaks, the sandbox has carried out the request or never will. If a sandbox
-    should reply too late, give the connection a ``timeout`` below the default: then the usual times apply.
+    When a connection breaks, the sandbox has carried out the request or never will. To test a sandbox that
+    replies too late, set the connection's ``timeout`` below the default: then the usual times apply.
     """
 
     def window(client: BMClient) -> timedelta:

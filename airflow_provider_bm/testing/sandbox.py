@@ -53,8 +53,8 @@ class ArchivingStore(Store):
 class BMTestSandbox(Sandbox):
     """A :class:`.Sandbox` with assertions.
 
-    A ``campaign`` is its UUID, its name, or the campaign as the API returns it. The name may be given without
-    the key that operators add to it.
+    A ``campaign`` is its UUID, its name, or the campaign as the API returns it. The name may be without the
+    key that operators add to it.
 
     The clock starts with the first API call.
 
@@ -80,9 +80,9 @@ class BMTestSandbox(Sandbox):
 
     def add_service(self, service_uuid: str | None = None) -> str:
         """Add a service that the connections of ``bm_connection`` may use, and return its UUID."""
-        made = super().add_service(service_uuid)
+        service = super().add_service(service_uuid)
         self.add_client(self.client_id, self.client_secret, list(self.store.services))
-        return made
+        return service
 
     def record(self, request: Request, connection: int) -> Callable[[Reply | None], None]:
         """Record a request, and start the clock at the first one."""
@@ -145,18 +145,18 @@ class BMTestSandbox(Sandbox):
 
     def report(self) -> str:
         """Describe the runs, the last requests, the faults, the messages and the campaigns of the test."""
-        asked = [*show_runs(self.runs), "The last requests:", *show_requests(self.requests())]
-        asked += show_faults(self.faults())
-        return self._explained("\n".join(asked), self.messages(), "Sent")
+        lines = [*show_runs(self.runs), "The last requests:", *show_requests(self.requests())]
+        lines += show_faults(self.faults())
+        return self._explained("\n".join(lines), self.messages(), "Sent")
 
     def unused_faults(self) -> list[str]:
         """Describe the faults that have not hit any call, except those with a probability."""
         # See Faults.match for the calls that a fault counts.
         counted = ("calls matched", "calls matched that no older fault hit")
         return [
-            f"{describe_fault(one)} ({one['seen']} {counted[bool(number)]})"
-            for number, one in enumerate(self.faults())
-            if not one["hits"] and "probability" not in one
+            f"{describe_fault(fault)} ({fault['seen']} {counted[bool(number)]})"
+            for number, fault in enumerate(self.faults())
+            if not fault["hits"] and "probability" not in fault
         ]
 
     def _nearest(self, to: str | None, campaign: str | Mapping[str, Any] | None) -> list[Message]:
@@ -187,23 +187,23 @@ class BMTestSandbox(Sandbox):
         to = wanted.get("to")
         with self.store.lock:
             now = self.store.run_due()
-            campaigns = [one for service in self.store.services for one in self.store.campaigns(service)]
-            campaigns = sorted([*campaigns, *self.store.deleted], key=lambda one: one.age)
+            campaigns = [each for service in self.store.services for each in self.store.campaigns(service)]
+            campaigns = sorted([*campaigns, *self.store.deleted], key=lambda campaign: campaign.age)
             explained: dict[bool, list[str]] = {True: [], False: []}
-            for one in campaigns:
-                line = explain_campaign(self.store, one, now, to)
-                explained[self._matches(one, wanted.get("campaign"), to)].append(line)
-        state = "it stands still" if self.clock.frozen else f"speed {self.clock.speed:g}"
+            for campaign in campaigns:
+                line = explain_campaign(self.store, campaign, now, to)
+                explained[self._matches(campaign, wanted.get("campaign"), to)].append(line)
+        state = "frozen" if self.clock.frozen else f"speed {self.clock.speed:g}"
         if self.clock.idle:
             state += " until the API is called"
         time = f"Time in the sandbox: {rfc3339(now)}, {state}"
         sent = show_messages(messages, heading, wanted.get("text"))
         return "\n".join([problem, *sent, *show_campaigns(explained[True], explained[False]), time])
 
-    def _matches(self, one: Campaign, campaign: str | Mapping[str, Any] | None, to: str | None) -> bool:
-        if campaign is None:
-            return to is not None and is_for(self.store, one, to)
-        return _names(campaign, one.uuid, one.fields["name"])
+    def _matches(self, campaign: Campaign, wanted: str | Mapping[str, Any] | None, to: str | None) -> bool:
+        if wanted is None:
+            return to is not None and is_for(self.store, campaign, to)
+        return _names(wanted, campaign.uuid, campaign.fields["name"])
 
 
 def is_sandbox(target: Origin) -> bool:
@@ -232,7 +232,7 @@ def _names(campaign: str | Mapping[str, Any], uuid: str, name: str) -> bool:
 
 def _described(wanted: Mapping[str, Any]) -> str:
     words = {"to": "to", "campaign": "of campaign", "text": "with text", "channel": "by"}
-    given = {name: value for name, value in wanted.items() if value is not None}
-    if isinstance(given.get("campaign"), Mapping):
-        given["campaign"] = given["campaign"].get("name", given["campaign"]["uuid"])
-    return "".join(f" {words[name]} {value!r}" for name, value in given.items())
+    criteria = {name: value for name, value in wanted.items() if value is not None}
+    if isinstance(criteria.get("campaign"), Mapping):
+        criteria["campaign"] = criteria["campaign"].get("name", criteria["campaign"]["uuid"])
+    return "".join(f" {words[name]} {value!r}" for name, value in criteria.items())

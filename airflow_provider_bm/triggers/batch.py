@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_bm.exceptions import BMError
-from airflow_provider_bm.triggers.campaign import GRACE
+from airflow_provider_bm.triggers.campaign import FINAL_POLL_TIME
 
 if TYPE_CHECKING:
     from airflow_provider_bm._compat import TaskInstance
@@ -97,7 +97,9 @@ class BMCampaignBatchTrigger(BaseTrigger):
         waiter = BatchWaiter(wait, interval=self.poke_interval, deadline=deadline)
         max_wait = None
         if deadline is not None:
-            max_wait = max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + GRACE.total_seconds()
+            max_wait = (
+                max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + FINAL_POLL_TIME.total_seconds()
+            )
         with subscribe(waiter, self.bm_conn_id, self.service_uuid):
             verdict = await waiter.verdict(max_wait)
         if verdict is None or verdict.state == "waiting":

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 CLASS_PATH = "airflow_provider_bm.triggers.BMCampaignTrigger"
 
 #: How long to wait for the final poll after the deadline; shorter than Airflow's own timeout.
-GRACE = timedelta(minutes=2)
+FINAL_POLL_TIME = timedelta(minutes=2)
 #: How much later Airflow's timeout is than the trigger's deadline: it only ends waits whose trigger has
 #: died. A final poll may take as long as the client retries it.
 DEFER_MARGIN = timedelta(minutes=5)
@@ -65,7 +65,7 @@ class BMCampaignTrigger(BaseTrigger):
     :param soft_fail: with ``end_from_trigger``: skip the task if the wait has failed or timed out
     :param on_empty: with ``messages`` in ``fields``, if there are none: ``warn``, ``fail`` or ``skip``
     :param return_value: with ``end_from_trigger``: what the task returns, ``campaign`` or ``uuid``; None:
-        no XCom but the link
+        no XCom except the link
     """
 
     def __init__(
@@ -142,11 +142,11 @@ class BMCampaignTrigger(BaseTrigger):
         """
         from airflow_provider_bm.campaigns.values import is_missing
 
-        given = {name: getattr(self, name) for name in self.template_fields}
+        arguments = {name: getattr(self, name) for name in self.template_fields}
         super().render_template_fields(context, jinja_env)
         self._unrendered = [
             Problem(name, argument, "rendered to nothing")
-            for name, argument in given.items()
+            for name, argument in arguments.items()
             if argument is not None and is_missing(getattr(self, name))
         ]
 
@@ -209,7 +209,9 @@ class BMCampaignTrigger(BaseTrigger):
         )
         max_wait = None
         if deadline is not None:
-            max_wait = max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + GRACE.total_seconds()
+            max_wait = (
+                max(0.0, (deadline - datetime.now(UTC)).total_seconds()) + FINAL_POLL_TIME.total_seconds()
+            )
         if is_start:
             await self._read_draft_only(wait)
         with subscribe(waiter, self.bm_conn_id, self.service_uuid) as subscription:

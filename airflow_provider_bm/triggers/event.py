@@ -40,7 +40,7 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     """Sends an asset event for each execution of a campaign, or for its end.
 
     For one campaign, or for all of a service that match a filter. It runs as long as an active DAG is
-    scheduled by the asset, and never gives up: while the API does not respond, it polls less and less often.
+    scheduled by the asset, and never gives up: while the API does not respond, the polling interval grows.
 
     .. code-block:: python
 
@@ -66,7 +66,7 @@ class BMCampaignEventTrigger(BaseEventTrigger):
     poller, with the deferred sensors.
 
     :param campaign_uuid: the campaign; None: all campaigns of the service that match
-    :param event: ``execution``: whenever a campaign has executed (its ``last_dt`` moved); ``end``: when it
+    :param event: ``execution``: whenever a campaign has executed (its ``last_dt`` changed); ``end``: when it
         has finished
     :param sending_type: only campaigns of these channels
     :param status: only campaigns with these statuses; a campaign that matched is followed until its end
@@ -216,7 +216,7 @@ class BMCampaignEventTrigger(BaseEventTrigger):
         store: Store | None = getattr(self, "asset_state_store", None)
         while True:
             try:
-                if store is not None and not await _is_of_one_asset(store, name):
+                if store is not None and not await _belongs_to_one_asset(store, name):
                     store = None
                     log.warning(
                         "Several assets have a watcher with these arguments, so nothing can be recorded in "
@@ -268,7 +268,7 @@ def _is_interval(value: Any) -> bool:
     return number and 0 < value < 10**9 and math.isfinite(value)
 
 
-async def _is_of_one_asset(store: Store, name: str) -> bool:
+async def _belongs_to_one_asset(store: Store, name: str) -> bool:
     try:
         await store.aget(name)
     except ValueError:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds until a killed worker process must be done: Airflow sends SIGKILL after five.
 GRACE = 4.5
-#: Campaigns of a batch that are stopped at a time.
+#: Number of campaigns of a batch to stop at a time.
 _STOPPED_AT_ONCE = 8
 ADVICE = "It was not stopped; look at it in the BM console"
 
@@ -119,7 +119,7 @@ def stop_within_grace(
     else:
         log.error(
             "Campaign %s: it is not known whether its task instance has failed, since Airflow did not "
-            "answer in %.1f seconds. %s",
+            "respond within %.1f seconds. %s",
             label,
             grace,
             ADVICE,

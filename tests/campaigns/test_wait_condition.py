@@ -67,9 +67,8 @@ def test_reasons_are_sentences_with_the_campaign() -> None:
     campaign = {"schedule_type": "scheduled", "schedule_rrule": "FREQ=DAILY", "last_dt": BEFORE}
     finished = decide(campaign | {"status": "finished"}, executed_after=T)
     assert finished.reason == (
-        "The campaign finished without executing at or after 2024-05-01T17:05:00Z; its last execution was "
-        "at 2024-05-01T17:04:59Z "
-        "(finished, daily, sent at 2024-05-01 17:04:59 UTC, no further execution)."
+        "The campaign finished without executing at or after 2024-05-01T17:05:00Z; its last execution was at "
+        "2024-05-01T17:04:59Z (finished, daily, sent at 2024-05-01 17:04:59 UTC, no further execution)."
     )
     uuid = "1592695e-c1b1-11ee-b153-774c9d3a7957"
     stopped = decide({"status": "stopped", "uuid": uuid, "name": "[7c41e09ab2f3d815] Storm warning"})

@@ -83,7 +83,7 @@ def test_stop_all_with_yes_does_not_ask(run, sandbox, campaigns):
 def test_stop_needs_campaigns_or_all(run, sandbox, arguments):
     done = run(*arguments)
     assert done.code == 1
-    assert "give the UUIDs of campaigns, or --all" in done.err
+    assert "pass the UUIDs of campaigns, or --all" in done.err
 
 
 def test_errors_are_one_line_without_a_traceback(run, sandbox):

@@ -145,4 +145,4 @@ def test_an_unknown_dag(preview):
 def test_a_logical_date_needs_a_zone(preview):
     done = preview("pass", "--logical-date", "2026-01-31T08:00")
     assert done.code == 1
-    assert "--logical-date: say which zone" in done.err
+    assert "--logical-date: the time zone is missing" in done.err

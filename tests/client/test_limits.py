@@ -107,7 +107,7 @@ def test_a_server_that_drips_is_given_up(server, client, part):
     server.answer = DRIPS[part]
     with (
         use_retry_policy(ONE_TRY),
-        pytest.raises(BMTimeoutError, match=r"no complete response of .* within 0\.75 s"),
+        pytest.raises(BMTimeoutError, match=r"no complete response from .* within 0\.75 s"),
     ):
         client.get_campaign(UUID)
 
@@ -119,7 +119,7 @@ def test_a_write_that_exceeds_the_deadline_has_an_unknown_outcome(server, client
         "name": "Storm", "status": "draft", "sending_type": "sms", "template": "Hi", "sender": "BM",
         "recipient_lists": UUID, "schedule_type": "now",
     }  # fmt: skip
-    with pytest.raises(BMOutcomeUnknownError, match=r"no complete response of .* within 0\.75 s") as caught:
+    with pytest.raises(BMOutcomeUnknownError, match=r"no complete response from .* within 0\.75 s") as caught:
         client.post_campaign(payload)
     assert isinstance(caught.value.__cause__, BMTimeoutError)
 

@@ -169,7 +169,7 @@ def test_a_slow_server_gets_fewer_tries(hook, http_stub, clock):
         raise NO_REPLY["time-out"]["exc"]
 
     http_stub.mock.register_uri("GET", ONE, json=slow)
-    with pytest.raises(BMTimeoutError, match=r"no response of api\.example\.com within 30 s"):
+    with pytest.raises(BMTimeoutError, match=r"no response from api\.example\.com within 30 s"):
         hook.get_campaign(UUID)
     assert len(http_stub.requests) == 2
 

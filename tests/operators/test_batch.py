@@ -297,7 +297,7 @@ def test_invalid_rows_are_skipped_if_asked_to(sandbox, send):
     ("headline", "message"),
     [
         (0.1 + 0.2, "would be sent as 0.30000000000000004"),
-        ("{{ name }}", "holds {{ name }}, a template that nobody renders"),
+        ("{{ name }}", "contains {{ name }}, a template that is not rendered"),
         (["a"], "must be a string or a number"),
         ("{other}", "{other}"),
     ],

@@ -68,7 +68,7 @@ def test_finished_campaign_succeeds(sandbox, sensor, mode, at_first, caplog):
         assert ended.where == ends_in_triggerer(mode)
     assert ended.xcoms["return_value"]["uuid"] == uuid
     assert ended.xcoms["return_value"]["status"] == "finished"
-    assert f"Campaign {uuid} 'Storm' is finished, as waited for" in caplog.text
+    assert f"Campaign {uuid} 'Storm' is finished, as expected" in caplog.text
 
 
 @ALL_MODES

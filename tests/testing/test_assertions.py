@@ -115,7 +115,7 @@ def test_failure_shows_what_was_sent_instead(sandbox, recipient_list):
         "Campaigns (1):",
         "  'Storm [0123456789]' is finished: executed 1x, 2 of 2 messages sent; "
         "'+41790000003' is not in its recipient_lists, which have 2 contacts",
-        "Time in the sandbox: 2026-03-02T12:00:10+00:00, it stands still",
+        "Time in the sandbox: 2026-03-02T12:00:10+00:00, frozen",
     ]
 
 

@@ -86,7 +86,7 @@ def test_campaign_that_leaves_the_list_is_followed_to_its_end(sandbox):
 
 
 def test_unreadable_campaigns_that_left_the_list_hide_no_event(sandbox, monkeypatch):
-    monkeypatch.setattr(batch, "LONGEST_URL", 0)  # each is read by itself
+    monkeypatch.setattr(batch, "MAX_URL_LENGTH", 0)  # each is read by itself
     left = [sandbox.create(status="active")["uuid"] for _ in range(4)]
 
     async def main(triggerer):

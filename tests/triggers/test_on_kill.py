@@ -78,7 +78,7 @@ def test_airflow_does_not_answer(sandbox, campaign, state, caplog):
     assert not kill_worker(campaign, grace=0.05)
     answers.set()
     assert f"Campaign {campaign['uuid']} 'Storm': it is not known whether" in caplog.text
-    assert "Airflow did not answer" in caplog.text
+    assert "Airflow did not respond" in caplog.text
     assert sandbox.campaigns()[0]["status"] == "active"
 
 

@@ -20,7 +20,7 @@ DELETED: Final = "deleted"
 
 @dataclass(eq=False)
 class Deleted:
-    """A deleted campaign, of which the executions are left."""
+    """A deleted campaign, of which only the executions are left."""
 
     uuid: str
     fields: dict[str, str]
@@ -41,7 +41,7 @@ def live_campaigns(store: Store) -> list[Campaign]:
     """Return all campaigns of all services, oldest first."""
     services = [store.campaigns(name) for name in store.services]
     # Each is sorted already.
-    return services[0] if len(services) == 1 else list(merge(*services, key=lambda one: one.age))
+    return services[0] if len(services) == 1 else list(merge(*services, key=lambda campaign: campaign.age))
 
 
 def deleted_campaigns(store: Store) -> list[Deleted]:
@@ -73,20 +73,20 @@ def latest(store: Store, live: Sequence[Campaign]) -> Shown | None:
 def select(campaigns: Sequence[Shown], status: str, search: str, sort: str) -> list[Shown]:
     """Filter and sort; see :meth:`.View.overview`."""
     found = [
-        one
-        for one in reversed(campaigns)
-        if (not status or one.status == status)
-        and (not search or search in one.fields["name"].casefold() or search in one.uuid)
+        campaign
+        for campaign in reversed(campaigns)
+        if (not status or campaign.status == status)
+        and (not search or search in campaign.fields["name"].casefold() or search in campaign.uuid)
     ]
     match sort:
         case "newest":
             pass
         case "name":
-            found.sort(key=lambda one: one.fields["name"].casefold())
+            found.sort(key=lambda campaign: campaign.fields["name"].casefold())
         case "next":
-            found.sort(key=lambda one: one.next.timestamp() if one.next else math.inf)
+            found.sort(key=lambda campaign: campaign.next.timestamp() if campaign.next else math.inf)
         case "last":
-            found.sort(key=lambda one: -one.last.timestamp() if one.last else 0.0)
+            found.sort(key=lambda campaign: -campaign.last.timestamp() if campaign.last else 0.0)
         case _:
             raise ValueError(f"sort must be one of: newest, next, last, name; not {cut(sort, 100)!r}")
     return found
@@ -94,7 +94,7 @@ def select(campaigns: Sequence[Shown], status: str, search: str, sort: str) -> l
 
 def next_execution(campaigns: Iterable[Campaign]) -> datetime | None:
     """Return the time of the next execution of any campaign."""
-    return min((one.next for one in campaigns if one.next is not None), default=None)
+    return min((campaign.next for campaign in campaigns if campaign.next is not None), default=None)
 
 
 def campaign_row(shown: Shown, now: datetime) -> dict[str, Any]:

@@ -36,15 +36,15 @@ class Marks:
 
     def pieces(self, text: str, limit: int = MAX_TEXT) -> list[Piece]:
         """Split a text into pieces, and truncate it if it is long."""
-        made: list[Piece] = []
-        left = limit
+        pieces: list[Piece] = []
+        remaining = limit
         for piece, words in self._split(text):
-            if len(words) > left:
-                whole = len(self.plain(text))
-                return [*made, f"{words[:left] if isinstance(piece, str) else ''}… ({whole} characters)"]
-            left -= len(words)
-            made.append(piece)
-        return made
+            if len(words) > remaining:
+                beginning = words[:remaining] if isinstance(piece, str) else ""
+                return [*pieces, f"{beginning}… ({len(self.plain(text))} characters)"]
+            remaining -= len(words)
+            pieces.append(piece)
+        return pieces
 
     def _split(self, text: str) -> Iterator[tuple[Piece, str]]:
         """Return each piece with the words that are sent."""

@@ -36,7 +36,7 @@ def messages_of(run: Run, at: datetime, search: str, page: str, message: str) ->
     listed = found[first : first + MESSAGES]
     chosen = wanted if wanted in listed else next(iter(listed), None)
     return {
-        "messages": [_row(run, one) for one in listed],
+        "messages": [_row(run, index) for index in listed],
         "shown": None if chosen is None else _shown(run, chosen),
         "found": len(found),
         "first": first + 1,
@@ -78,4 +78,4 @@ def _fits(fields: Mapping[str, str], contact: Contact, wanted: str) -> bool:
     if wanted in f"{_name(contact)}\n{address_of(channel, contact)}".casefold():
         return True
     message = {"channel": channel, **render_message(fields, contact)}
-    return any(wanted in one.casefold() for one in texts(message))
+    return any(wanted in text.casefold() for text in texts(message))

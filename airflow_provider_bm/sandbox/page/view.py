@@ -86,7 +86,7 @@ class View:
             now = store.run_due()
             live = live_campaigns(store)
             deleted = deleted_campaigns(store)
-            counts = Counter(one.status for one in live)
+            counts = Counter(campaign.status for campaign in live)
             found = select(deleted if status == DELETED else live, status, search.casefold(), sort)
             number, pages = page_of(page, len(found), ROWS)
             first = (number - 1) * ROWS
@@ -102,7 +102,7 @@ class View:
                 "next_dt": next_dt and rfc3339(next_dt),
                 "counts": {**counts, DELETED: len(deleted), "all": len(live)},
                 "messages": sum(run.sent(now) for run in store.runs),
-                "rows": [campaign_row(one, now) for one in found[first : first + ROWS]],
+                "rows": [campaign_row(campaign, now) for campaign in found[first : first + ROWS]],
                 "found": len(found),
                 "first": first + 1,
                 "page": number,
@@ -151,7 +151,7 @@ class View:
                 "sender": cut(fields["sender"], 200),
                 **self._recipients(fields),
                 "service_uuid": shown.service_uuid if isinstance(shown, Campaign) else None,
-                "runs": [run_row(one, now) for one in islice(reversed(shown.runs), RUNS)],
+                "runs": [run_row(each, now) for each in islice(reversed(shown.runs), RUNS)],
                 "run": PREVIEW if preview else chosen.uuid,
                 "preview_dt": rfc3339(chosen.started) if preview else None,
                 "can_preview": isinstance(shown, Campaign),
