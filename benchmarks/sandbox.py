@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_provider_bm.sandbox import Sandbox
-from airflow_provider_bm.sandbox.messages import Request
+from airflow_provider_bm.sandbox.http_messages import Request
 from airflow_provider_bm.sandbox.server import Server
 from benchmarks.child import answer_all
 

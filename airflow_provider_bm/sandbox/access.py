@@ -12,7 +12,7 @@ import re
 from urllib.parse import urlsplit
 
 from airflow_provider_bm.sandbox.errors import ApiError
-from airflow_provider_bm.sandbox.messages import Request
+from airflow_provider_bm.sandbox.http_messages import Request
 
 #: Top-level domains that cannot be registered: RFC 6761, and ICANN's reservation of ``internal``, which
 #: containers use for their host.

@@ -15,8 +15,8 @@ from airflow_provider_bm.sandbox.arguments import number
 from airflow_provider_bm.sandbox.clock import MAX_SECONDS
 from airflow_provider_bm.sandbox.errors import ApiError, invalid, item
 from airflow_provider_bm.sandbox.execution import Campaign
+from airflow_provider_bm.sandbox.http_messages import Reply, Request, json_reply
 from airflow_provider_bm.sandbox.list_query import pagination, parse_list, parse_single
-from airflow_provider_bm.sandbox.messages import Reply, Request, json_reply
 from airflow_provider_bm.sandbox.store import Store
 from airflow_provider_bm.sandbox.validation import changed_campaign, cloned_campaign, new_campaign, new_status
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from airflow_provider_bm.sandbox.clock import Clock
-from airflow_provider_bm.sandbox.messages import in_utf8
+from airflow_provider_bm.sandbox.http_messages import in_utf8
 
 
 class _Client(NamedTuple):

@@ -15,7 +15,7 @@ from airflow_provider_bm.sandbox.access import refuse_other_sites
 from airflow_provider_bm.sandbox.arguments import boolean
 from airflow_provider_bm.sandbox.clock import Clock
 from airflow_provider_bm.sandbox.errors import ApiError
-from airflow_provider_bm.sandbox.messages import Reply, Request, json_reply
+from airflow_provider_bm.sandbox.http_messages import Reply, Request, json_reply
 from airflow_provider_bm.sandbox.operations import OPERATIONS, Operation, Operations
 from airflow_provider_bm.sandbox.page.view import View
 from airflow_provider_bm.sandbox.settings import SETTINGS

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from airflow_provider_bm.sandbox.messages import Reply
+from airflow_provider_bm.sandbox.http_messages import Reply
 from airflow_provider_bm.sandbox.time_range import TimeRange
 
 LIMIT: Final = 100_000

@@ -15,8 +15,8 @@ from airflow_provider_bm.sandbox.console import change, create, find, start, sto
 from airflow_provider_bm.sandbox.endpoint import CLIENT_SECRET, SandboxEndpoint
 from airflow_provider_bm.sandbox.faults import DEFAULT_TIMES, Fault, Faults
 from airflow_provider_bm.sandbox.faults import MAX_SECONDS as MAX_DOWNTIME
+from airflow_provider_bm.sandbox.http_messages import Reply, Request
 from airflow_provider_bm.sandbox.journal import Entry, Journal, error_of
-from airflow_provider_bm.sandbox.messages import Reply, Request
 from airflow_provider_bm.sandbox.reading import texts
 from airflow_provider_bm.sandbox.redaction import MAX_TEXT, Redactor
 from airflow_provider_bm.sandbox.search import search

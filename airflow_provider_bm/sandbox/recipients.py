@@ -16,7 +16,7 @@ from airflow_provider_bm.sandbox.contacts import (
     Contact,
     recipient_lists,
 )
-from airflow_provider_bm.sandbox.messages import in_utf8
+from airflow_provider_bm.sandbox.http_messages import in_utf8
 
 CONTACT_KEYS: Final = ("uuid", *CONTACT_FIELDS, "opt_status")
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, quote, quote_plus
 
 from airflow_provider_bm.campaigns.json_text import parse_json
-from airflow_provider_bm.sandbox.messages import Request
+from airflow_provider_bm.sandbox.http_messages import Request
 
 MAX_TEXT: Final = 20_000
 REDACTED: Final = "***"

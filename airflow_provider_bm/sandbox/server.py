@@ -22,7 +22,7 @@ from airflow_provider_bm.sandbox.access import sent_by_a_page
 from airflow_provider_bm.sandbox.control import Control
 from airflow_provider_bm.sandbox.errors import ApiError, error_body
 from airflow_provider_bm.sandbox.faults import Fault
-from airflow_provider_bm.sandbox.messages import Reply, Request, json_reply
+from airflow_provider_bm.sandbox.http_messages import Reply, Request, json_reply
 from airflow_provider_bm.sandbox.operations import Operations
 
 log = logging.getLogger("airflow_provider_bm.sandbox")

@@ -26,7 +26,7 @@ from airflow_provider_bm.campaigns.schedule import ONCE_PATTERN, read_once
 from airflow_provider_bm.sandbox import segmentation
 from airflow_provider_bm.sandbox.errors import invalid, item
 from airflow_provider_bm.sandbox.execution import same_schedule
-from airflow_provider_bm.sandbox.messages import in_utf8
+from airflow_provider_bm.sandbox.http_messages import in_utf8
 from airflow_provider_bm.sandbox.rendering import fill_campaign
 
 _HALF = "It contains half of a surrogate pair."

@@ -14,7 +14,7 @@ from airflow_provider_bm.sandbox.reading import parts, texts
 from airflow_provider_bm.sandbox.rendering import address_of
 from airflow_provider_bm.sandbox.store import Store
 
-from .audience import why_nobody, why_not
+from .reach import why_nobody, why_not
 
 MAX_LINES: Final = 10
 #: Keys of a fault that are not effects.

@@ -11,11 +11,10 @@ from airflow_provider_bm.client.outbound_guard import Origin, origin
 from airflow_provider_bm.sandbox import Sandbox
 from airflow_provider_bm.sandbox.clock import rfc3339
 from airflow_provider_bm.sandbox.execution import Campaign
-from airflow_provider_bm.sandbox.messages import Reply, Request
+from airflow_provider_bm.sandbox.http_messages import Reply, Request
 from airflow_provider_bm.sandbox.sandbox import RUNNING
 from airflow_provider_bm.sandbox.store import Store
 
-from .audience import is_for
 from .clock import IdleClock
 from .explaining import (
     describe_fault,
@@ -26,6 +25,7 @@ from .explaining import (
     show_requests,
     show_runs,
 )
+from .reach import is_for
 
 #: The key by which operators recognise their campaign: first in the name, at its end in earlier versions.
 _KEY = re.compile(r"^\[[0-9a-f]{16}\] | \[[0-9a-f]{10}\]$")

@@ -10,8 +10,8 @@ import pytest
 from airflow_provider_bm.client import BMClient, BMSettings
 from airflow_provider_bm.client.auth import forget_tokens
 from airflow_provider_bm.sandbox import api
+from airflow_provider_bm.sandbox.http_messages import json_reply
 from airflow_provider_bm.sandbox.list_query import parse_list
-from airflow_provider_bm.sandbox.messages import json_reply
 from tests.support import contract, contract_watch
 
 SERVICE = "0b2d6c1e-7f0a-4c57-9a55-3d3c54a1d0a1"

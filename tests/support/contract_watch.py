@@ -19,7 +19,7 @@ import requests
 
 from airflow_provider_bm.client.session import BMSession
 from airflow_provider_bm.sandbox import api
-from airflow_provider_bm.sandbox.messages import Reply, Request
+from airflow_provider_bm.sandbox.http_messages import Reply, Request
 from tests.support import contract
 
 TOKEN_PATH = "/oauth2/access-token"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from airflow_provider_bm.sandbox.errors import ApiError
-from airflow_provider_bm.sandbox.messages import Reply, Request
+from airflow_provider_bm.sandbox.http_messages import Reply, Request
 
 FOLDER: Final = "/_sandbox/page/"
 #: Paths outside of ``FOLDER``. Browsers request the second by themselves: without it the request would be in

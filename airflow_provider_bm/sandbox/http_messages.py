@@ -1,4 +1,4 @@
-"""Requests and replies."""
+"""HTTP requests and replies of the sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explanations of why a campaign did not reach anybody, or an address: lists, channel, query or opt-outs."""
+"""Whom a campaign reaches, and why it does not reach others: lists, channel, query or opt-outs."""
 
 from __future__ import annotations
 
