@@ -76,7 +76,7 @@ def test_shortest_campaign() -> None:
     }
 
 
-def test_every_field_goes_out_in_the_order_of_the_documentation() -> None:
+def test_every_field_is_sent_in_the_order_of_the_documentation() -> None:
     webpush = {name: f" {name}" for name in CAMPAIGN_FIELDS if name.startswith("webpush_")}
     given_fields = required(
         sending_type="webpush",
@@ -449,14 +449,14 @@ def test_queries_that_are_not_built_of_groups_and_rules() -> None:
         assert str(caught.value).encode()
 
 
-def test_the_message_says_that_nothing_was_sent() -> None:
+def test_the_message_reports_that_nothing_was_sent() -> None:
     with pytest.raises(BMPayloadError, match=r"^Invalid campaign; nothing was sent:\n  name="):
         create(name="")
     with pytest.raises(BMPayloadError, match=r"^Invalid campaign_uuid:\n  campaign_uuid="):
         parse_uuid("x")
 
 
-def test_an_update_is_only_what_is_given() -> None:
+def test_an_update_contains_only_the_fields_that_are_set() -> None:
     assert CampaignUpdate().to_payload() == {}
     assert CampaignUpdate(name="x", recipient_lists=[LIST_A]).to_payload() == {
         "name": "x",

@@ -32,5 +32,5 @@ def test_no_module_hides_a_public_name() -> None:
     assert not modules & {*campaigns.__all__}
 
 
-def test_the_example_holds() -> None:
+def test_the_example_works() -> None:
     assert doctest.testmod(campaigns).failed == 0

@@ -37,7 +37,7 @@ def test_list_prints_one_json_array(run, campaigns):
     assert [each["uuid"] for each in done.json()] == [campaigns[2]["uuid"]]
 
 
-def test_list_says_that_there_are_more(run, campaigns):
+def test_list_reports_that_there_are_more(run, campaigns):
     done = run("list", "--limit", "2", "--output", "json")
     assert len(done.json()) == 2
     assert "more than 2" in done.err

@@ -137,7 +137,7 @@ def failed(done):
     ],
 )
 @pytest.mark.off_contract("one assumption does not hold")
-def test_an_assumption_that_does_not_hold_is_named(run, sandbox, campaigns, monkeypatch, assumption, value):
+def test_a_wrong_assumption_is_named(run, sandbox, campaigns, monkeypatch, assumption, value):
     monkeypatch.setattr(assumptions, assumption, value)
     done = run("check", "--contract", "-o", "json")
     assert assumption in failed(done), done.out
@@ -162,7 +162,7 @@ def test_replies_that_are_not_as_assumed(run, sandbox, campaigns, fault, assumpt
     assert assumption in failed(run("check", "--contract", "-o", "json"))
 
 
-def test_every_assumption_is_tested_or_says_why_not():
+def test_every_assumption_is_tested_or_explains_why_not():
     constants = {name for name in vars(assumptions) if name.isupper()}
     assert constants <= set(CHECKS) | set(NOT_TESTED)
     assert not set(CHECKS) & set(NOT_TESTED)

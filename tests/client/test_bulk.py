@@ -127,7 +127,7 @@ def test_list_that_fails_is_read_one_by_one(reader, sandbox, uuids, effect):
     assert lists(sandbox) == tried, "lists are given up"
 
 
-def test_lists_with_fields_are_given_up_for_these_fields_only(reader, sandbox, uuids):
+def test_lists_with_fields_are_abandoned_for_these_fields_only(reader, sandbox, uuids):
     sandbox.fault(method="GET", path=LISTS, times=10, status=504)
     for _ in range(3):
         assert len(read(reader, uuids, ("messages",))) == 9

@@ -119,7 +119,7 @@ CONSOLE = "https://console.example.com/{campaign_uuid}"
         ({"console_url": CONSOLE}, {"console_url": CONSOLE}, changed(console_url=CONSOLE)),
     ],
 )  # fmt: skip
-def test_uri_json_and_form_mean_the_same(in_uri, in_json, expected):
+def test_uri_json_and_form_are_equivalent(in_uri, in_json, expected):
     assert settings_of(uri(**in_uri)) == expected
     assert settings_of(as_json(**in_json)) == expected
     assert settings_of(as_json(**in_uri)) == expected

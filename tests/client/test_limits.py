@@ -103,7 +103,7 @@ DRIPS = {
 
 
 @pytest.mark.parametrize("part", DRIPS)
-def test_a_server_that_drips_is_given_up(server, client, part):
+def test_a_response_that_drips_times_out(server, client, part):
     server.answer = DRIPS[part]
     with (
         use_retry_policy(ONE_TRY),
@@ -125,7 +125,7 @@ def test_a_write_that_exceeds_the_deadline_has_an_unknown_outcome(server, client
 
 
 @pytest.mark.parametrize("part", DRIPS)
-def test_the_deadline_holds_for_calls_with_the_session(server, client, part):
+def test_the_deadline_applies_to_calls_with_the_session(server, client, part):
     server.answer = DRIPS[part]
     with pytest.raises(OSError, match=r".*"):
         client.session.get(client.list_url)

@@ -93,7 +93,7 @@ def test_smaller_pages_than_requested_are_followed(hook, http_stub):
     assert pages_asked_for(http_stub) == [(1, 100), (2, 50)]
 
 
-def test_pages_that_shift_give_each_campaign_once(hook, http_stub):
+def test_pages_that_shift_yield_each_campaign_once(hook, http_stub):
     http_stub.answer(
         "GET",
         LIST,

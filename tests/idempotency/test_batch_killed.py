@@ -1,4 +1,4 @@
-"""One campaign for each row, whatever becomes of replies, and wherever a try of the batch is killed."""
+"""One campaign for each row, even if replies are lost, and wherever a try of the batch is killed."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from airflow_provider_bm.idempotency.timing import Timing, use_timing
 from tests.idempotency.killed_task import FileStore, TaskInstance, run
 
 ROWS = [{"shop": f"shop {number}", "temp": f"-{number}C"} for number in range(4)]
-#: Stories told at once: most of their time they wait.
-AT_ONCE = 6
+#: Number of scenarios that run in parallel. They spend most of their time waiting.
+PARALLEL_SCENARIOS = 6
 
 
 @pytest.fixture
@@ -49,11 +49,11 @@ def assert_each_sent_once(sandbox):
 def finish(start, arguments, first_try, **kwargs):
     """Run tries as Airflow would, until one succeeds."""
     for number in range(first_try, first_try + 4):
-        one = start("batch", arguments, try_number=number, **kwargs)
-        one.run_until(None)
-        if one.outcome == "returned":
-            return one
-    raise AssertionError(f"no try succeeded: {one.outcome} {one.result}")
+        attempt = start("batch", arguments, try_number=number, **kwargs)
+        attempt.run_until(None)
+        if attempt.outcome == "returned":
+            return attempt
+    raise AssertionError(f"no try succeeded: {attempt.outcome} {attempt.result}")
 
 
 @pytest.mark.slow
@@ -62,20 +62,20 @@ def test_killed_at_any_boundary(batch, start, assert_each_sent_once, tmp_path, s
     def kwargs(run_id):
         return {"run_id": run_id, "store": str(tmp_path / run_id) if stored else None}
 
-    dry = finish(start, batch, 1, timeout=8, **kwargs("dry"))
-    assert_each_sent_once("dry")
-    assert dry.labels.count("POST campaigns: sent") == len(ROWS)
+    reference = finish(start, batch, 1, timeout=8, **kwargs("reference"))
+    assert_each_sent_once("reference")
+    assert reference.labels.count("POST campaigns: sent") == len(ROWS)
 
-    def story(number):
-        run_id = f"killed at {number}"
-        first = start("batch", batch, kill_at=number, timeout=8, **kwargs(run_id))
+    def scenario(boundary):
+        run_id = f"killed at {boundary}"
+        first = start("batch", batch, kill_at=boundary, timeout=8, **kwargs(run_id))
         first.run_until(None)
-        assert (first.outcome, first.labels) == ("killed", dry.labels[:number])
+        assert (first.outcome, first.labels) == ("killed", reference.labels[:boundary])
         finish(start, batch, 2, **kwargs(run_id))
         assert_each_sent_once(run_id)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(story, range(len(dry.labels))))
+    with ThreadPoolExecutor(PARALLEL_SCENARIOS) as pool:
+        list(pool.map(scenario, range(len(reference.labels))))
 
 
 @pytest.mark.slow
@@ -84,20 +84,22 @@ def test_killed_again_and_again_with_many_threads(batch, start, assert_each_sent
     rows = [{"shop": f"shop {number}", "temp": "x"} for number in range(40)]
     arguments = {**batch, "rows": rows, "max_workers": 8}
 
-    def story(seed):
+    def scenario(seed):
         run_id, chance = f"seed {seed}", random.Random(seed)
         store = str(tmp_path / run_id) if stored else None
         for number in itertools.count(1):
             kill_at = chance.randrange(5, 150) if number < 4 else None
-            one = start("batch", arguments, run_id=run_id, store=store, try_number=number, kill_at=kill_at)
-            one.run_until(None)
-            if one.outcome == "returned":
+            attempt = start(
+                "batch", arguments, run_id=run_id, store=store, try_number=number, kill_at=kill_at
+            )
+            attempt.run_until(None)
+            if attempt.outcome == "returned":
                 break
-            assert number < 8, one.result
+            assert number < 8, attempt.result
         assert_each_sent_once(run_id, rows)
 
     with ThreadPoolExecutor(3) as pool:
-        list(pool.map(story, range(6)))
+        list(pool.map(scenario, range(6)))
 
 
 # Lost replies

@@ -153,7 +153,7 @@ def test_awaiting_a_notifier_with_a_context(sandbox, notifier):
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize("path", ["/oauth2", "/campaigns"])
-def test_a_server_that_does_not_answer(sandbox, notifier, caplog, monkeypatch, asynchronous, path):
+def test_a_server_that_does_not_respond(sandbox, notifier, caplog, monkeypatch, asynchronous, path):
     sandbox.fault(path=path, delay=30, times=None)
     monkeypatch.setattr(BMCampaignNotifier, "time_limit", 0.5)
     started = time.monotonic()

@@ -195,7 +195,7 @@ def test_a_campaign_that_this_task_would_not_have_sent_stops_the_batch(sandbox, 
         ({"region": "north"}, "must be a list of dicts, a data frame, or the path of a file"),
     ],
 )
-def test_a_table_that_cannot_be_right(sandbox, send, rows, message):
+def test_invalid_tables(sandbox, send, rows, message):
     done = send(rows)
     assert isinstance(done.error, AirflowFailException)
     assert message in done.message

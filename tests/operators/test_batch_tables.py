@@ -70,7 +70,7 @@ def test_an_empty_cell_of_a_csv_file_is_missing(tmp_path):
         ("rows.xlsx", "", "must be a file of one of the types"),
     ],
 )
-def test_files_that_are_not_what_they_should_be(tmp_path, name, text, message):
+def test_invalid_files(tmp_path, name, text, message):
     with pytest.raises(BMPayloadError, match=message):
         list(read_rows(write(tmp_path, name, text)))
 
@@ -113,7 +113,7 @@ def test_pandas():
 
 
 class Polars:
-    """What is used of a polars frame."""
+    """The part of a polars frame that is used."""
 
     columns = ["shop", "price"]
 
@@ -123,7 +123,7 @@ class Polars:
 
 
 class Arrow:
-    """What is used of a PyArrow table."""
+    """The part of a PyArrow table that is used."""
 
     column_names = ["shop", "price"]
     columns = [object(), object()]

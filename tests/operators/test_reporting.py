@@ -97,20 +97,20 @@ class TestLinks:
 
 class TestLogs:
     @pytest.mark.parametrize("deferrable", [False, True])
-    def test_info_tells_a_campaigns_story(self, sandbox, run_dag, sms, deferrable):
-        with make_dag(f"story_{deferrable}") as dag:
+    def test_info_logs_the_course_of_a_campaign(self, sandbox, run_dag, sms, deferrable):
+        with make_dag(f"course_{deferrable}") as dag:
             BMCreateCampaignOperator(
                 task_id="send", wait_for_completion=True, deferrable=deferrable, poke_interval=0.3, **sms
             )
         run = run_dag(dag, expect="success")
         uuid = run.xcom("send")
-        story = lines(run, "send", "info")
-        assert len(story) <= 7, story
-        text = "\n".join(story)
+        logged = lines(run, "send", "info")
+        assert len(logged) <= 7, logged
+        text = "\n".join(logged)
         assert "Sending campaign 'Storm': sms, at once" in text
         assert f"Campaign {uuid} 'Storm': active" in text
         assert re.search(rf"{uuid} 'Storm'.*finished, sent at \d\d:\d\d:\d\d UTC, no further execution", text)
-        assert all("'Storm'" in line for line in story)
+        assert all("'Storm'" in line for line in logged)
         assert "Hello" not in text
 
     def test_debug_has_each_request_without_content(self, sandbox, run_dag, sms):
@@ -204,7 +204,7 @@ class TestOutlets:
         assert uri == campaign_uri(DEFAULT_SERVICE, run.xcom("send"))
         assert extra["campaign"]["name"].endswith("Storm")
 
-    def test_the_example_tells_the_next_dag_what_was_sent(self, sandbox, run_dag_file, events):
+    def test_the_example_passes_the_sent_campaign_to_the_next_dag(self, sandbox, run_dag_file, events):
         sandbox.execution_seconds = 0.3
         example = ROOT / "dags_examples" / "follow_up.py"
         run = run_dag_file(example, "warn", expect="success")

@@ -244,7 +244,7 @@ def test_list_that_exceeds_the_rate_limit_does_not_starve_others(process, frozen
 
 
 def one_then_the_others(process, sandbox, bad, good, **condition):
-    """Wait for all; the bad one ends by itself, and the others go on until their campaigns finish."""
+    """Wait for all; the wait for the bad one ends, and the others continue until their campaigns finish."""
 
     async def main():
         first, *others = process.start(bad, **condition) + process.start(*good)
@@ -422,7 +422,7 @@ def test_exception_in_a_watcher_reaches_that_watcher(process, frozen):
     run(main())
 
 
-def test_exception_while_results_are_handed_out_reaches_the_watchers(process, frozen):
+def test_exception_while_results_are_delivered_reaches_the_watchers(process, frozen):
     """Even then, no wait hangs until its deadline."""
     (uuid,) = active(frozen, 1)
 

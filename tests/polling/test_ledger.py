@@ -189,7 +189,7 @@ def test_open_campaigns_are_followed_after_a_restart():
 
 
 def test_two_copies_of_a_trigger_send_one_event():
-    """Airflow takes triggers over from a triggerer that it believes dead."""
+    """Airflow takes triggers over from a triggerer that it considers dead."""
     first = Trigger()
     first.poll(seen())
     second = Trigger(state=first.state)

@@ -134,7 +134,7 @@ def test_new_watcher_while_the_last_one_leaves(process, frozen, recorded):
     run(main())
 
 
-def test_many_watchers_leave_nothing(process, frozen):
+def test_many_watchers_leave_nothing_behind(process, frozen):
     uuids = active(frozen, 20)
     logging.disable(logging.WARNING)  # log records are kept for the search for secrets
 
@@ -165,7 +165,7 @@ def test_many_watchers_leave_nothing(process, frozen):
         logging.disable(logging.NOTSET)
 
 
-def test_waits_one_after_the_other_leave_nothing(process, frozen):
+def test_consecutive_waits_leave_nothing_behind(process, frozen):
     """Each has a poller, a thread and a connection of its own."""
     (uuid,) = finished(frozen, 1)
 

@@ -72,7 +72,7 @@ def test_invalid_tokens(api, value):
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_add_service_with_a_given_uuid(api, sandbox, remote):
+def test_add_service_with_a_uuid(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     real = "9C8E2A14-C1AF-11EE-8073-BF4D6E8C1618"
     assert handle.add_service(real) == real.lower()

@@ -169,7 +169,7 @@ def test_invalid_contact_files(sandbox, tmp_path, name, text, message):
         sandbox.add_recipient_list(str(uuid.uuid4()), read_contacts(path))
 
 
-def test_who_has_opted_out_gets_nothing(api, sandbox):
+def test_contacts_who_opted_out_get_nothing(api, sandbox):
     mine = sandbox.add_recipient_list("mine", [ADA, {**BOB, "opt_status": "out"}])
     others = sandbox.add_recipient_list("others", [BOB, {"mobile": "+41790000003", "opt_status": "in"}])
     api.post(recipient_lists=f"{others},{mine}")

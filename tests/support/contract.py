@@ -48,7 +48,7 @@ def resolve(thing: Mapping[str, Any]) -> Mapping[str, Any]:
 def _closed(thing: Any) -> Any:
     """Schemas of responses that forbid properties which the contract does not name.
 
-    Clients must take more than that from a server. Of our own sandbox they shall not have to.
+    Clients must accept additional properties, but the sandbox must not send any.
     """
     if isinstance(thing, dict):
         # Conditions name some properties of a schema, not all.
@@ -235,7 +235,7 @@ def response_problems(
 ) -> list[str]:
     """List how a response violates the contract: its status, or its content.
 
-    A status that only ``default`` covers is none that a server may choose freely.
+    ``default`` alone does not allow a server to send any status.
 
     :param path: after the API's base; of the token endpoint, the whole path
     """

@@ -166,7 +166,7 @@ def test_several_assets_with_the_same_trigger(sandbox, caplog):
     run_triggerer(main, sandbox)
 
 
-def test_results_do_not_pile_up_while_nothing_can_be_recorded():
+def test_results_do_not_accumulate_while_nothing_can_be_recorded():
     state = AssetState()
     state.is_broken = True
     trigger = BMCampaignEventTrigger(campaign_uuid=UUID)

@@ -71,8 +71,8 @@ def test_unknown_state_is_reported_with_the_campaign(sandbox, campaign, state, c
     assert str(answer) in caplog.text
 
 
-def test_airflow_does_not_answer(sandbox, campaign, state, caplog):
-    """Airflow 3.3: the interrupted code is itself waiting for an answer of the supervisor."""
+def test_airflow_does_not_respond(sandbox, campaign, state, caplog):
+    """Airflow 3.3: the interrupted code is itself waiting for a response from the supervisor."""
     answers = threading.Event()
     state(lambda: answers.wait(20) and "running")
     assert not kill_worker(campaign, grace=0.05)
@@ -82,7 +82,7 @@ def test_airflow_does_not_answer(sandbox, campaign, state, caplog):
     assert sandbox.campaigns()[0]["status"] == "active"
 
 
-def test_bm_does_not_answer(sandbox, campaign, state, caplog):
+def test_bm_does_not_respond(sandbox, campaign, state, caplog):
     state("failed")
     sandbox.fault(method="GET", path=campaign["uuid"], delay=0.5)
     assert not kill_worker(campaign, grace=0.1)

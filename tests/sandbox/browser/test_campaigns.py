@@ -159,7 +159,7 @@ def test_values_without_a_variable_are_marked(page, sandbox):
     expect(page.get_by_role("link", name=sandbox.campaigns()[0]["uuid"])).to_be_visible()
 
 
-def test_who_has_opted_out_is_counted(page, sandbox):
+def test_contacts_who_opted_out_are_counted(page, sandbox):
     contacts = [{"mobile": "+41790000001"}, {"mobile": "+41790000002", "opt_status": "out"}]
     sandbox.create(recipient_lists=sandbox.add_recipient_list("mine", contacts))
     page.goto(sandbox.url)

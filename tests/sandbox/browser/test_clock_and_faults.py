@@ -73,7 +73,7 @@ def test_remove_single_faults(page, sandbox):
     assert [fault["status"] for fault in sandbox.faults()] == [429]
 
 
-def test_sandbox_does_not_answer(page, sandbox):
+def test_sandbox_does_not_respond(page, sandbox):
     page.add_init_script(
         "const timeout = AbortSignal.timeout.bind(AbortSignal);"
         "AbortSignal.timeout = (milliseconds) => timeout(milliseconds / 20);"
