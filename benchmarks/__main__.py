@@ -44,8 +44,8 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, list[Any]]:
     if "starting" in parts:
         say("The sandbox's start ...")
         found["starting"] = starting.run(starting.QUICK_RUNS if quick else starting.RUNS)
-    with tempfile.TemporaryDirectory(prefix="bm-bench-", ignore_cleanup_errors=True) as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory(prefix="bm-bench-", ignore_cleanup_errors=True) as path:
+        folder = Path(path)
         with Child("benchmarks.sandbox", core=SERVING, log=folder / "sandbox.log") as sandbox:
             if "serving" in parts:
                 say("The sandbox's speed ...")

@@ -87,7 +87,9 @@ def sent(sandbox: Sandbox, campaign_uuid: str | None = None) -> Counter[tuple[st
 def expected(sandbox: Sandbox, recipients: str, text: str) -> Counter[tuple[str, str]]:
     """One message with this text for each contact of a list."""
     members = recipient_lists()[sandbox.recipient_lists[recipients]]
-    return Counter((one["mobile"], text.replace("{first_name}", one["first_name"])) for one in members)
+    return Counter(
+        (contact["mobile"], text.replace("{first_name}", contact["first_name"])) for contact in members
+    )
 
 
 def writes(sandbox: Sandbox) -> list[str]:
@@ -379,7 +381,7 @@ def sending(sandbox: Sandbox) -> dict[str, str]:
     """Campaigns that are active for long, by name; and others that the DAG must not touch."""
     sandbox.clock.freeze()
     sandbox.execution_seconds = 600
-    made = [
+    created = [
         sandbox.create(name="long", status="active"),
         sandbox.create(
             name="daily", status="active", schedule_type="scheduled", schedule_rrule="FREQ=DAILY;BYHOUR=3"
@@ -387,7 +389,7 @@ def sending(sandbox: Sandbox) -> dict[str, str]:
     ]
     sandbox.create(name="draft", status="draft")
     sandbox.create(name="finished", status="finished")
-    return {campaign["name"]: campaign["uuid"] for campaign in made}
+    return {campaign["name"]: campaign["uuid"] for campaign in created}
 
 
 def statuses(sandbox: Sandbox) -> dict[str, str]:

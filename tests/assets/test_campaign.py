@@ -122,8 +122,8 @@ def test_lineage_makes_the_asset_by_its_parts():
         from airflow.sdk.lineage import HookLineageCollector
     except ImportError:  # before 3.2
         from airflow.lineage.hook import HookLineageCollector
-    made = HookLineageCollector().create_asset(
+    created = HookLineageCollector().create_asset(
         scheme="bm", asset_kwargs={"service_uuid": SERVICE, "campaign_uuid": CAMPAIGN}
     )
 
-    assert made == campaign_asset(SERVICE, CAMPAIGN)
+    assert created == campaign_asset(SERVICE, CAMPAIGN)

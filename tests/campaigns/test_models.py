@@ -136,11 +136,11 @@ def test_required_fields_of_a_new_campaign(name: str) -> None:
 @pytest.mark.parametrize("status", [*STATUSES, "Active", "", "None", 1, ["active"]])
 def test_status_of_each_model(model: Any, allowed: tuple[str, ...], status: Any) -> None:
     base: dict[Any, dict[str, Any]] = {CampaignCreate: required(), CampaignClone: {"clone_uuid": LIST_A}}
-    made = model(**base.get(model, {}) | {"status": status})
+    instance = model(**base.get(model, {}) | {"status": status})
     if status in allowed:
-        assert made.to_payload()["status"] == status
+        assert instance.to_payload()["status"] == status
     else:
-        assert list(problems_of(made.to_payload)) == ["status"]
+        assert list(problems_of(instance.to_payload)) == ["status"]
 
 
 def test_a_str_enum_is_a_choice() -> None:

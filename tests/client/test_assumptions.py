@@ -40,7 +40,7 @@ def test_several_values_of_a_filter_are_separated_by_commas(sandbox, client, pay
     for status in ("draft", "stopped", "active"):
         sandbox.create(**payload, status=status, schedule_type="now")
     found = client.list_campaigns(status=["draft", "stopped"])
-    assert {one["status"] for one in found} == {"draft", "stopped"}
+    assert {campaign["status"] for campaign in found} == {"draft", "stopped"}
     assert last_query(sandbox)["in(status)"] == "draft,stopped"
 
 
@@ -55,7 +55,11 @@ def test_an_operator_without_value_has_true_after_the_equals_sign(sandbox, clien
 def test_columns_of_sort_are_separated_by_commas(sandbox, client, payload):
     for name, status in (("b", "draft"), ("a", "draft"), ("c", "stopped")):
         sandbox.create(**payload | {"name": name}, status=status, schedule_type="now")
-    assert [one["name"] for one in client.list_campaigns(sort=["-status", "name"])] == ["c", "a", "b"]
+    assert [campaign["name"] for campaign in client.list_campaigns(sort=["-status", "name"])] == [
+        "c",
+        "a",
+        "b",
+    ]
     assert last_query(sandbox)["sort"] == "-status,name"
 
 
@@ -117,7 +121,7 @@ def test_token_is_renewed_after_a_401(sandbox, client):
     list(client.list_campaigns())
     sandbox.revoke_tokens()
     list(client.list_campaigns())
-    assert [one["status"] for one in sandbox.requests("GET")] == [200, 401, 200]
+    assert [request["status"] for request in sandbox.requests("GET")] == [200, 401, 200]
 
 
 @assumes("CREATED_DT_RESOLUTION")

@@ -42,11 +42,11 @@ def read(reader, uuids, fields=()):
 
 
 def lists(sandbox):
-    return len([one for one in sandbox.requests("GET") if one["path"].endswith("/campaigns")])
+    return len([request for request in sandbox.requests("GET") if request["path"].endswith("/campaigns")])
 
 
 def singles(sandbox):
-    return sorted(one["path"].rpartition("/")[2] for one in sandbox.requests("GET", "/campaigns/"))
+    return sorted(request["path"].rpartition("/")[2] for request in sandbox.requests("GET", "/campaigns/"))
 
 
 def page(rows):
@@ -198,8 +198,8 @@ def test_campaign_that_contradicts_itself_in_a_list_is_read_by_itself(reader, sa
     body = page([*rows, rows[3] | {"status": "finished"}, rows[4]])
     sandbox.fault(method="GET", path=LISTS, times=None, status=200, body=body)
     found = read(reader, uuids)
-    assert {one["status"] for one in found.values()} == {"active"}
+    assert {campaign["status"] for campaign in found.values()} == {"active"}
     assert singles(sandbox) == [rows[3]["uuid"]]
-    listed = {key: one for some in reader.list(CampaignFilter.of()) for key, one in some.items()}
+    listed = {uuid: row for rows in reader.list(CampaignFilter.of()) for uuid, row in rows.items()}
     assert listed == found
     assert singles(sandbox) == [rows[3]["uuid"]] * 2

@@ -94,7 +94,7 @@ def test_a_refused_create_sends_nothing(sandbox, client, waits, payload, status)
 def test_too_many_creates_at_once_are_each_sent_once(sandbox, client, waits, payload):
     sandbox.fault("POST", "campaigns", times=2, status=429)
     client.create_campaign(payload)
-    assert [one["status"] for one in sandbox.requests("POST", "campaigns")] == [429, 429, 201]
+    assert [request["status"] for request in sandbox.requests("POST", "campaigns")] == [429, 429, 201]
     assert sent(sandbox) == STAFF
 
 
@@ -102,7 +102,7 @@ def test_a_revoked_token_sends_once(sandbox, client, payload):
     list(client.list_campaigns())
     sandbox.revoke_tokens()
     client.create_campaign(payload)
-    assert [one["status"] for one in sandbox.requests("POST", "campaigns")] == [401, 201]
+    assert [request["status"] for request in sandbox.requests("POST", "campaigns")] == [401, 201]
     assert sent(sandbox) == STAFF
 
 
@@ -157,20 +157,20 @@ def test_reads_are_repeated_after_transient_errors(sandbox, impatient_client, wa
 @pytest.mark.parametrize("fault", sorted({**APPLIED, **NOT_APPLIED}.keys() - {"redirect", "wrong shape"}))
 def test_delete_stop_and_a_draft_are_repeated_until_done(sandbox, impatient_client, payload, fault):
     effect = (APPLIED | NOT_APPLIED)[fault]
-    one, two = (
+    first, second = (
         sandbox.create(**payload, **LATER, status="active", schedule_type="once")["uuid"] for _ in "12"
     )
     for method in ("PATCH", "DELETE", "PUT"):
         sandbox.fault(method, **effect)
-    assert impatient_client.set_campaign_status(one, "stopped")["status"] == "stopped"
-    assert impatient_client.update_campaign(two, {"status": "stopped", "name": "Gale"})["name"] == "Gale"
-    impatient_client.delete_campaign(one)
+    assert impatient_client.set_campaign_status(first, "stopped")["status"] == "stopped"
+    assert impatient_client.update_campaign(second, {"status": "stopped", "name": "Gale"})["name"] == "Gale"
+    impatient_client.delete_campaign(first)
     assert [each["name"] for each in sandbox.campaigns()] == ["Gale"]
     # A 204 has no body that could be invalid or truncated.
     for method in ("PATCH", "PUT"):
         assert len(sandbox.requests(method)) == 2
     with pytest.raises(BMNotFoundError):
-        impatient_client.delete_campaign(one)
+        impatient_client.delete_campaign(first)
 
 
 def test_life_cycle_of_a_campaign(sandbox, client, payload):
@@ -201,9 +201,12 @@ def test_draft_only_connection_sends_no_messages(sandbox, new_client, payload):
 def test_list_continues_with_the_page_size_of_the_server(sandbox, client, payload):
     for number in range(230):
         sandbox.create(**payload | {"name": f"{number:03}"}, status="draft")
-    found = [one["name"] for one in client.list_campaigns(page_size=5000, sort="name")]
+    found = [campaign["name"] for campaign in client.list_campaigns(page_size=5000, sort="name")]
     assert found == [f"{number:03}" for number in range(230)]
-    sizes = [(one["query"]["page_number"], one["query"]["page_size"]) for one in sandbox.requests("GET")]
+    sizes = [
+        (request["query"]["page_number"], request["query"]["page_size"])
+        for request in sandbox.requests("GET")
+    ]
     assert sizes == [("1", "5000"), ("2", "100"), ("3", "100")]
     names = client.list_campaigns(filters={"startswith(name)": "22", "status": ["draft", "active"]})
     assert len(list(names)) == 10
@@ -230,7 +233,7 @@ def test_close_ends_the_connections(sandbox):
     list(client.list_campaigns())
     client.close()
     list(client.list_campaigns())
-    assert [one["connection"] for one in sandbox.requests("GET")] == [1, 2]
+    assert [request["connection"] for request in sandbox.requests("GET")] == [1, 2]
     client.close()
 
 

@@ -59,18 +59,18 @@ def all_texts(error: BaseException) -> Iterator[str]:
     pending: list[BaseException] = [error]
     seen: set[int] = set()
     while pending:
-        one = pending.pop()
-        if id(one) in seen:
+        error = pending.pop()
+        if id(error) in seen:
             continue
-        seen.add(id(one))
-        yield repr(one)
-        yield "".join(getattr(one, "__notes__", []))
-        for name, value in vars(one).items():
+        seen.add(id(error))
+        yield repr(error)
+        yield "".join(getattr(error, "__notes__", []))
+        for name, value in vars(error).items():
             yield f"{name}: {shown(value)}"
-        for frame in frames_of(one.__traceback__):
+        for frame in frames_of(error.__traceback__):
             for name, value in frame.f_locals.items():
                 yield f"{frame.f_code.co_qualname} {name}: {shown(value)}"
-        related = (one.__cause__, one.__context__, *one.args, *vars(one).values())
+        related = (error.__cause__, error.__context__, *error.args, *vars(error).values())
         pending += [each for each in related if isinstance(each, BaseException)]
 
 

@@ -44,7 +44,7 @@ def test_document_is_valid_openapi():
 def examples(thing: dict[str, Any]) -> list[Any]:
     """The examples of a schema, parameter or body."""
     found = thing.get("examples", [thing["example"]] if "example" in thing else [])
-    return [one["value"] for one in found.values()] if isinstance(found, dict) else list(found)
+    return [example["value"] for example in found.values()] if isinstance(found, dict) else list(found)
 
 
 def test_examples_match_their_schemas():
@@ -63,7 +63,7 @@ def test_every_body_has_an_example():
     operations = [item[m] for item in document()["paths"].values() for m in METHODS if m in item]
     bodies = [operation["requestBody"] for operation in operations if "requestBody" in operation]
     for operation in operations:
-        bodies += [resolve(one) for status, one in operation["responses"].items() if status < "401"]
+        bodies += [resolve(response) for status, response in operation["responses"].items() if status < "401"]
     bare = [body for body in bodies for content in body.get("content", {}).values() if not examples(content)]
     assert [body for body in bare if body["description"] != "Invalid request."] == []
 
@@ -75,11 +75,11 @@ def test_validator_finds_errors():
 
 def test_the_operations():
     calls = {(m.upper(), path) for path, item in document()["paths"].items() for m in item if len(m) < 7}
-    one = "/services/{serviceUuid}/campaigns"
+    campaigns = "/services/{serviceUuid}/campaigns"
     assert calls == {
         ("POST", TOKEN_PATH),
-        *((method, one) for method in ("GET", "POST")),
-        *((method, f"{one}/{{campaignUuid}}") for method in ("GET", "PUT", "PATCH", "DELETE")),
+        *((method, campaigns) for method in ("GET", "POST")),
+        *((method, f"{campaigns}/{{campaignUuid}}") for method in ("GET", "PUT", "PATCH", "DELETE")),
     }
 
 
@@ -155,7 +155,7 @@ def test_filters_agree_with_the_code():
 
 
 def test_every_assumption_of_the_client_is_marked():
-    marks = " ".join(one["x-assumed"] for one in everything(document()) if "x-assumed" in one)
+    marks = " ".join(part["x-assumed"] for part in everything(document()) if "x-assumed" in part)
     named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", marks))
     assert named == {name for name in vars(assumptions) if name.isupper()}
 

@@ -110,7 +110,7 @@ def as_served(sandbox: Sandbox, *, linked: bool = False) -> BaseSchema:
 
 def _link(contract: dict[str, Any]) -> None:
     """Add links, which the vendor does not describe: later calls use the UUID of a campaign."""
-    one = contract["paths"][f"{API_PATH}/services/{{serviceUuid}}/campaigns/{{campaignUuid}}"]
+    campaign = contract["paths"][f"{API_PATH}/services/{{serviceUuid}}/campaigns/{{campaignUuid}}"]
     every = contract["paths"][f"{API_PATH}/services/{{serviceUuid}}/campaigns"]
 
     def links(uuid: str) -> dict[str, Any]:
@@ -124,9 +124,9 @@ def _link(contract: dict[str, Any]) -> None:
     every["post"]["responses"]["201"]["links"] = links("$response.body#/uuid")
     every["get"]["responses"]["200"]["links"] = links("$response.body#/data/0/uuid")
     for method in ("get", "put", "patch"):
-        one[method]["responses"]["200"]["links"] = links("$response.body#/uuid")
+        campaign[method]["responses"]["200"]["links"] = links("$response.body#/uuid")
     gone = {"operationId": "getCampaign", "parameters": {"campaignUuid": "$request.path.campaignUuid"}}
-    one["delete"]["responses"]["204"]["links"] = {"gone": gone}
+    campaign["delete"]["responses"]["204"]["links"] = {"gone": gone}
 
 
 class Plausible:

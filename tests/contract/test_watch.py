@@ -165,14 +165,24 @@ def answer(status, body, method="GET", path=ONE):
 
 
 def test_responses_are_checked():
-    made = GOOD | {"uuid": LISTS, "created_dt": "2026-01-01T00:00:00+00:00", "last_dt": None, "next_dt": ""}
+    campaign = GOOD | {
+        "uuid": LISTS,
+        "created_dt": "2026-01-01T00:00:00+00:00",
+        "last_dt": None,
+        "next_dt": "",
+    }
     error = {"code": "x", "message": "y", "items": [{"name": "a", "message": "b"}]}
-    assert answer(200, made | {"tasks": []}) == []
+    assert answer(200, campaign | {"tasks": []}) == []
     assert answer(404, error) == []
     assert answer(405, error, "PATCH", PATH) == ["405 without Allow"]
-    for wrong in (made | {"created_dt": "yesterday"}, made | {"more": 1}, made | {"status": "asleep"}, {}):
+    for wrong in (
+        campaign | {"created_dt": "yesterday"},
+        campaign | {"more": 1},
+        campaign | {"status": "asleep"},
+        {},
+    ):
         assert answer(200, wrong)
-    assert answer(201, made)
+    assert answer(201, campaign)
     assert answer(404, {"message": "y"})
     assert answer(404, error | {"items": [{"name": "a"}]})
     assert answer(418, error)
@@ -207,8 +217,8 @@ def test_the_whole_suite_is_watched(sandbox, monkeypatch):
     monkeypatch.setattr(api, "pagination", lambda *_: None)
     assert client.session.get(url, params={"sort": "shoe"}).status_code == 200
     (sent,), answered = contract_watch.take()
-    assert any("['pagination']: null is not" in one for one in answered)
-    assert any("was answered 200, but query sort" in one for one in answered)
+    assert any("['pagination']: null is not" in line for line in answered)
+    assert any("was answered 200, but query sort" in line for line in answered)
 
     monkeypatch.undo()
     sandbox.fault("GET", garbage=True)

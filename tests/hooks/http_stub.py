@@ -106,7 +106,9 @@ class HttpStub:
         return [request for request in self.mock.request_history if request.url != TOKEN_URL]
 
     def sent(self, method: str | None = None) -> list[tuple[str, str]]:
-        return [(one.method, one.url) for one in self.requests if method in (None, one.method)]
+        return [
+            (request.method, request.url) for request in self.requests if method in (None, request.method)
+        ]
 
     def body(self, index: int = -1) -> Any:
         return self.requests[index].json()

@@ -73,7 +73,7 @@ import json, sys
 from airflow.providers_manager import ProvidersManager
 manager = ProvidersManager()
 names = [name for name in manager._connection_form_widgets_from_metadata if name.startswith("extra__bm__")]
-(bm,) = [one for one in manager.iter_connection_type_hook_ui_metadata() if one.connection_type == "bm"]
+(bm,) = [form for form in manager.iter_connection_type_hook_ui_metadata() if form.connection_type == "bm"]
 hidden = bm.field_behaviour["hidden_fields"]
 print("ANSWER", json.dumps([sorted(names), hidden, "airflow_provider_bm.hooks" in sys.modules]))
 """

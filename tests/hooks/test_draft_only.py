@@ -70,7 +70,7 @@ def test_activating_is_refused_before_any_request_and_logged(draft_hook, http_st
         draft_hook.set_campaign_status(UUID, "active")
     assert caught.value.permanent
     assert http_stub.mock.call_count == 0
-    (record,) = (one for one in caplog.records if one.levelno == logging.WARNING)
+    (record,) = (entry for entry in caplog.records if entry.levelno == logging.WARNING)
     assert record.getMessage() == str(caught.value)
 
 

@@ -12,22 +12,22 @@ from tests.hooks.http_stub import GIVEN, OTHER, UUID, connection, writable
 
 BAD_IDS = [None, "", "7", f"{UUID}/../x", f"{UUID} ", f"{{{UUID}}}", UUID.replace("-", ""), 7, [UUID], "None"]
 BY_ID = {
-    "get": lambda hook, one: hook.get_campaign(one),
-    "clone": lambda hook, one: hook.clone_campaign(one),
-    "update": lambda hook, one: hook.update_campaign(one, {"name": "Gale"}),
-    "replace": lambda hook, one: hook.update_campaign(one, writable(), replace=True),
-    "activate": lambda hook, one: hook.set_campaign_status(one, "active"),
-    "stop": lambda hook, one: hook.set_campaign_status(one, "stopped"),
-    "delete": lambda hook, one: hook.delete_campaign(one, missing_ok=True),
-    "another service": lambda hook, one: BMHook(service_uuid=one or "x").list_campaigns(),
+    "get": lambda hook, uuid: hook.get_campaign(uuid),
+    "clone": lambda hook, uuid: hook.clone_campaign(uuid),
+    "update": lambda hook, uuid: hook.update_campaign(uuid, {"name": "Gale"}),
+    "replace": lambda hook, uuid: hook.update_campaign(uuid, writable(), replace=True),
+    "activate": lambda hook, uuid: hook.set_campaign_status(uuid, "active"),
+    "stop": lambda hook, uuid: hook.set_campaign_status(uuid, "stopped"),
+    "delete": lambda hook, uuid: hook.delete_campaign(uuid, missing_ok=True),
+    "another service": lambda hook, uuid: BMHook(service_uuid=uuid or "x").list_campaigns(),
 }
 
 
-@pytest.mark.parametrize("one", BAD_IDS)
+@pytest.mark.parametrize("uuid", BAD_IDS)
 @pytest.mark.parametrize("name", BY_ID)
-def test_invalid_uuid(hook, http_stub, name, one):
+def test_invalid_uuid(hook, http_stub, name, uuid):
     with pytest.raises(BMPayloadError, match="UUID"):
-        BY_ID[name](hook, one)
+        BY_ID[name](hook, uuid)
     assert http_stub.mock.call_count == 0
 
 

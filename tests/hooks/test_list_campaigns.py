@@ -23,15 +23,15 @@ def rows(*numbers: int) -> list[dict[str, object]]:
 
 
 def numbers(campaigns) -> list[int]:
-    return [int(one["uuid"][-12:]) for one in campaigns]
+    return [int(campaign["uuid"][-12:]) for campaign in campaigns]
 
 
 def queries(http_stub) -> list[list[tuple[str, str]]]:
-    return [parse_qsl(urlsplit(one.url).query, keep_blank_values=True) for one in http_stub.requests]
+    return [parse_qsl(urlsplit(request.url).query, keep_blank_values=True) for request in http_stub.requests]
 
 
 def pages_asked_for(http_stub) -> list[tuple[int, int]]:
-    return [(int(dict(one)["page_number"]), int(dict(one)["page_size"])) for one in queries(http_stub)]
+    return [(int(dict(query)["page_number"]), int(dict(query)["page_size"])) for query in queries(http_stub)]
 
 
 @pytest.mark.parametrize(

@@ -60,15 +60,15 @@ def test_the_headers_of_a_call(hook, http_stub):
     )
 
 
-@pytest.mark.parametrize("one", [UUID, UUID.upper(), uuid.UUID(UUID)])
+@pytest.mark.parametrize("campaign_uuid", [UUID, UUID.upper(), uuid.UUID(UUID)])
 @pytest.mark.parametrize(
     ("fields", "query"),
     [((), ""), ("tasks", "?fields=tasks"), (["tasks", "messages"], "?fields=tasks%2Cmessages"), (None, "")],
 )
-def test_get_returns_the_campaign(hook, http_stub, one, fields, query):
+def test_get_returns_the_campaign(hook, http_stub, campaign_uuid, fields, query):
     answer = campaign(uuid=UUID.upper(), tasks=[{"anything": 1}])
     http_stub.answer("GET", ONE, {"json": answer})
-    assert hook.get_campaign(one, fields=fields) == answer | {"uuid": UUID}
+    assert hook.get_campaign(campaign_uuid, fields=fields) == answer | {"uuid": UUID}
     assert http_stub.sent() == [("GET", ONE + query)]
     assert http_stub.requests[0].body is None
 

@@ -181,7 +181,7 @@ def test_each_page_has_its_own_tries(hook, http_stub, waits):
     )
     http_stub.answer("GET", LIST, bad, bad, bad, bad, first, bad, bad, bad, bad, second)
     assert len(list(hook.list_campaigns())) == 2
-    assert [one.qs["page_number"] for one in http_stub.requests] == [["1"]] * 5 + [["2"]] * 5
+    assert [request.qs["page_number"] for request in http_stub.requests] == [["1"]] * 5 + [["2"]] * 5
     assert len(waits) == 8
 
 

@@ -34,13 +34,13 @@ def assert_each_sent_once(sandbox):
 
     def check(run_id, rows=ROWS):
         pattern = re.compile(rf"\[{task_key('warn', run_id, 'send', -1)}\.[0-9a-f]{{12}}\] warn\.send (.*)")
-        made = {
+        created = {
             each["uuid"]: match[1]
             for each in sandbox.campaigns()
             if (match := pattern.fullmatch(each["name"]))
         }
-        assert sorted(made.values()) == sorted(row["shop"] for row in rows)
-        for uuid in made:
+        assert sorted(created.values()) == sorted(row["shop"] for row in rows)
+        for uuid in created:
             assert len(sandbox.executions(campaign_uuid=uuid)) == 1
 
     return check

@@ -332,9 +332,9 @@ def test_objects_of_a_row_are_used_as_objects(sandbox, send):
     rows = Table([{**REGIONS[0], "lists": lists, "due": due}])
     done = send(rows, recipient_lists="{{ row.lists }}", schedule_rrule="{{ row.due }}")
     assert done.error is None, done.error
-    (made,) = (each for each in sandbox.campaigns() if each["name"].startswith("["))
-    assert made["recipient_lists"].split(",") == lists
-    assert made["schedule_rrule"] == "2099-01-05 09:00:00"
+    (campaign,) = (each for each in sandbox.campaigns() if each["name"].startswith("["))
+    assert campaign["recipient_lists"].split(",") == lists
+    assert campaign["schedule_rrule"] == "2099-01-05 09:00:00"
 
 
 @pytest.mark.parametrize(
@@ -418,8 +418,8 @@ def test_a_query_for_each_row(sandbox, send):
     query = {"segmentation": [{"operator": "OR", "rules": [rule]}]}
     done = send(query=query)
     assert done.error is None, done.error
-    made = [each for each in sandbox.campaigns() if each["name"].startswith("[")]
-    assert sorted(json.loads(each["query"])["segmentation"][0]["rules"][0]["value"] for each in made) == [
+    sent = [each for each in sandbox.campaigns() if each["name"].startswith("[")]
+    assert sorted(json.loads(each["query"])["segmentation"][0]["rules"][0]["value"] for each in sent) == [
         "east",
         "north",
         "south",
@@ -445,9 +445,9 @@ def test_a_closed_window_schedules_every_row(sandbox, send):
     start, end = (now + timedelta(hours=6)).strftime("%H:%M"), (now + timedelta(hours=12)).strftime("%H:%M")
     window = SendWindow(start, end, on_closed="schedule")
     assert send(send_window=window).error is None
-    made = [each for each in sandbox.campaigns() if each["name"].startswith("[")]
-    assert [each["schedule_type"] for each in made] == ["once"] * 3
-    assert len({each["schedule_rrule"] for each in made}) == 1
+    sent = [each for each in sandbox.campaigns() if each["name"].startswith("[")]
+    assert [each["schedule_type"] for each in sent] == ["once"] * 3
+    assert len({each["schedule_rrule"] for each in sent}) == 1
     done = send(send_window=window, try_number=2)
     assert done.result["adopted"] == 3
 
@@ -534,10 +534,10 @@ def test_a_time_of_day_in_each_rows_zone(sandbox, send):
     ]
     done = send(rows, schedule_rrule=local_time("09:00", zone_column="zone"), run=run)
     assert done.error is None, done.error
-    made = {
+    times = {
         each["name"][-2:]: each["schedule_rrule"] for each in sandbox.campaigns() if each["name"][0] == "["
     }
-    assert made == {"zh": "2060-06-01 07:00:00", "ny": "2060-06-01 13:00:00"}
+    assert times == {"zh": "2060-06-01 07:00:00", "ny": "2060-06-01 13:00:00"}
     wrong = [{**rows[0], "zone": "Europe/Zurch"}]
     done = send(wrong, schedule_rrule=local_time("09:00", zone_column="zone"), run_id="another")
     assert "zone='Europe/Zurch'" in done.message

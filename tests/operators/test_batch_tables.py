@@ -133,7 +133,7 @@ class Arrow:
 
 
 @pytest.mark.parametrize(
-    "frame", [Polars(), Arrow(), ROWS, tuple(ROWS), iter(ROWS)], ids=lambda one: type(one).__name__
+    "frame", [Polars(), Arrow(), ROWS, tuple(ROWS), iter(ROWS)], ids=lambda value: type(value).__name__
 )
 def test_tables(frame):
     assert list(iterate_rows(frame)) == ROWS
@@ -260,7 +260,7 @@ def test_a_row_without_a_key_is_invalid(value):
     assert (row.status, row.reason) == ("invalid", "id is missing, which identifies the row")
 
 
-@pytest.mark.parametrize("value", [["a"], {"a"}, b"a", object()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("value", [["a"], {"a"}, b"a", object()], ids=lambda value: type(value).__name__)
 def test_a_value_that_cannot_be_a_key(value):
     (row,) = identify([{"id": value}], "id")
     assert (row.status, row.row_key) == ("invalid", "")

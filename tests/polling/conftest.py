@@ -16,7 +16,7 @@ def _no_poller_remains() -> Iterator[None]:
     """After each test there is no poller, and soon no thread of one."""
     before = pollers(), poller_threads()
     yield
-    assert [one for one in pollers() if one not in before[0]] == []
+    assert [poller for poller in pollers() if poller not in before[0]] == []
     assert eventually(lambda: {*poller_threads()} <= {*before[1]}), poller_threads()
 
 
@@ -68,5 +68,9 @@ def alter(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Recorded, requ
 @pytest.fixture(autouse=True)
 def _no_task_fails_unnoticed(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
-    lost = [one.getMessage() for one in caplog.records if one.name == asyncio.__name__ and one.levelno >= 40]
+    lost = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == asyncio.__name__ and record.levelno >= 40
+    ]
     assert not lost, lost

@@ -57,23 +57,23 @@ class Requests(list[Recorded]):
 
     @property
     def reads(self) -> list[Recorded]:
-        return [one for one in self if one.method == "GET"]
+        return [request for request in self if request.method == "GET"]
 
     @property
     def lists(self) -> list[Recorded]:
-        return [one for one in self if one.is_list]
+        return [request for request in self if request.is_list]
 
     @property
     def singles(self) -> list[Recorded]:
-        return [one for one in self.reads if not one.is_list]
+        return [request for request in self.reads if not request.is_list]
 
     def of(self, uuid: str) -> list[Recorded]:
-        return [one for one in self.reads if uuid in one.campaigns]
+        return [request for request in self.reads if uuid in request.campaigns]
 
     def times(self, uuid: str | None = None) -> list[float]:
         """Different times at which campaigns (or this one) were read, since the process started."""
         reads = self.reads if uuid is None else self.of(uuid)
-        return sorted({round(one.at, 1) for one in reads})
+        return sorted({round(request.at, 1) for request in reads})
 
     def gaps(self, uuid: str | None = None) -> list[float]:
         return [round(later - earlier, 1) for earlier, later in pairwise(self.times(uuid))]
@@ -165,7 +165,7 @@ def finished(sandbox: Sandbox, count: int) -> list[str]:
 async def results(*tasks: asyncio.Task[Any]) -> list[Any]:
     """Return the state of each wait, or its error."""
     ended = await asyncio.gather(*tasks, return_exceptions=True)
-    return [one.state if isinstance(one, Verdict) else one for one in ended]
+    return [result.state if isinstance(result, Verdict) else result for result in ended]
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:

@@ -28,7 +28,9 @@ def test_first_result_has_all_campaigns_and_later_ones_only_changes(process, fro
         watcher = ChangeWatcher(interval=MINUTE, listing=CampaignFilter.of())
         with process.subscribe(watcher):
             first, second = await watcher.results.get(), await watcher.results.get()
-            assert {one.uuid for one in first.snapshots} == {one.uuid for one in first.changes} == {*uuids}
+            assert (
+                {each.uuid for each in first.snapshots} == {each.uuid for each in first.changes} == {*uuids}
+            )
             assert len(second.snapshots) == 3
             assert not second.changes
             frozen.clock.advance(60)
@@ -94,4 +96,4 @@ def test_errors_are_logged_once(process, frozen, caplog):
             assert (await watcher.results.get()).snapshots[0].uuid == uuid
 
     run(main())
-    assert len([one for one in caplog.records if "could not be polled" in one.getMessage()]) == 1
+    assert len([record for record in caplog.records if "could not be polled" in record.getMessage()]) == 1

@@ -84,7 +84,7 @@ def test_nothing_is_sent_after_the_last_watcher_has_left(process, frozen, record
     async def main():
         tasks = process.start(*uuids)
         await asyncio.sleep(MINUTE)
-        await until(lambda: [one for one in recorded if (path != LISTS) or one.is_list])
+        await until(lambda: [request for request in recorded if (path != LISTS) or request.is_list])
         sent = len(recorded)
         await end(*tasks)
         assert poller_threads()
@@ -146,7 +146,7 @@ def test_many_watchers_leave_nothing_behind(process, frozen):
 
     def counts():
         gc.collect()
-        watchers = sum(Watcher in type(one).__mro__ for one in gc.get_objects())
+        watchers = sum(Watcher in type(thing).__mro__ for thing in gc.get_objects())
         return threading.active_count(), open_files(), len(asyncio.all_tasks()), len(pollers()), watchers
 
     async def main():

@@ -26,11 +26,11 @@ def test_one_round_for_all(process, frozen, recorded):
     # Some campaigns have several waits.
     verdicts = wait_for(process, [*uuids, *uuids[:30]])
     assert [verdict.state for verdict in verdicts] == ["done"] * 150
-    assert sorted(uuid for one in recorded.lists for uuid in one.campaigns) == sorted(uuids)
+    assert sorted(uuid for request in recorded.lists for uuid in request.campaigns) == sorted(uuids)
     assert len(recorded.reads) == len(recorded.lists) == 3
-    assert 0.9 * MAX_URL < max(len(one.url) for one in recorded) <= MAX_URL
+    assert 0.9 * MAX_URL < max(len(request.url) for request in recorded) <= MAX_URL
     journal = frozen.requests()
-    assert len({one["connection"] for one in journal}) == 1
+    assert len({request["connection"] for request in journal}) == 1
     assert len(frozen.requests(path="access-token")) == 1
 
 
@@ -44,7 +44,7 @@ def test_each_watcher_gets_the_fields_it_asked_for(process, frozen, recorded):
         assert await results(*tasks) == ["done"] * 10
 
     run(main())
-    assert {one.query.get("fields"): sorted(one.campaigns) for one in recorded.lists} == {
+    assert {request.query.get("fields"): sorted(request.campaigns) for request in recorded.lists} == {
         None: sorted(plain),
         "messages,tasks": sorted(full),
     }
@@ -54,7 +54,7 @@ def test_each_watcher_gets_the_fields_it_asked_for(process, frozen, recorded):
 def test_single_campaign_is_read_by_itself(process, frozen, recorded):
     (uuid,) = finished(frozen, 1)
     wait_for(process, [uuid, uuid])
-    assert [one.campaigns for one in recorded.singles] == [[uuid]]
+    assert [request.campaigns for request in recorded.singles] == [[uuid]]
     assert not recorded.lists
 
 

@@ -52,7 +52,7 @@ def test_two_services_have_a_poller_each(process, frozen, recorded, other):
         assert await results(*tasks[:2]) == ["done"] * 2
 
     run(main())
-    assert not [one for one in recorded.lists if set(one.campaigns) not in ({*mine}, {*theirs})]
+    assert not [request for request in recorded.lists if set(request.campaigns) not in ({*mine}, {*theirs})]
 
 
 @pytest.mark.parametrize("order", ["named first", "named last", "at once"])

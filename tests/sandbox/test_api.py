@@ -92,12 +92,12 @@ def test_services_are_isolated(api, sandbox):
     assert api.session.get(url).status_code == 403
     assert api.session.get(url.replace(other, str(uuid.uuid4()))).status_code == 404
     sandbox.add_client("second", "second-secret", [other])
-    made = api.post(status="draft").json()["uuid"]
+    created = api.post(status="draft").json()["uuid"]
     api.login(client_id="second", client_secret="second-secret")
     assert api.call("GET").status_code == 403
     assert api.session.get(url).json()["data"] == []
-    assert api.session.get(f"{url}/{made}").status_code == 404
-    clone = api.session.post(url, json={"clone_uuid": made})
+    assert api.session.get(f"{url}/{created}").status_code == 404
+    clone = api.session.post(url, json={"clone_uuid": created})
     assert list(api.problems(clone)) == ["clone_uuid"]
 
 

@@ -14,42 +14,42 @@ def console(request, sandbox):
 
 
 def test_start_and_stop(console, sandbox):
-    made = console.create(name="Storm")["uuid"]
-    assert console.start_campaign(made)["status"] == "active"
+    created = console.create(name="Storm")["uuid"]
+    assert console.start_campaign(created)["status"] == "active"
     sandbox.clock.advance(5)
-    assert console.stop_campaign(made)["status"] == console.stop_campaign(made)["status"] == "stopped"
+    assert console.stop_campaign(created)["status"] == console.stop_campaign(created)["status"] == "stopped"
     sandbox.clock.advance(100)
     assert len(sandbox.messages()) == 20
-    assert console.start_campaign(made)["status"] == console.start_campaign(made)["status"] == "active"
+    assert console.start_campaign(created)["status"] == console.start_campaign(created)["status"] == "active"
     sandbox.clock.advance(5)
     assert len(sandbox.messages()) == 40
     assert sandbox.campaigns()[0]["status"] == "finished"
     # A finished campaign can be started again, as in the BM console.
-    console.start_campaign(made)
+    console.start_campaign(created)
     sandbox.clock.advance(10)
     assert len(sandbox.messages()) == 80
 
 
 def test_update(console, sandbox):
-    made = console.create(name="Storm", query_type="all")["uuid"]
-    changed = console.update_campaign(made.upper(), template="New {first_name}", query_type=None)
+    created = console.create(name="Storm", query_type="all")["uuid"]
+    changed = console.update_campaign(created.upper(), template="New {first_name}", query_type=None)
     assert (changed["name"], changed["template"]) == ("Storm", "New {first_name}")
     assert "query_type" not in changed
     assert sandbox.campaigns() == [changed]
 
 
 def test_delete(console, sandbox):
-    made = console.create(status="active")["uuid"]
+    created = console.create(status="active")["uuid"]
     sandbox.clock.advance(10)
-    console.delete_campaign(made)
+    console.delete_campaign(created)
     assert sandbox.campaigns() == []
-    assert len(sandbox.messages(made)) == 40
+    assert len(sandbox.messages(created)) == 40
 
 
 def test_campaigns_of_any_service(console, sandbox):
     other = sandbox.add_service()
-    made = console.create(service_uuid=other)["uuid"]
-    assert console.start_campaign(made)["status"] == "active"
+    created = console.create(service_uuid=other)["uuid"]
+    assert console.start_campaign(created)["status"] == "active"
 
 
 def test_impossible_changes_are_errors(console, sandbox):

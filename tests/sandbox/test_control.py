@@ -27,13 +27,13 @@ def test_remote_client(api, sandbox):
     remote = SandboxClient(sandbox.url)
     assert remote.health()["service_uuid"] == sandbox.service_uuid
     assert remote.connection(draft_only=True) == sandbox.connection(draft_only=True)
-    made = remote.create(
+    created = remote.create(
         name="Remote", status="active", schedule_type="scheduled", schedule_rrule="FREQ=DAILY"
     )
     assert remote.clock.advance(timedelta(seconds=5)) == sandbox.clock.now() == remote.clock.now()
     assert remote.campaigns(name="Remote") == sandbox.campaigns(name="Remote") != []
     assert remote.campaigns(name="Other") == sandbox.campaigns(name="Other") == []
-    assert remote.messages(made["uuid"]) == sandbox.messages(made["uuid"]) != []
+    assert remote.messages(created["uuid"]) == sandbox.messages(created["uuid"]) != []
     assert remote.messages(to="nobody") == []
     assert remote.executions() == sandbox.executions() != []
     remote.fault("GET", "campaigns", status=503, times=None)
@@ -82,8 +82,8 @@ def test_local_and_remote_operations_agree(api, sandbox, remote):
     handle = SandboxClient(sandbox.url) if remote else sandbox
     sandbox.create(name="A", status="finished", last_dt="2026-01-01T00:00:00Z")
     sandbox.create(name="B", query_type="all")
-    assert [one["name"] for one in handle.campaigns(last_dt=None)] == ["B"]
-    assert [one["name"] for one in handle.campaigns(query_type=None)] == ["A"]
+    assert [campaign["name"] for campaign in handle.campaigns(last_dt=None)] == ["B"]
+    assert [campaign["name"] for campaign in handle.campaigns(query_type=None)] == ["A"]
     assert "tasks" in handle.campaigns(fields=["tasks", "messages"], name="A")[0]
     assert handle.fault("GET", "campaigns", 2, 3, status=503)["nth"] == 2
     naive = datetime(2026, 1, 1)  # noqa: DTZ001
@@ -143,7 +143,7 @@ def test_campaigns_of_all_services_are_in_order(sandbox):
     for name, service in (("first", other), ("second", None), ("third", other)):
         sandbox.create(name=name, service_uuid=service)
         sandbox.clock.advance(1)
-    assert [one["name"] for one in sandbox.campaigns()] == ["first", "second", "third"]
+    assert [campaign["name"] for campaign in sandbox.campaigns()] == ["first", "second", "third"]
 
 
 @pytest.mark.parametrize(
@@ -236,14 +236,14 @@ def test_beyond_loopback():
 
 
 def test_create_in_the_console(sandbox):
-    made = sandbox.create(status="finished", last_dt="2026-01-01T00:00:00Z", sending_type="email")
-    assert (made["status"], made["last_dt"]) == ("finished", "2026-01-01T00:00:00+00:00")
+    created = sandbox.create(status="finished", last_dt="2026-01-01T00:00:00Z", sending_type="email")
+    assert (created["status"], created["last_dt"]) == ("finished", "2026-01-01T00:00:00+00:00")
     assert sandbox.executions() == []
     other = sandbox.add_service()
     sandbox.create(service_uuid=other, name="There")
     assert [campaign["name"] for campaign in sandbox.campaigns(service_uuid=other)] == ["There"]
     assert len(sandbox.campaigns()) == 2
-    for wrong in ({"uuid": made["uuid"]}, {"uuid": "x"}, {"colour": "blue"}, {"service_uuid": "x"}):
+    for wrong in ({"uuid": created["uuid"]}, {"uuid": "x"}, {"colour": "blue"}, {"service_uuid": "x"}):
         with pytest.raises(ValueError, match=r"already|UUID|colour|no service"):
             sandbox.create(**wrong)
 
@@ -253,8 +253,8 @@ def test_concurrent_requests(sandbox, api):
         for _ in range(20):
             mine = requests.Session()
             mine.headers["Authorization"] = api.session.headers["Authorization"]
-            made = mine.post(api.url, json=api.payload()).json()["uuid"]
-            assert mine.get(f"{api.url}/{made}").status_code == 200
+            created = mine.post(api.url, json=api.payload()).json()["uuid"]
+            assert mine.get(f"{api.url}/{created}").status_code == 200
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:

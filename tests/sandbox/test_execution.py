@@ -14,10 +14,10 @@ NOON = "2026-03-02T12:00:00+00:00"
 
 
 def test_campaign_without_a_schedule_executes_now(api, sandbox):
-    made = api.post().json()
-    assert (made["status"], made["last_dt"]) == ("active", NOON)
-    assert "next_dt" not in made
-    uuid = made["uuid"]
+    created = api.post().json()
+    assert (created["status"], created["last_dt"]) == ("active", NOON)
+    assert "next_dt" not in created
+    uuid = created["uuid"]
     assert sandbox.executions() == [{"campaign_uuid": uuid, "dt": NOON, "contacts": 40}]
     assert sandbox.messages() == []
     sandbox.clock.advance(5)
@@ -382,10 +382,13 @@ def test_campaigns_are_executed_in_order_of_time(api, sandbox):
         "FREQ=HOURLY;BYMINUTE=30;BYSECOND=0;COUNT=3": ("12:30", "13:30", "14:30"),
         "FREQ=HOURLY;INTERVAL=2;BYMINUTE=30;BYSECOND=0;COUNT=2": ("12:30", "14:30"),
     }
-    made = [api.post(schedule_type="scheduled", schedule_rrule=rule).json()["uuid"] for rule in rules]
+    created = [api.post(schedule_type="scheduled", schedule_rrule=rule).json()["uuid"] for rule in rules]
     sandbox.clock.advance(86_400)
     # Of executions at the same time, that of the older campaign is first.
     expected = sorted((dt, number) for number, dts in enumerate(rules.values()) for dt in dts)
-    executions = [(one["dt"][11:16], made.index(one["campaign_uuid"])) for one in sandbox.executions()]
+    executions = [
+        (execution["dt"][11:16], created.index(execution["campaign_uuid"]))
+        for execution in sandbox.executions()
+    ]
     assert executions == expected
     assert [campaign["status"] for campaign in sandbox.campaigns()] == ["finished"] * 3

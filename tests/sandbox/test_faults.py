@@ -47,10 +47,10 @@ def test_response_is_truncated(api, sandbox):
     sandbox.fault("POST", truncate=True)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         api.post()
-    made = sandbox.campaigns()[0]["uuid"]
+    created = sandbox.campaigns()[0]["uuid"]
     sandbox.fault("DELETE", truncate=True)
     with pytest.raises(requests.ConnectionError):
-        api.call("DELETE", f"/{made}")
+        api.call("DELETE", f"/{created}")
     assert sandbox.campaigns() == []
 
 

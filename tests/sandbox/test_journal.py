@@ -60,7 +60,7 @@ def test_search_requests(api, sandbox, remote):
     later = "2026-03-02T12:01:00Z"
 
     def found(**wanted):
-        return [(one["method"], one["status"]) for one in handle.requests(**wanted)]
+        return [(request["method"], request["status"]) for request in handle.requests(**wanted)]
 
     assert found(status=404) == [("GET", 404)]
     assert found(status=200) == [("POST", 200), ("GET", 200)]
@@ -81,9 +81,9 @@ def test_search_messages(api, sandbox, remote):
     api.post(sending_type="whatsapp", template='{"text": "second"}')
     sandbox.clock.advance(10)
     to = sandbox.messages()[0]["to"]
-    assert [one["channel"] for one in handle.messages(to=to)] == ["sms", "whatsapp"]
-    assert [one["channel"] for one in handle.messages(to=to, text="first")] == ["sms"]
-    assert next(one["to"] for one in handle.messages(channel="whatsapp", text="sec")) == to
+    assert [message["channel"] for message in handle.messages(to=to)] == ["sms", "whatsapp"]
+    assert [message["channel"] for message in handle.messages(to=to, text="first")] == ["sms"]
+    assert next(message["to"] for message in handle.messages(channel="whatsapp", text="sec")) == to
     assert len(handle.messages(since="2026-03-02T12:00:05Z", until="2026-03-02T12:00:15Z")) == 40
     assert handle.messages(channel="email") == handle.messages(text="third") == []
 

@@ -11,13 +11,13 @@ UUID = "aaaaaaaa-0000-4000-8000-00000000000{}"
 @pytest.fixture
 def four(sandbox):
     """Campaigns A to D, an hour apart."""
-    made = [
+    created = [
         {"name": "A", "status": "draft", "sender": "10", "webpush_title": "x"},
         {"name": "B", "status": "finished", "sender": "9", "last_dt": "2026-03-02T10:00:00+00:00"},
         {"name": "C", "status": "stopped", "sender": "100", "sending_type": "viber"},
         {"name": "D", "sender": "9", "last_dt": "2026-03-02T11:30:00+00:00", "status": "finished"},
     ]
-    for number, fields in enumerate(made):
+    for number, fields in enumerate(created):
         sandbox.create(uuid=UUID.format(number), created_dt=f"2026-03-02T0{number}:00:00Z", **fields)
 
 

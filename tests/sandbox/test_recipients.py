@@ -23,7 +23,7 @@ def test_custom_recipient_list(api, sandbox, remote):
     reply = api.post(recipient_lists=mine)
     assert reply.status_code == 201, reply.text
     sandbox.clock.advance(10)
-    assert [(one["to"], one["text"]) for one in sandbox.messages()] == [
+    assert [(message["to"], message["text"]) for message in sandbox.messages()] == [
         ("+41790000001", "Hello Ada"),
         ("+41790000002", "Hello Bob"),
     ]
@@ -43,7 +43,7 @@ def test_example_list_can_be_replaced(api, sandbox):
     sandbox.add_recipient_list(example, [ADA])
     api.post(recipient_lists=example)
     sandbox.clock.advance(10)
-    assert [one["contacts"] for one in sandbox.executions()] == [3, 1]
+    assert [execution["contacts"] for execution in sandbox.executions()] == [3, 1]
 
 
 def test_channels_and_segmentation(api, sandbox):
@@ -53,33 +53,33 @@ def test_channels_and_segmentation(api, sandbox):
     query = json.dumps({"segmentation": [{"operator": "OR", "rules": [rule]}]})
     api.post(recipient_lists=mine, query_type="segmentation", query=query)
     sandbox.clock.advance(10)
-    assert [one["to"] for one in sandbox.messages()] == ["bob@example.com", "+41790000001"]
+    assert [message["to"] for message in sandbox.messages()] == ["bob@example.com", "+41790000001"]
 
 
 def test_contact_in_two_lists_gets_one_message(api, sandbox):
     lists = [sandbox.add_recipient_list("one", [ADA]), sandbox.add_recipient_list("two", [ADA | BOB, ADA])]
     api.post(recipient_lists=",".join(lists))
     sandbox.clock.advance(10)
-    assert sorted(one["to"] for one in sandbox.messages()) == ["+41790000001", "+41790000002"]
+    assert sorted(message["to"] for message in sandbox.messages()) == ["+41790000001", "+41790000002"]
 
 
 EMAIL = {"sending_type": "email", "template": '{"subject": "Hi"}'}
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "campaign"),
+    ("first", "second", "campaign"),
     [
         (BOB, {"email": BOB["email"]}, EMAIL),
         ({"uuid": "crm-7", "mobile": ADA["mobile"]}, ADA, {}),
-        # The one contact with an address is it, also where another list has the contact without.
+        # The contact with an address counts, even if another list has it without.
         ({"mobile": BOB["mobile"]}, BOB, EMAIL),
     ],
 )
-def test_address_of_two_contacts_gets_one_message(api, sandbox, one, two, campaign):
-    lists = [sandbox.add_recipient_list("one", [one]), sandbox.add_recipient_list("two", [two])]
+def test_address_of_two_contacts_gets_one_message(api, sandbox, first, second, campaign):
+    lists = [sandbox.add_recipient_list("one", [first]), sandbox.add_recipient_list("two", [second])]
     for order in (lists, lists[::-1]):
         api.post(recipient_lists=",".join(order), **campaign)
-    api.post(recipient_lists=sandbox.add_recipient_list("both", [one, two]), **campaign)
+    api.post(recipient_lists=sandbox.add_recipient_list("both", [first, second]), **campaign)
     sandbox.clock.advance(10)
     assert [execution["contacts"] for execution in sandbox.executions()] == [1, 1, 1]
 
@@ -91,7 +91,7 @@ def test_query_decides_between_contacts_with_the_same_address(api, sandbox):
     mine = sandbox.add_recipient_list("mine", [plain, ADA, ADA | {"uuid": "crm-8"}])
     api.post(recipient_lists=mine, query_type="segmentation", query=query)
     sandbox.clock.advance(10)
-    assert [one["text"] for one in sandbox.messages()] == ["Hello Ada"]
+    assert [message["text"] for message in sandbox.messages()] == ["Hello Ada"]
 
 
 def test_replaced_list_keeps_running_executions(api, sandbox):
@@ -103,9 +103,9 @@ def test_replaced_list_keeps_running_executions(api, sandbox):
     sandbox.add_recipient_list("mine", [BOB])
     sandbox.start_campaign(sandbox.create(recipient_lists=mine, name="new")["uuid"])
     sandbox.clock.advance(20)
-    sent = {(one["campaign_name"], one["to"]) for one in sandbox.messages()}
+    sent = {(message["campaign_name"], message["to"]) for message in sandbox.messages()}
     assert sent == {("Storm warning", "+41790000001"), ("new", "+41790000002")}
-    assert [one["to"] for one in sandbox.messages(later["uuid"])] == ["+41790000001"]
+    assert [message["to"] for message in sandbox.messages(later["uuid"])] == ["+41790000001"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_read_contact_files(sandbox, tmp_path, name, text):
     mine = sandbox.add_recipient_list("mine", read_contacts(path))
     sandbox.create(status="active", recipient_lists=mine, template="{first_name} {b_company}")
     sandbox.clock.advance(10)
-    assert [one["text"] for one in sandbox.messages()] == ["Ada ", "Bob A, \nB"]
+    assert [message["text"] for message in sandbox.messages()] == ["Ada ", "Bob A, \nB"]
 
 
 @pytest.mark.parametrize(

@@ -235,32 +235,32 @@ def test_clone_of_an_unknown_campaign(api):
 
 
 def test_update_is_the_whole_campaign(api, sandbox):
-    made = api.post(status="draft", query_type="all").json()
+    created = api.post(status="draft", query_type="all").json()
     sandbox.clock.advance(60)
-    reply = api.call("PUT", f"/{made['uuid']}", json=api.payload(status="draft", name="New"))
+    reply = api.call("PUT", f"/{created['uuid']}", json=api.payload(status="draft", name="New"))
     assert reply.status_code == 200
     assert reply.json()["name"] == "New"
     assert "query_type" not in reply.json()
-    assert reply.json()["created_dt"] == made["created_dt"]
+    assert reply.json()["created_dt"] == created["created_dt"]
     assert reply.json()["updated_dt"] == "2026-03-02T12:01:00+00:00"
     problems = api.problems(
-        api.call("PUT", f"/{made['uuid']}", json={"name": "N", "clone_uuid": made["uuid"]})
+        api.call("PUT", f"/{created['uuid']}", json={"name": "N", "clone_uuid": created["uuid"]})
     )
     assert problems["clone_uuid"] == "unknown field"
     assert problems["sender"] == "is required"
-    assert api.get(made["uuid"]) == reply.json()
+    assert api.get(created["uuid"]) == reply.json()
 
 
 @pytest.mark.parametrize("status", ["active", "stopped", "finished", "draft"])
 def test_update_takes_any_status(api, status):
-    made = api.post(status="draft").json()["uuid"]
-    assert api.call("PUT", f"/{made}", json=api.payload(status=status)).json()["status"] == status
+    created = api.post(status="draft").json()["uuid"]
+    assert api.call("PUT", f"/{created}", json=api.payload(status=status)).json()["status"] == status
 
 
 def test_status(api):
-    made = api.post().json()["uuid"]
+    created = api.post().json()["uuid"]
     for status in ("active", "stopped", "stopped", "active"):
-        reply = api.call("PATCH", f"/{made}", json={"status": status})
+        reply = api.call("PATCH", f"/{created}", json={"status": status})
         assert (reply.status_code, reply.json()["status"]) == (200, status)
     for body in (
         {"status": "finished"},
@@ -269,35 +269,35 @@ def test_status(api):
         {},
         {"status": "active", "a": "b"},
     ):
-        assert api.problems(api.call("PATCH", f"/{made}", json=body))
+        assert api.problems(api.call("PATCH", f"/{created}", json=body))
 
 
 @pytest.mark.parametrize("status", ["draft", "finished"])
 def test_status_of_draft_and_finished_cannot_be_toggled(api, sandbox, status):
-    made = sandbox.create(status=status)["uuid"]
+    created = sandbox.create(status=status)["uuid"]
     for wanted in ("active", "stopped"):
-        assert list(api.problems(api.call("PATCH", f"/{made}", json={"status": wanted}))) == ["status"]
-    assert api.get(made)["status"] == status
+        assert list(api.problems(api.call("PATCH", f"/{created}", json={"status": wanted}))) == ["status"]
+    assert api.get(created)["status"] == status
 
 
 def test_delete(api, sandbox):
-    made = api.post(status="draft").json()["uuid"]
-    reply = api.call("DELETE", f"/{made}")
+    created = api.post(status="draft").json()["uuid"]
+    reply = api.call("DELETE", f"/{created}")
     assert (reply.status_code, reply.content) == (204, b"")
     assert "Content-Length" not in reply.headers
     for method in ("DELETE", "GET", "PUT", "PATCH"):
-        assert api.call(method, f"/{made}").status_code == 404
+        assert api.call(method, f"/{created}").status_code == 404
     assert sandbox.campaigns() == []
     assert api.names() == []
 
 
 def test_unknown_parameters(api):
-    made = api.post(status="draft").json()["uuid"]
-    assert list(api.problems(api.call("GET", f"/{made}?page_size=1"))) == ["page_size"]
-    assert list(api.problems(api.call("GET", f"/{made}?fields=tasks,secrets"))) == ["fields"]
-    assert list(api.problems(api.call("DELETE", f"/{made}?force=1"))) == ["force"]
+    created = api.post(status="draft").json()["uuid"]
+    assert list(api.problems(api.call("GET", f"/{created}?page_size=1"))) == ["page_size"]
+    assert list(api.problems(api.call("GET", f"/{created}?fields=tasks,secrets"))) == ["fields"]
+    assert list(api.problems(api.call("DELETE", f"/{created}?force=1"))) == ["force"]
     for query in ("fields=", "fields=tasks,", "fields=tasks&fields=messages"):
-        assert list(api.problems(api.call("GET", f"/{made}?{query}"))) == ["fields"]
+        assert list(api.problems(api.call("GET", f"/{created}?{query}"))) == ["fields"]
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,11 @@ def _closed(thing: Any) -> Any:
     if isinstance(thing, dict):
         # Conditions name some properties of a schema, not all.
         conditions = ("if", "then", "anyOf")
-        made = {key: value if key in conditions else _closed(value) for key, value in thing.items()}
-        if made.get("type") == "object" and "properties" in made:
-            made.setdefault("additionalProperties", False)
-        return made
-    return [_closed(one) for one in thing] if isinstance(thing, list) else thing
+        closed = {key: value if key in conditions else _closed(value) for key, value in thing.items()}
+        if closed.get("type") == "object" and "properties" in closed:
+            closed.setdefault("additionalProperties", False)
+        return closed
+    return [_closed(item) for item in thing] if isinstance(thing, list) else thing
 
 
 class Schema:
@@ -114,17 +114,21 @@ class Operation:
 @cache
 def operations() -> list[Operation]:
     """All operations of the contract."""
-    made = []
+    found = []
     for path, item in document()["paths"].items():
         for method in METHODS:
             if method in item:
-                made.append(_operation(method, path, item[method], item.get("parameters", [])))
-    return made
+                found.append(_operation(method, path, item[method], item.get("parameters", [])))
+    return found
 
 
 def _operation(method: str, path: str, raw: Mapping[str, Any], shared: list[Any]) -> Operation:
-    parameters = [resolve(one) for one in [*shared, *raw.get("parameters", [])]]
-    queries = {one["name"]: Schema(one["schema"]) for one in parameters if one["in"] == "query"}
+    parameters = [resolve(parameter) for parameter in [*shared, *raw.get("parameters", [])]]
+    queries = {
+        parameter["name"]: Schema(parameter["schema"])
+        for parameter in parameters
+        if parameter["in"] == "query"
+    }
     body = None
     if "requestBody" in raw:
         [(media_type, content)] = raw["requestBody"]["content"].items()
@@ -137,7 +141,11 @@ def _operation(method: str, path: str, raw: Mapping[str, Any], shared: list[Any]
         method=method.upper(),
         path=path,
         route=re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]*)", re.escape(path))),
-        path_parameters={one["name"]: Schema(one["schema"]) for one in parameters if one["in"] == "path"},
+        path_parameters={
+            parameter["name"]: Schema(parameter["schema"])
+            for parameter in parameters
+            if parameter["in"] == "path"
+        },
         query=queries,
         body=body,
         answers=answers,

@@ -44,9 +44,9 @@ def test_messages_by_recipient_and_campaign(sandbox, recipient_list):
     campaign = storm(sandbox, recipient_list)
     storm(sandbox, recipient_list, name="Other")
     sandbox.clock.advance(10)
-    assert [one["text"] for one in sandbox.messages_to("+41790000002")] == ["Hello Bob", "Hello Bob"]
+    assert [message["text"] for message in sandbox.messages_to("+41790000002")] == ["Hello Bob", "Hello Bob"]
     by_uuid = sandbox.messages_of(campaign["uuid"].upper())
-    assert [one["to"] for one in by_uuid] == ["+41790000001", "+41790000002"]
+    assert [message["to"] for message in by_uuid] == ["+41790000001", "+41790000002"]
     assert by_uuid == sandbox.messages_of(campaign) == sandbox.messages_of("Storm")
     assert by_uuid == sandbox.messages_of("Storm [0123456789]")
     assert sandbox.messages_of("Storms") == []

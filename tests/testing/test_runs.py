@@ -54,7 +54,7 @@ def test_time_begins_with_the_first_call(bm_sandbox, bm_run_dag):
     time.sleep(0.1)
     assert bm_sandbox.clock.now().hour == 5
     bm_run_dag(dag)
-    assert {one["sent_dt"][:16] for one in bm_sandbox.assert_sent()} == {"2030-03-04T08:00"}
+    assert {message["sent_dt"][:16] for message in bm_sandbox.assert_sent()} == {"2030-03-04T08:00"}
 
 
 def test_retries_have_no_delay(bm_sandbox, bm_run_dag):

@@ -179,7 +179,7 @@ def test_results_do_not_accumulate_while_nothing_can_be_recorded():
             kept.append(weakref.ref(snapshot))
             yield PollResult(at=datetime.now(UTC), snapshots=[snapshot], changes=[])
         gc.collect()
-        assert len([one for one in kept if one() is not None]) <= 3
+        assert len([reference for reference in kept if reference() is not None]) <= 3
 
     async def main():
         return [event async for event in trigger.filter_shared_stream(results())]

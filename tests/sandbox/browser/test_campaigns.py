@@ -172,10 +172,10 @@ def test_empty_page_explains_how_to_start(page, sandbox):
     expect(page.locator("#connection")).to_contain_text(f"{sandbox.url}/news/v1")
     page.get_by_role("button", name="Copy: create a campaign").click()
     expect(page.get_by_role("status")).to_contain_text(re.compile("Copied|Selected"))
-    made = sandbox.create(name="Storm", status="active")
+    created = sandbox.create(name="Storm", status="active")
     expect(page.locator("#connect")).to_be_hidden()
     sandbox.clock.advance(60)
-    sandbox.delete_campaign(made["uuid"])
+    sandbox.delete_campaign(created["uuid"])
     expect(page.locator("#no-rows")).to_contain_text("All campaigns were deleted.")
     expect(page.get_by_role("button", name="all but deleted 0")).to_be_visible()
 

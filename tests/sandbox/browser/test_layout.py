@@ -9,9 +9,9 @@ from tests.sandbox.browser.helpers import client, phone, rows
 
 def test_following_the_latest(page, sandbox):
     def run(name):
-        made = sandbox.create(name=name, status="active")
+        created = sandbox.create(name=name, status="active")
         sandbox.clock.advance(60)
-        return made["uuid"]
+        return created["uuid"]
 
     def shown(name):
         expect(page.locator("#messages-title")).to_have_text(name)

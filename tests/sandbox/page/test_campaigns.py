@@ -28,7 +28,10 @@ def test_overview(api, sandbox):
     assert row == view["selected"]
     assert (row["status"], row["state"], row["sent"], row["total"]) == ("active", "sending", 16, STAFF)
     assert (row["channel"], row["schedule"], row["runs"]) == ("email", "at once", 1)
-    assert [(one["method"], one["status"]) for one in view["requests"]] == [("POST", 201), ("POST", 200)]
+    assert [(request["method"], request["status"]) for request in view["requests"]] == [
+        ("POST", 201),
+        ("POST", 200),
+    ]
     sandbox.clock.advance(60)
     (row,) = ask(sandbox)["rows"]
     assert (row["status"], row["state"], row["sent"]) == ("finished", "done", STAFF)
@@ -125,54 +128,56 @@ def test_latest_execution_is_selected_by_default(sandbox):
 
 
 def test_messages_of_a_campaign(sandbox):
-    made = sandbox.create(name="Storm", status="active", template="Stay in, {first_name} {unknown}.")
+    created = sandbox.create(name="Storm", status="active", template="Stay in, {first_name} {unknown}.")
     sandbox.clock.advance(4)
-    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    view = ask(sandbox, "campaign", uuid=created["uuid"])
     assert (view["found"], view["total"], view["recipients"]) == (16, STAFF, ["staff"])
-    sent = sandbox.messages(made["uuid"])
-    assert [(one["to"], one["sent_dt"]) for one in view["messages"]] == [
-        (one["to"], one["sent_dt"]) for one in sent
+    sent = sandbox.messages(created["uuid"])
+    assert [(message["to"], message["sent_dt"]) for message in view["messages"]] == [
+        (message["to"], message["sent_dt"]) for message in sent
     ]
-    one = view["messages"][3]
-    for search in (one["contact"].upper(), one["to"], f"in, {one['contact'].split()[0]}"):
-        found = ask(sandbox, "campaign", uuid=made["uuid"], search=search)["messages"]
-        assert one in found
+    message = view["messages"][3]
+    for search in (message["contact"].upper(), message["to"], f"in, {message['contact'].split()[0]}"):
+        found = ask(sandbox, "campaign", uuid=created["uuid"], search=search)["messages"]
+        assert message in found
         assert len(found) < 16
 
 
 def test_update_with_a_frozen_clock_changes_the_version(sandbox):
-    made = sandbox.create(name="Draft", template="One")
+    created = sandbox.create(name="Draft", template="One")
     before = ask(sandbox)
-    sandbox.update_campaign(made["uuid"], status="draft", template="Two")
+    sandbox.update_campaign(created["uuid"], status="draft", template="Two")
     assert ask(sandbox)["selected"] != before["selected"]
 
 
 def test_the_content_of_one_message_at_a_time(sandbox):
-    made = sandbox.create(name="Storm", status="active", template="Stay in, {first_name}.")
+    created = sandbox.create(name="Storm", status="active", template="Stay in, {first_name}.")
     sandbox.clock.advance(4)
-    sent = sandbox.messages(made["uuid"])
-    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    sent = sandbox.messages(created["uuid"])
+    view = ask(sandbox, "campaign", uuid=created["uuid"])
     assert (view["shown"]["number"], view["shown"]["text"]) == (0, [sent[0]["text"]])
-    shown = ask(sandbox, "campaign", uuid=made["uuid"], message="3")["shown"]
+    shown = ask(sandbox, "campaign", uuid=created["uuid"], message="3")["shown"]
     assert shown == {**view["messages"][3], **shown}
     assert (shown["text"], shown["sender"], shown["channel"]) == ([sent[3]["text"]], "+41587000000", "sms")
     # The selected message is on another page, so the first one is selected.
-    assert ask(sandbox, "campaign", uuid=made["uuid"], message="16")["shown"]["number"] == 0
-    found = ask(sandbox, "campaign", uuid=made["uuid"], message="3", search=sent[5]["to"])
+    assert ask(sandbox, "campaign", uuid=created["uuid"], message="16")["shown"]["number"] == 0
+    found = ask(sandbox, "campaign", uuid=created["uuid"], message="3", search=sent[5]["to"])
     assert (found["shown"]["number"], len(found["messages"])) == (5, 1)
 
 
 def test_times_of_messages_after_a_pause(sandbox):
-    made = sandbox.create(status="active")["uuid"]
+    created = sandbox.create(status="active")["uuid"]
     sandbox.clock.advance(4)
-    sandbox.stop_campaign(made)
+    sandbox.stop_campaign(created)
     sandbox.clock.advance(3600)
-    sandbox.start_campaign(made)
+    sandbox.start_campaign(created)
     sandbox.clock.advance(60)
-    view = ask(sandbox, "campaign", uuid=made)
-    times = [one["sent_dt"][11:19] for one in view["messages"]]
+    view = ask(sandbox, "campaign", uuid=created)
+    times = [message["sent_dt"][11:19] for message in view["messages"]]
     assert (times[0], times[15], times[16], times[-1]) == ("12:00:00", "12:00:04", "13:00:04", "13:00:10")
-    assert [one["sent_dt"] for one in sandbox.messages(made)] == [one["sent_dt"] for one in view["messages"]]
+    assert [message["sent_dt"] for message in sandbox.messages(created)] == [
+        message["sent_dt"] for message in view["messages"]
+    ]
 
 
 def test_long_names_and_addresses_are_truncated(sandbox):
@@ -181,27 +186,27 @@ def test_long_names_and_addresses_are_truncated(sandbox):
         "mine",
         [{"uuid": f"{number}" + "u" * 10**4, "first_name": "F" * 10**5} for number in range(50)],
     )
-    made = sandbox.create(
+    created = sandbox.create(
         status="active",
         sending_type="webpush",
         sender="S" * 10**5,
         recipient_lists=",".join([long, *lists]),
     )
     sandbox.clock.advance(60)
-    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    view = ask(sandbox, "campaign", uuid=created["uuid"])
     assert (len(view["messages"]), len(view["recipients"]), view["more_recipients"]) == (50, 20, 31)
     assert len(json.dumps(view)) < 100_000
-    assert ask(sandbox, "campaign", uuid=made["uuid"], message="7")["shown"]["number"] == 7
+    assert ask(sandbox, "campaign", uuid=created["uuid"], message="7")["shown"]["number"] == 7
 
 
 def test_large_template_does_not_block_other_requests(sandbox):
     template = json.dumps({f"k{number}": {"a": "v" * 50} for number in range(10_000)} | {"text": "Hi"})
-    made = sandbox.create(sending_type="rbm", template=template)
+    created = sandbox.create(sending_type="rbm", template=template)
     held = []
     lock, view = sandbox.store.lock, View(sandbox)
     sandbox.store.lock = TimedLock(lock, held)
     began = time.thread_time()
-    assert view.campaign(made["uuid"])["shown"]["text"] == ["Hi"]
+    assert view.campaign(created["uuid"])["shown"]["text"] == ["Hi"]
     took = time.thread_time() - began
     assert sum(held) < took / 2
 
@@ -222,25 +227,27 @@ class TimedLock:
 
 
 def test_pages_of_messages(sandbox):
-    made = sandbox.create(status="active", recipient_lists=sandbox.recipient_lists["customers"])
+    created = sandbox.create(status="active", recipient_lists=sandbox.recipient_lists["customers"])
     sandbox.clock.advance(60)
-    total = ask(sandbox, "campaign", uuid=made["uuid"])["total"]
+    total = ask(sandbox, "campaign", uuid=created["uuid"])["total"]
     seen = []
     for number in range(1, -(-total // 50) + 1):
-        seen += ask(sandbox, "campaign", uuid=made["uuid"], page=str(number))["messages"]
-    assert [one["to"] for one in seen] == [one["to"] for one in sandbox.messages(made["uuid"])]
+        seen += ask(sandbox, "campaign", uuid=created["uuid"], page=str(number))["messages"]
+    assert [message["to"] for message in seen] == [
+        message["to"] for message in sandbox.messages(created["uuid"])
+    ]
 
 
 def test_each_execution_of_a_campaign(sandbox):
-    made = sandbox.create(
+    created = sandbox.create(
         status="active", schedule_type="scheduled", schedule_rrule="FREQ=DAILY;BYHOUR=6;BYMINUTE=0;BYSECOND=0"
     )
-    preview = ask(sandbox, "campaign", uuid=made["uuid"])
+    preview = ask(sandbox, "campaign", uuid=created["uuid"])
     assert (preview["run"], preview["preview_dt"]) == ("preview", "2026-03-03T06:00:00+00:00")
     assert len(preview["messages"]) == STAFF
     for _ in range(3):
         assert requests.post(f"{sandbox.url}/_sandbox/page/next", timeout=10).status_code == 200
-    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    view = ask(sandbox, "campaign", uuid=created["uuid"])
     days = [(run["started_dt"][:10], run["sent"], run["state"]) for run in view["runs"]]
     assert days == [
         ("2026-03-05", 0, "sending"),
@@ -248,18 +255,18 @@ def test_each_execution_of_a_campaign(sandbox):
         ("2026-03-03", STAFF, "done"),
     ]
     assert (view["run"], view["messages"]) == (view["runs"][0]["uuid"], [])
-    earlier = ask(sandbox, "campaign", uuid=made["uuid"], run=view["runs"][2]["uuid"])
+    earlier = ask(sandbox, "campaign", uuid=created["uuid"], run=view["runs"][2]["uuid"])
     assert earlier["messages"][0]["sent_dt"].startswith("2026-03-03T06:00:00")
-    assert ask(sandbox, "campaign", uuid=made["uuid"], run="preview")["run"] == "preview"
+    assert ask(sandbox, "campaign", uuid=created["uuid"], run="preview")["run"] == "preview"
     assert sandbox.clock.now().isoformat() == "2026-03-05T06:00:00+00:00"
 
 
 def test_preview_sends_nothing(sandbox):
     rule = {"field": "first_name", "condition": "eq", "value": "Nobody", "operator": "AND"}
     query = json.dumps({"segmentation": [{"operator": "OR", "rules": [rule]}]})
-    made = sandbox.create(status="draft", template="For {first_name}")
+    created = sandbox.create(status="draft", template="For {first_name}")
     fitting = sandbox.create(status="draft", query_type="segmentation", query=query)
-    view = ask(sandbox, "campaign", uuid=made["uuid"])
+    view = ask(sandbox, "campaign", uuid=created["uuid"])
     assert (view["run"], view["total"], len(view["messages"])) == ("preview", STAFF, STAFF)
     assert view["shown"]["text"] == [f"For {view['shown']['contact'].split()[0]}"]
     assert ask(sandbox, "campaign", uuid=fitting["uuid"])["messages"] == []
@@ -268,25 +275,25 @@ def test_preview_sends_nothing(sandbox):
 
 
 def test_messages_of_a_deleted_campaign_remain(api, sandbox):
-    made = api.post(name="Gone").json()["uuid"]
+    created = api.post(name="Gone").json()["uuid"]
     sandbox.clock.advance(60)
-    api.call("DELETE", f"/{made}")
+    api.call("DELETE", f"/{created}")
     view = ask(sandbox)
     assert (view["counts"]["all"], view["counts"]["deleted"], view["messages"]) == (0, 1, STAFF)
     assert names(view) == []
     assert names(ask(sandbox, status="deleted")) == ["Gone"]
-    shown = ask(sandbox, "campaign", uuid=made)
+    shown = ask(sandbox, "campaign", uuid=created)
     assert (shown["row"]["status"], shown["found"], shown["can_preview"]) == ("deleted", STAFF, False)
-    assert ask(sandbox, "campaign", uuid=made, run="preview")["run"] == shown["run"]
+    assert ask(sandbox, "campaign", uuid=created, run="preview")["run"] == shown["run"]
 
 
 def test_several_services(sandbox):
     other = sandbox.add_service()
     sandbox.create(name="First")
-    made = sandbox.create(name="There", service_uuid=other)
+    created = sandbox.create(name="There", service_uuid=other)
     sandbox.create(name="Last")
     assert names(ask(sandbox)) == ["Last", "There", "First"]
-    assert ask(sandbox, "campaign", uuid=made["uuid"])["service_uuid"] == other
+    assert ask(sandbox, "campaign", uuid=created["uuid"])["service_uuid"] == other
 
 
 def test_advance_to_the_next_execution(sandbox):
@@ -296,9 +303,9 @@ def test_advance_to_the_next_execution(sandbox):
 
 
 def test_search_matches_the_text_as_read(sandbox):
-    made = sandbox.create(
+    created = sandbox.create(
         status="active", sending_type="viber", template=r'{"text": "Gr\u00fcezi\n{first_name}"}'
     )
     sandbox.clock.advance(10)
     for search, found in (("grÜezi", True), (r"gr\u00fcezi", True), ("gruezi", False)):
-        assert bool(ask(sandbox, "campaign", uuid=made["uuid"], search=search)["messages"]) == found
+        assert bool(ask(sandbox, "campaign", uuid=created["uuid"], search=search)["messages"]) == found

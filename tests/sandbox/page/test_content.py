@@ -94,8 +94,8 @@ def test_long_content_is_truncated():
 
 def sent_to(sandbox, contact, **fields):
     mine = sandbox.add_recipient_list("mine", [{"mobile": "+41790000001", **contact}])
-    made = sandbox.create(recipient_lists=mine, **fields)
-    return ask(sandbox, "campaign", uuid=made["uuid"])["shown"]
+    created = sandbox.create(recipient_lists=mine, **fields)
+    return ask(sandbox, "campaign", uuid=created["uuid"])["shown"]
 
 
 def test_variables_without_a_value_are_distinguished_from_text(sandbox):

@@ -14,7 +14,7 @@ from tests.sandbox.page.helpers import ask, wait_until
 def test_requests_are_redacted(api, sandbox):
     api.token(client_secret="s3cr3t-of-mine")
     api.call("GET", "?name=Storm")
-    numbers = [one["number"] for one in ask(sandbox)["requests"]]
+    numbers = [request["number"] for request in ask(sandbox)["requests"]]
     assert numbers == [3, 2, 1]
     get, token, _ = (ask(sandbox, "request", number=str(number)) for number in numbers)
     assert get["query"] == {"name": "Storm"}
@@ -57,13 +57,13 @@ def test_pending_requests_are_not_failed(api, sandbox):
     caller.join()
     wait_until(lambda: ask(sandbox)["requests"][0]["finished"])
     assert ask(sandbox)["requests"][0]["status"] is None
-    assert [one["number"] for one in ask(sandbox, failed="yes")["requests"]] == [2]
+    assert [request["number"] for request in ask(sandbox, failed="yes")["requests"]] == [2]
 
 
 def test_failed_requests_only(api, sandbox):
     for number in range(30):
         api.call("GET", "" if number % 10 else "/nothing")
-    shown = [(one["number"], one["status"]) for one in ask(sandbox, failed="yes")["requests"]]
+    shown = [(request["number"], request["status"]) for request in ask(sandbox, failed="yes")["requests"]]
     assert shown == [(22, 404), (12, 404), (2, 404)]
 
 
@@ -103,7 +103,7 @@ def test_faults_are_in_the_order_in_which_they_hit(api, sandbox):
         sandbox.fault(status=status, path="never" if status % 2 else None)
     assert [api.call("GET").status_code for _ in range(2)] == [500, 502]
     view = ask(sandbox)
-    assert [(one["status"], one["used_up"]) for one in view["faults"]] == [
+    assert [(fault["status"], fault["used_up"]) for fault in view["faults"]] == [
         (501, False),
         (503, False),
         (502, True),
@@ -117,7 +117,7 @@ def test_many_or_large_faults_are_truncated(sandbox):
         sandbox.fault(path=f"{number}" + "z" * 10**4, body="x" * 10**5, headers={"X" * 10**4: "v" * 10**4})
     view = ask(sandbox)
     assert view["fault_count"] == 100
-    assert [one["path"][:2] for one in view["faults"]] == [str(number) for number in range(50, 100)]
+    assert [fault["path"][:2] for fault in view["faults"]] == [str(number) for number in range(50, 100)]
     assert len(json.dumps(view["faults"])) < 50_000
     assert view["faults"][0]["body"] is True
     for _ in range(100):
