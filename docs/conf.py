@@ -75,7 +75,7 @@ def add_template_fields(app: Any, what: str, name: str, obj: Any, options: Any, 
 def operator_signature(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str, None] | None:
-    """Return an operator's own signature, which Airflow's metaclass hides. The list below it has the types."""
+    """Return an operator's own signature, which Airflow's metaclass hides. Types are in the list below it."""
     if what != "class" or not hasattr(obj, "template_fields"):
         return None
     _, *parameters = inspect.signature(obj.__init__).parameters.values()

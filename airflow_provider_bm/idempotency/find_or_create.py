@@ -140,9 +140,7 @@ class FindOrCreate:
         # The recorded key is another one if key_namespace has been changed since.
         keys = dict.fromkeys((self.key, key_of((record or {}).get("name")) or self.key))
         while True:
-            matches = [
-                each for key in keys for each in campaigns_with_key(self.client, key, self.since)
-            ]
+            matches = [each for key in keys for each in campaigns_with_key(self.client, key, self.since)]
             if len(matches) > 1:
                 log.error(
                     "There are %d campaigns with the key [%s]: %s. The first one is used.",
