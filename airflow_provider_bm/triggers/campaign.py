@@ -249,6 +249,11 @@ class BMCampaignTrigger(BaseTrigger):
         wait.draft_only = client.settings.draft_only
         client.close()
 
+    @property
+    def _ends_here(self) -> bool:
+        """Whether the task ends in the triggerer. In ``dag.test()`` there is none, and no task instance."""
+        return self.end_from_trigger and self.task_instance is not None
+
     async def _done(self, reason: str, wait: CampaignWait, settings: BMSettings | None) -> TriggerEvent:
         from airflow_provider_bm.metrics import count_wait
         from airflow_provider_bm.waiting.result import nothing_sent, wait_result
@@ -260,7 +265,7 @@ class BMCampaignTrigger(BaseTrigger):
         else:
             result = wait_result(campaign, fields=wait.fields, on_empty=self.on_empty)
         more = {"result": {"state": result.state, "warning": result.warning, "xcoms": result.xcoms}}
-        if not self.end_from_trigger or result.state == "failed":
+        if not self._ends_here or result.state == "failed":
             return _event("done", reason, wait, **more)
         from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent
 
@@ -278,9 +283,7 @@ class BMCampaignTrigger(BaseTrigger):
     def _push_xcoms(self, xcoms: dict[str, Any]) -> None:
         from airflow.providers.common.compat.sdk import XCom
 
-        ti = self.task_instance
-        if ti is None:
-            raise RuntimeError("the trigger has no task instance")
+        ti: Any = self.task_instance
         for key, value in xcoms.items():
             XCom.set(
                 key=key,
@@ -313,7 +316,7 @@ class BMCampaignTrigger(BaseTrigger):
         from airflow_provider_bm.metrics import count_wait
 
         count_wait("timeout" if state == "timeout" else "failed")
-        if not (self.end_from_trigger and self.soft_fail):
+        if not (self._ends_here and self.soft_fail):
             return _event(state, reason, wait, **more)
         from airflow.triggers.base import TaskSkippedEvent
 
