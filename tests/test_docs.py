@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from airflow_provider_bm import campaigns, exceptions, operators, sandbox
 from airflow_provider_bm.campaigns.constants import CONDITIONS
@@ -139,6 +140,39 @@ def test_links_have_a_target(page):
         if not file.is_file() or (anchor and anchor not in anchors(file)):
             broken.append(target)
     assert not broken
+
+
+def test_ten_questions_are_answered_within_two_clicks():
+    """One click from the index to the page, and its contents to the section, which has an answer."""
+    questions = table("docs/index.md", "Question")
+    assert len(questions) == 10
+    for question, answer in questions:
+        targets = LINK.findall(answer)
+        assert question.endswith("?")
+        assert targets, question
+        for target in targets:
+            path, _, anchor = target.partition("#")
+            page = ROOT / "docs" / path
+            assert not anchor or anchor in anchors(page), target
+            assert anchor or "**What you need to know**" in page.read_text(), (
+                f"{target} does not answer at once"
+            )
+
+
+@pytest.mark.parametrize("page", [name for name in PAGE_NAMES if len(text_of(name).split()) > 600])
+def test_long_pages_begin_with_what_you_need_to_know(page):
+    if not page.startswith("docs/") or page in ("docs/index.md", "docs/first-campaign.md"):
+        pytest.skip("an overview, or a tutorial")
+    begin = text_of(page).split("\n## ")[0]
+    summary = re.search(r"^\*\*What you need to know\*\*\n\n((?:- .*\n(?:  .*\n)*)+)", begin, re.MULTILINE)
+    assert summary
+    assert len(re.findall("^- ", summary[1], re.MULTILINE)) == 3
+
+
+@pytest.mark.parametrize("page", PAGE_NAMES)
+def test_tables_have_headings(page):
+    for heading, *_ in tables(page):
+        assert all(heading), heading
 
 
 def test_every_page_is_in_the_index():
@@ -290,12 +324,33 @@ def test_exactly_the_known_extras_are_documented():
     assert set(CODE.findall(named[0])) == set(EXTRAS)
 
 
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
 def test_every_make_target_exists():
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in PAGE_NAMES:
         in_code = [*CODE.findall(prose(page)), *(code for _, code in FENCE.findall(text_of(page)))]
-        named = {name for code in in_code for name in re.findall(r"\bmake ([a-z]+)", code)}
-        assert named <= targets, page
+        named = {name for code in in_code for name in re.findall(r"\bmake ([a-z-]+)", code)}
+        assert named <= make_targets(), page
+
+
+def test_workflows_and_hooks_only_call_make_targets():
+    paths = [*(ROOT / ".github/workflows").glob("*.yml"), ROOT / ".pre-commit-config.yaml"]
+    commands = []
+    for path in paths:
+        content = yaml.safe_load(path.read_text())
+        commands += [hook["entry"] for repo in content.get("repos", ()) for hook in repo["hooks"]]
+        for job in content.get("jobs", {}).values():
+            targets = job.get("strategy", {}).get("matrix", {}).get("target", [""])
+            for command in (step["run"] for step in job["steps"] if "run" in step):
+                commands += [command.replace("${{ matrix.target }}", target) for target in targets]
+    assert len(commands) > 10
+    for command in commands:
+        make, target, *_ = command.split()
+        assert make == "make", command
+        assert target in make_targets(), command
+        assert not re.search("[;&|\n]", command), command
 
 
 @pytest.mark.parametrize("page", PAGE_NAMES)
