@@ -32,7 +32,7 @@ DOCS_PINS  := $(addprefix constraints/,airflow-3.3.2.txt docs.txt build.txt uv.t
 DOCS_PORT  ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-system test-contract test-matrix bench airflow docs docs-serve screenshots lint format types layers venv constraints package clean
+.PHONY: help demo test test-coverage test-slow test-system test-contract test-matrix bench airflow docs docs-serve screenshots lint format types layers venv constraints package clean
 
 help:  ## list the targets
 	@echo "make TARGET [AIRFLOW=$(AIRFLOW)] [PYTHON=$(PYTHON)]"
@@ -48,6 +48,9 @@ else
 	@# More processes than cores: many tests wait for a server or a process.
 	$(RUN) -m pytest -m "not slow" --numprocesses 4 --dist loadgroup
 endif
+
+test-coverage: $(READY)  ## run the tests like make test, and print how much of the package they cover
+	$(RUN) -m pytest -m "not slow" --numprocesses 4 --dist loadgroup --cov=airflow_provider_bm --cov-report=term:skip-covered
 
 test-slow: $(READY)  ## run the tests marked slow: browsers, killed processes, fuzzing
 	$(RUN) -m pytest -m slow --ignore tests/system --numprocesses 2 --dist loadgroup

@@ -342,9 +342,9 @@ def test_workflows_and_hooks_only_call_make_targets():
         content = yaml.safe_load(path.read_text())
         commands += [hook["entry"] for repo in content.get("repos", ()) for hook in repo["hooks"]]
         for job in content.get("jobs", {}).values():
-            targets = job.get("strategy", {}).get("matrix", {}).get("target", [""])
+            targets = [row["target"] for row in job.get("strategy", {}).get("matrix", {}).get("include", [])]
             for command in (step["run"] for step in job["steps"] if "run" in step):
-                commands += [command.replace("${{ matrix.target }}", target) for target in targets]
+                commands += [command.replace("${{ matrix.target }}", target) for target in targets or [""]]
     assert len(commands) > 10
     for command in commands:
         make, target, *_ = command.split()
