@@ -19,9 +19,9 @@ STYLE = (
 
 def draw(found: Sequence[Ended], target: Path) -> None:
     panels = (
-        ("Worker processes", [float(one.processes) for one in found], "{:.0f}"),
-        ("CPU, seconds", [one.cpu for one in found], "{:.0f}"),
-        ("Until the last task ended, seconds", [one.seconds for one in found], "{:.1f}"),
+        ("Worker processes", [float(result.processes) for result in found], "{:.0f}"),
+        ("CPU, seconds", [result.cpu for result in found], "{:.0f}"),
+        ("Until the last task ended, seconds", [result.seconds for result in found], "{:.1f}"),
     )
     height = len(panels) * (TOP + ROW * len(found)) + 16
     parts = [
@@ -37,10 +37,10 @@ def draw(found: Sequence[Ended], target: Path) -> None:
         y += TOP
         parts.append(f'<text x="16" y="{y - 8}">{title}</text>')
         longest = max(values) or 1.0
-        for one, value in zip(found, values, strict=True):
-            colour = {BOTH: "ours", HTTP: "other"}.get(one.way, "plain")
+        for result, value in zip(found, values, strict=True):
+            colour = {BOTH: "ours", HTTP: "other"}.get(result.way, "plain")
             width = (WIDTH - LABELS - VALUES) * value / longest
-            label = SENSORS[one.way].replace("`", "")
+            label = SENSORS[result.way].replace("`", "")
             parts += [
                 f'<text class="small" x="16" y="{y + 16}">{label}</text>',
                 f'<rect class="{colour}" x="{LABELS}" y="{y + 3}" width="{width:.1f}" height="{ROW - 8}"/>',

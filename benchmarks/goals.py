@@ -94,9 +94,9 @@ def of_batching(found: Sequence[Batched]) -> list[Goal]:
 
 
 def of_workers(found: Sequence[Ended]) -> list[Goal]:
-    by = {one.way: one for one in found}
+    by = {each.way: each for each in found}
     ours, default = by[BOTH], by[DEFERRED]
-    total, succeeded = sum(one.tasks for one in found), sum(one.succeeded for one in found)
+    total, succeeded = sum(each.tasks for each in found), sum(each.succeeded for each in found)
     return [
         Goal(
             f"worker processes of {ours.tasks} sensors with both options",

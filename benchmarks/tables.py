@@ -145,14 +145,14 @@ def workers(found: Sequence[Ended]) -> str:
     ours = found[0]
     rows = [
         (
-            SENSORS[one.way],
-            f"{one.processes:,}",
-            f"{one.cpu:,.0f}",
-            f"{one.cpu / ours.cpu:.1f}",
-            f"{one.seconds:.1f}",
-            f"{one.seconds / ours.seconds:.1f}",
+            SENSORS[each.way],
+            f"{each.processes:,}",
+            f"{each.cpu:,.0f}",
+            f"{each.cpu / ours.cpu:.1f}",
+            f"{each.seconds:.1f}",
+            f"{each.seconds / ours.seconds:.1f}",
         )
-        for one in found
+        for each in found
     ]
     last = "Until the last task ended, s"
     return table((f"{ours.tasks} sensors", "Worker processes", "CPU, s", "ratio", last, "ratio"), rows)

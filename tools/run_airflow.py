@@ -93,7 +93,7 @@ def settings(port: int, url: str) -> dict[str, str]:
             "AIRFLOW__WEBSERVER__BASE_URL": url,
             "AIRFLOW__WEBSERVER__SECRET_KEY": os.urandom(16).hex(),
             "AIRFLOW__WEBSERVER__WORKERS": "1",
-            # On a busy machine, the server would take its worker for dead, and end itself after this time.
+            # On a busy machine, the server would consider its worker dead after this time, and exit.
             "AIRFLOW__WEBSERVER__WEB_SERVER_MASTER_TIMEOUT": "0",
             "AIRFLOW__WEBSERVER__SHOW_TRIGGER_FORM_IF_NO_PARAMS": "False",
             "AIRFLOW__WEBSERVER__WARN_DEPLOYMENT_EXPOSURE": "False",

@@ -41,7 +41,7 @@ def _lines(path: Any, file: IO[str]) -> Iterator[str]:
         # Not the file itself: Airflow 2's wrapper of one is not iterable.
         yield from iter(file.readline, "")
     except UnicodeDecodeError as error:
-        raise _problem(path, f"is not UTF-8, which it must be: {error}") from None
+        raise _problem(path, f"is not encoded in UTF-8: {error}") from None
 
 
 def _csv(path: Any, text: Iterator[str], delimiter: str) -> Iterator[dict[str, Any]]:

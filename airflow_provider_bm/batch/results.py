@@ -56,7 +56,7 @@ class Summary:
             self.failed_rows = self._kept(1, self.failed_rows, row_result["row"])
 
     def counts(self) -> dict[str, Any]:
-        """Return the number of rows by status, and of campaigns by theirs."""
+        """Return the number of rows, and of campaigns, by status."""
         return {
             "rows": self._rows,
             **dict(sorted(self._statuses.items())),

@@ -192,7 +192,7 @@ class BMHook(BaseHook):
         """Test token and service, each with one request; the message names the step that failed."""
         step = "Connection"
         try:
-            # Somebody waits for the result: nothing is repeated for a minute.
+            # A person waits for the result, so requests are not retried for a minute.
             client = client_of(self.get_connection(self.bm_conn_id), self.service_uuid, retry=False)
             step = "Token"
             client.refresh_token()

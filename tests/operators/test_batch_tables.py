@@ -80,7 +80,7 @@ def test_invalid_files(tmp_path, name, text, message):
 def test_files_in_another_encoding(tmp_path, name, encoding):
     path = tmp_path / name
     path.write_bytes('{"shop":"Zürich"}\n'.encode(encoding))
-    with pytest.raises(BMPayloadError, match="is not UTF-8, which it must be: 'utf-8' codec can't decode"):
+    with pytest.raises(BMPayloadError, match="is not encoded in UTF-8: 'utf-8' codec can't decode"):
         list(read_rows(path))
 
 
