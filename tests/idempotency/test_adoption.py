@@ -72,6 +72,18 @@ def test_campaign_with_the_key_but_other_content_is_not_adopted(sandbox, task, s
     assert len(posts(sandbox)) == sent
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_campaign_with_the_key_of_an_earlier_version(sandbox, task, store, recorded):
+    """It is found by its recorded UUID only, as "Upgrading from an earlier key" in the documentation says."""
+    name = "Storm [7c41e09ab2]"
+    earlier = sandbox.create(**{**task["create"], "name": name, "status": "active"})["uuid"]
+    if recorded:
+        store.set(STATE_KEY, {"name": name, "uuid": earlier})
+    sent = len(posts(sandbox))
+    assert (execute(task["create"], number=2, store=store) == earlier) is recorded
+    assert len(posts(sandbox)) == sent + (not recorded)
+
+
 def test_key_namespace_changes_the_key():
     assert task_key("warn", "run", "send", -1, "staging") != KEY
 
