@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -9,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from airflow.providers.common.compat.sdk import Connection
+from airflow.providers.common.compat.sdk import AirflowException, BaseHook, Connection
 from airflow.providers.common.sql.hooks.sql import DbApiHook
 
 from airflow_provider_bm.batch import rows as batch_rows
@@ -213,6 +215,32 @@ def test_a_connection_that_is_not_a_database(sandbox):
     del sandbox
     with pytest.raises(BMPayloadError, match="is not the connection of a database: BMHook"):
         list(query_rows("SELECT 1", "bm_default"))
+
+
+#: 5,000 rows without a table, in the SQL of PostgreSQL, SQLite and MySQL.
+SERIES = """
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)
+SELECT n AS shop, 'Ünal ' || n AS headline, 1.25 AS price, NULL AS missing FROM numbers ORDER BY n
+"""
+
+
+@pytest.mark.parametrize("where", ["sqlite", "TEST_SQL_CONNECTION"])
+def test_a_real_database(monkeypatch, tmp_path, where):
+    """Through the provider of the database; TEST_SQL_CONNECTION is the URI of a connection to one."""
+    sqlite = json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "shops.db")})
+    uri = sqlite if where == "sqlite" else os.environ.get(where)
+    if uri is None:
+        pytest.skip(f"{where} is not set")
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", uri)
+    try:
+        BaseHook.get_hook("warehouse")
+    except AirflowException as error:
+        pytest.skip(f"the provider is not installed: {error}")
+    rows = list(query_rows(SERIES, "warehouse"))
+    assert len(rows) == 5000
+    assert rows[0] == {"shop": 1, "headline": "Ünal 1", "price": Decimal("1.25"), "missing": None}
+    with pytest.raises(Exception, match="shops"):  # of the driver: the message names what is wrong
+        list(query_rows("SELECT * FROM shops", "warehouse"))
 
 
 # The spool
