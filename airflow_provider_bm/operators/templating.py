@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 FILE_FIELDS = ("query", "template")
 #: A closed comment counts, since Airflow would remove it; an open one may be CSS.
 _EXPRESSION = re.compile(r"\{\{|\{%|\{#.*?#\}", re.DOTALL)
+#: The start of a JSON object; a text may start with a variable, ``{first_name}``.
+_JSON = re.compile(r'\s*\{\s*"')
+#: What a value within a JSON string would have to escape.
+_NOT_IN_JSON = re.compile(r'["\\\x00-\x1f]')
 #: One expression and nothing else: it may evaluate to an object.
 _WHOLE = re.compile(r"\s*\{\{(?:(?!\{\{|\}\}|\{%).)*\}\}\s*", re.DOTALL)
 
@@ -212,6 +216,7 @@ def _finalizer(
     from airflow_provider_bm.exceptions import truncated_repr
 
     is_whole = _WHOLE.fullmatch(template) is not None
+    is_json = _JSON.match(template) is not None
     subject = f"An expression in {truncated_repr(template)}"
 
     def finalize(value: Any) -> Any:
@@ -232,6 +237,17 @@ def _finalizer(
             raise AirflowFailException(
                 f"{subject} is {truncated_repr(value)}, a {type(value).__name__}, which has no "
                 f"readable form: {hint}"
+            )
+        # Markup is the output of tojson.
+        if (
+            is_json
+            and isinstance(value, str)
+            and not hasattr(value, "__html__")
+            and _NOT_IN_JSON.search(value)
+        ):
+            raise AirflowFailException(
+                f"{subject} is {truncated_repr(value)}, which would change the JSON around it: write "
+                "{{ … | tojson }}, without quotation marks around it, or pass the JSON as a dict"
             )
         return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import numpy
@@ -91,6 +92,33 @@ def test_missing_value_in_a_json_template_is_refused(sandbox, execute, sms):
     done = execute(BMCreateCampaignOperator, **{**sms, "sending_type": "whatsapp", "template": template})
     assert "there is no value" in done.message
     assert sent(sandbox) == []
+
+
+JSON_TEMPLATE = '{"text": "{{ ti.xcom_pull(\'read\') }}", "n": 1}'
+
+
+@NATIVE
+@pytest.mark.parametrize(
+    "value", ['Big "sale"', 'x", "image": "https://evil.example', "two\nlines", "C:\\new"]
+)
+def test_a_value_that_would_change_the_json_around_it_is_refused(sandbox, execute, sms, native, value):
+    arguments = {**sms, "sending_type": "whatsapp", "template": JSON_TEMPLATE}
+    done = execute(BMCreateCampaignOperator, xcoms={"read": value}, native=native, **arguments)
+    assert isinstance(done.error, AirflowFailException)
+    assert "would change the JSON around it: write {{ … | tojson }}, without quotation marks" in done.message
+    assert sent(sandbox) == []
+    arguments["template"] = (
+        JSON_TEMPLATE.replace(" }}", " | tojson }}").replace('"{{', "{{").replace('}}"', "}}")
+    )
+    assert execute(BMCreateCampaignOperator, xcoms={"read": value}, native=native, **arguments).error is None
+    (campaign,) = sent(sandbox)
+    assert json.loads(campaign["template"]) == {"text": value, "n": 1}
+
+
+def test_quotation_marks_in_a_text_that_starts_with_a_variable(sandbox, execute, sms):
+    arguments = {**sms, "template": "{first_name}, read {{ ti.xcom_pull('read') }}"}
+    assert execute(BMCreateCampaignOperator, xcoms={"read": '"News"'}, **arguments).error is None
+    assert [each["template"] for each in sent(sandbox)] == ['{first_name}, read "News"']
 
 
 @NATIVE

@@ -30,7 +30,16 @@ NOT_DATA = {
     *("on_unknown_variable", "on_draft_only", "end_from_trigger", "start_from_trigger", "on_empty"),
     *("tz", "response_timeout", "on_reject", "assigned_users", "notifiers"),
     "hash_phone_numbers",
-    *("key", "max_campaigns", "expected_rows", "on_invalid", "on_error", "max_failures", "max_workers"),
+    *(
+        "key",
+        "max_campaigns",
+        "expected_rows",
+        "on_invalid",
+        "on_removed_rows",
+        "on_error",
+        "max_failures",
+        "max_workers",
+    ),
 }
 
 
