@@ -146,7 +146,7 @@ def main() -> None:
         [" --quick" if options.quick else "", *(f" --only {part}" for part in options.only or ())]
     )
     command = f'make bench BENCH="{options_given.strip()}"' if options_given else "make bench"
-    about = machine.describe()
+    about = machine.describe() | {"load before": f"{load:.1f}"}
     pieces = report(found, about, command)
     for piece in pieces.values():
         say(f"\n{piece}")
