@@ -94,7 +94,15 @@ def test_parsing_a_dag_loads_no_additional_modules(module):
 
 #: Modules of this package that parsing a DAG file with the operator may import.
 SHARED = {"_lazy", "campaigns", "campaigns.constants", "campaigns.labels", "links", "links.bm", "operators"}
-SHARED |= {"operators.base", "operators.guards", "operators.templating", "waiting", "waiting.result"}
+SHARED |= {
+    "exceptions",
+    "operators.arguments",
+    "operators.base",
+    "operators.guards",
+    "operators.templating",
+    "waiting",
+    "waiting.result",
+}
 PARSED = {
     "BMGetCampaignOperator": SHARED | {"operators.get"},
     "BMCreateCampaignOperator": SHARED | {"operators.send", "operators.create"},

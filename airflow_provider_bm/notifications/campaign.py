@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.providers.common.compat.sdk import BaseNotifier
 
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
-from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE, SendGuards, check_choices, start_of_run
+from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE, SendGuards, start_of_run
 from airflow_provider_bm.operators.templating import BMTemplating
 
 if TYPE_CHECKING:
@@ -165,7 +165,6 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
         from airflow_provider_bm.idempotency.key import event_key, name_with_key
         from airflow_provider_bm.idempotency.search import campaigns_with_key
 
-        check_choices(on_unknown_variable=self.on_unknown_variable)
         key = event_key(*event.identity, str(self.clone_uuid).lower(), namespace=settings.key_namespace)
         fields = {
             "clone_uuid": self.clone_uuid,

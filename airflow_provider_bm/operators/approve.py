@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
-from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE, SendGuards, check_choices, start_of_run
+from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE, SendGuards, start_of_run
 from airflow_provider_bm.operators.send import ActivatingOperator
 
 HAS_HITL = True
@@ -169,7 +169,6 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
         """Begin the review, unless an earlier try has activated the campaign already."""
         from airflow_provider_bm.campaigns import parse_uuid
 
-        check_choices(on_reject=self.on_reject)
         uuid = parse_uuid(self.campaign_uuid)
         draft, activated = self.activation(context, uuid).find_earlier()
         if activated:

@@ -18,7 +18,9 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
-from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
+from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS, CREATE_STATUSES
+from airflow_provider_bm.exceptions import Problem
+from airflow_provider_bm.operators.arguments import is_a, missing_parts, one_of, schedule_and_query_problems
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
 from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE, start_of_run
 from airflow_provider_bm.operators.send import (
@@ -157,6 +159,10 @@ class BMCampaignBatchOperator(ActivatingOperator):
         "allowed_variables",
         *CONNECTION_FIELDS,
     )
+    argument_checks = {
+        "status": one_of(*CREATE_STATUSES),
+        "template_vars": is_a("must be a dict, or a list of columns", Mapping, list, tuple, str),
+    }
     template_fields_renderers = {"sql": "sql", "template": "json", "query": "json", "template_vars": "json"}
     _sender: RowSender | None = None
     _waiting: tuple[Any, list[str]] | None = None
@@ -282,7 +288,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
         """Send the campaigns, push the result of each row, and wait if requested."""
         from airflow_provider_bm.batch.spool import Spool
 
-        self._check_arguments()
+        self._check_rendered_arguments()
         with Spool() as spool:
             return self._send_table(context, spool)
 
@@ -330,48 +336,34 @@ class BMCampaignBatchOperator(ActivatingOperator):
         ti, namespace = context["ti"], self.hook.client.settings.key_namespace
         return task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, namespace)
 
-    def _check_arguments(self) -> None:
-        """Check the arguments that are not part of a campaign, before the table is read."""
-        from airflow_provider_bm.campaigns.problems import Problems, check_choice
-        from airflow_provider_bm.exceptions import BMPayloadError
-        from airflow_provider_bm.triggers.deferral import seconds
-
-        problems = Problems()
+    def argument_problems(self) -> Iterator[Problem]:
+        """Yield problems that concern several arguments."""
         if (self.rows is None) == (self.sql is None):
-            problems.add("rows", self.rows, "pass either rows or sql")
+            yield Problem("rows", self.rows, "pass either rows or sql")
         if (self.sql is None) != (self.sql_conn_id is None):
-            problems.add("sql_conn_id", self.sql_conn_id, "belongs to sql")
-        check_choice("on_invalid", self.on_invalid, ("fail", "skip"), problems)
-        check_choice("on_removed_rows", self.on_removed_rows, ("fail", "warn"), problems)
-        check_choice("on_error", self.on_error, ("stop", "continue"), problems)
-        if not _is_whole(self.max_workers) or not 1 <= self.max_workers <= 10:
-            problems.add("max_workers", self.max_workers, "must be a whole number from 1 to 10")
-        if not _is_whole(self.max_failures) or self.max_failures < 0:
-            problems.add("max_failures", self.max_failures, "must be a whole number from 0")
-        if self.max_campaigns is not None and not _is_whole(self.max_campaigns):
-            problems.add("max_campaigns", self.max_campaigns, "must be a whole number, or None")
-        limits: Any = self.expected_rows
-        if limits is not None and not (
-            isinstance(limits, (tuple, list)) and len(limits) == 2 and all(map(_is_whole, limits))
-        ):
-            problems.add(
-                "expected_rows", limits, "must be the lowest and the highest number, such as (1, 50)"
-            )
+            yield Problem("sql_conn_id", self.sql_conn_id, "belongs to sql")
         if self.template_vars is not None and self.clone_uuid is None:
-            problems.add(
+            yield Problem(
                 "template_vars", self.template_vars, "needs clone_uuid; in a template, use {{ row.x }}"
             )
-        for name in ("poke_interval", "timeout"):
-            value = getattr(self, name)
-            number = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
-            if not number or seconds(value) <= 0:
-                problems.add(name, value, "must be a number of seconds above 0, or a timedelta")
         if self.wait_for_completion and self.status == "draft":
-            problems.add("wait_for_completion", True, "a draft does not finish: it needs status='active'")
-        for name in self.template_fields:
-            value = getattr(self, name)
-            if name not in ROW_FIELDS and isinstance(value, str) and value in self._row_templates:
-                problems.add(name, value, "cannot depend on the row")
+            yield Problem("wait_for_completion", True, "a draft does not finish: it needs status='active'")
+        yield from schedule_and_query_problems(self)
+        if self.clone_uuid is None:
+            yield from missing_parts(self)
+
+    def _check_rendered_arguments(self) -> None:
+        """Check what only rendering shows, before the table is read."""
+        from airflow_provider_bm.exceptions import BMPayloadError
+
+        problems = list(self.argument_problems())
+        problems += [
+            Problem(name, value, "cannot depend on the row")
+            for name in self.template_fields
+            if name not in ROW_FIELDS
+            and isinstance(value := getattr(self, name), str)
+            and value in self._row_templates
+        ]
         if problems:
             raise BMPayloadError(problems, "arguments", nothing_sent=True)
 
@@ -700,10 +692,6 @@ def _path(value: Any) -> Any:
 
 def _sends(row: BatchRow) -> bool:
     return row.payload.get("status") == "active"
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _in_one_line(error: Exception) -> str:

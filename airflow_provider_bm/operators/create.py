@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
+from airflow_provider_bm.operators.arguments import missing_parts
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, DEFAULT_END_FROM_TRIGGER
 from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
 from airflow_provider_bm.operators.send import DEFAULT_DEFERRABLE, SEVEN_DAYS, SendOperator
 
 if TYPE_CHECKING:
     from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow
+    from airflow_provider_bm.exceptions import Problem
 
 
 class BMCreateCampaignOperator(SendOperator):
@@ -164,6 +166,11 @@ class BMCreateCampaignOperator(SendOperator):
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid
         super().__init__(**kwargs)
+
+    def argument_problems(self) -> Iterator[Problem]:
+        """Yield problems that concern several arguments."""
+        yield from super().argument_problems()
+        yield from missing_parts(self)
 
     def payload(self, **overrides: Any) -> dict[str, Any]:
         """Return the validated payload of the POST."""

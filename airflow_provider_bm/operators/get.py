@@ -57,11 +57,9 @@ class BMGetCampaignOperator(BMOperator):
         """Read the campaign, and report the number of its messages if they were requested."""
         from airflow_provider_bm.campaigns.labels import campaign_label
         from airflow_provider_bm.client.query import optional_fields
-        from airflow_provider_bm.operators.guards import check_choices
         from airflow_provider_bm.triggers.deferral import apply_result
         from airflow_provider_bm.waiting.result import MESSAGES_KEY, wait_result
 
-        check_choices(on_empty=self.on_empty)
         campaign = self.hook.get_campaign(self.campaign_uuid, fields=self.fields)
         uuid = campaign["uuid"]
         self.push_link(context, uuid, campaign)

@@ -33,29 +33,6 @@ DEFAULT_MAX_AGE: Final = _ConfiguredMaxAge(days=1)
 _TIMEDELTA = re.compile(r"(?:(\d+) days?, )?(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 #: Run types that the scheduler creates, for a time that may be long ago.
 _SCHEDULED_RUNS: Final = ("scheduled", "backfill")
-_CHOICES: Final = {
-    "on_stale": ("fail", "skip"),
-    "on_unknown_variable": ("fail", "warn"),
-    "on_draft_only": ("succeed", "fail", "skip"),
-    "on_reject": ("keep", "delete"),
-    "on_empty": ("warn", "fail", "skip"),
-}
-
-
-def check_choices(**values: Any) -> None:
-    """Check arguments such as ``on_stale``.
-
-    :raises BMPayloadError: a value is not one of the choices
-    """
-    from airflow_provider_bm.exceptions import BMPayloadError, Problem
-
-    problems = [
-        Problem(name, value, f"must be one of {', '.join(_CHOICES[name])}")
-        for name, value in values.items()
-        if value not in _CHOICES[name]
-    ]
-    if problems:
-        raise BMPayloadError(problems, "arguments")
 
 
 def parse_max_age(value: Any) -> timedelta | None:

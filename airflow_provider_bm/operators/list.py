@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_bm.campaigns.constants import SENDING_TYPES, STATUSES
+from airflow_provider_bm.operators.arguments import some_of
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class BMListCampaignsOperator(BMOperator):
         "limit",
         *CONNECTION_FIELDS,
     )
+
+    argument_checks = {"sending_type": some_of(*SENDING_TYPES), "status": some_of(*STATUSES)}
 
     def __init__(
         self,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_bm.links.bm import BMCampaignLink
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS, BMOperator
-from airflow_provider_bm.operators.guards import check_choices
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -92,7 +91,6 @@ class BMCampaignReportOperator(BMOperator):
         from airflow_provider_bm.triggers.deferral import apply_result
         from airflow_provider_bm.waiting.result import wait_result
 
-        check_choices(on_empty=self.on_empty)
         client = self.hook.client
         campaign = client.get_campaign(self.campaign_uuid, fields=REPORT_FIELDS)
         uuid = campaign["uuid"]

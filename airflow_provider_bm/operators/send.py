@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,9 +15,12 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_bm.campaigns.constants import CREATE_STATUSES
+from airflow_provider_bm.exceptions import Problem
 from airflow_provider_bm.links import BMCampaignLink
+from airflow_provider_bm.operators.arguments import one_of, schedule_and_query_problems
 from airflow_provider_bm.operators.base import BMOperator
-from airflow_provider_bm.operators.guards import SendGuards, check_choices, start_of_run
+from airflow_provider_bm.operators.guards import SendGuards, start_of_run
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -85,15 +88,7 @@ class ActivatingOperator(BMOperator):
         return campaign_lineage(self._campaign, self.hook.client.settings.service_uuid)
 
     def guards(self, context: Context) -> SendGuards:
-        """Return the checks of this task.
-
-        :raises BMPayloadError: an argument is invalid
-        """
-        check_choices(
-            on_stale=self.on_stale,
-            on_unknown_variable=self.on_unknown_variable,
-            on_draft_only=self.on_draft_only,
-        )
+        """Return the checks of this task."""
         return SendGuards(
             settings=self.hook.client.settings,
             context=context,
@@ -270,6 +265,14 @@ class SendOperator(ActivatingOperator):
     staged: bool
     _waiting: tuple[Any, dict[str, Any]] | None = None
 
+    argument_checks = {"status": one_of(*CREATE_STATUSES)}
+
+    def argument_problems(self) -> Iterator[Problem]:
+        """Yield problems that concern several arguments."""
+        if self.staged and not self.deduplicate:
+            yield Problem("staged", True, "needs deduplicate=True")
+        yield from schedule_and_query_problems(self)
+
     def payload(self, **overrides: Any) -> dict[str, Any]:
         """Return the validated payload.
 
@@ -290,7 +293,6 @@ class SendOperator(ActivatingOperator):
         from airflow_provider_bm.idempotency.verify import check_active
         from airflow_provider_bm.metrics import count_campaign
 
-        self._check_arguments()
         client, guards = self.hook.client, self.guards(context)
         overrides: dict[str, Any] = {}
         if client.settings.draft_only:
@@ -357,25 +359,6 @@ class SendOperator(ActivatingOperator):
 
         ti, namespace = context["ti"], self.hook.client.settings.key_namespace
         return task_key(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, namespace)
-
-    def _check_arguments(self) -> None:
-        """Check what is not part of the campaign, before the first request."""
-        from airflow_provider_bm.exceptions import BMPayloadError, Problem
-        from airflow_provider_bm.triggers.deferral import seconds
-
-        problems = []
-        if self.staged and not self.deduplicate:
-            problems.append(Problem("staged", True, "needs deduplicate=True"))
-        if self.status is None:
-            # The API's default would send the campaign, although nobody requested that.
-            problems.append(Problem("status", None, "must be active or draft"))
-        for name in ("poke_interval", "timeout"):
-            value = getattr(self, name)
-            number = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
-            if not number or seconds(value) <= 0:
-                problems.append(Problem(name, value, "must be a number of seconds above 0, or a timedelta"))
-        if problems:
-            raise BMPayloadError(problems)
 
     def call_api(self, context: Context) -> str:
         """Send the campaign, push it, wait if asked to, and return its UUID."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_bm.campaigns.constants import CHANGE_STATUSES
+from airflow_provider_bm.operators.arguments import one_of
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
 from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
 from airflow_provider_bm.operators.send import ActivatingOperator
@@ -51,6 +53,8 @@ class BMCampaignStatusOperator(ActivatingOperator):
         "allowed_variables",
         *CONNECTION_FIELDS,
     )
+
+    argument_checks = {"status": one_of(*CHANGE_STATUSES)}
 
     def __init__(
         self,

@@ -10,15 +10,20 @@ import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_bm.operators.arguments import check_arguments, suggestions
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import jinja2
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_bm.exceptions import Problem
+    from airflow_provider_bm.operators.arguments import Check
 
 #: JSON fields; the value may be the name of a ``.json`` file.
 FILE_FIELDS = ("query", "template")
@@ -28,6 +33,8 @@ _EXPRESSION = re.compile(r"\{\{|\{%|\{#.*?#\}", re.DOTALL)
 _JSON = re.compile(r'\s*\{\s*"')
 #: What a value within a JSON string would have to escape.
 _NOT_IN_JSON = re.compile(r'["\\\x00-\x1f]')
+#: An expression that is only a name, as a variable of BM would be.
+_NAME = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 #: One expression and nothing else: it may evaluate to an object.
 _WHOLE = re.compile(r"\s*\{\{(?:(?!\{\{|\}\}|\{%).)*\}\}\s*", re.DOTALL)
 
@@ -45,6 +52,8 @@ class BMTemplating:
     template_ext: Sequence[str] = (".json",)
     template_fields: Sequence[str]
     float_format: str | None = None
+    #: Checks that differ from those of :mod:`airflow_provider_bm.operators.arguments`.
+    argument_checks: ClassVar[Mapping[str, Check]] = {}
 
     #: Arguments that were passed as None.
     _passed_none: frozenset[str] = frozenset()
@@ -57,11 +66,21 @@ class BMTemplating:
         return self
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        check_arguments(self, kwargs.get("task_id"))
+        try:
+            super().__init__(**kwargs)
+        except Exception as error:
+            if hint := suggestions(type(self), kwargs):
+                raise TypeError(f"{error}{hint}") from None
+            raise
         #: The arguments as they were passed, by template field.
         self._unrendered = {name: getattr(self, name, None) for name in self.template_fields}
         #: Texts with expressions that were rendered by :meth:`render_template`.
         self._rendered: frozenset[str] = frozenset()
+
+    def argument_problems(self) -> Iterable[Problem]:
+        """Return problems that concern several arguments, before anything is rendered."""
+        return ()
 
     def resolve_template_files(self) -> None:
         """Load ``.json`` files for the JSON fields only.
@@ -189,15 +208,19 @@ def _refuse_jinja(text: str, what: str) -> None:
         )
 
 
-def check_object(value: Any, subject: str) -> None:
-    """Check a value that is used as an object, and not inserted into a text."""
+def check_object(value: Any, subject: str, hint: str = "") -> None:
+    """Check a value that is used as an object, and not inserted into a text.
+
+    :param subject: what it is, for the error
+    :param hint: what to do if there is no value
+    """
     from airflow_provider_bm.campaigns.values import is_missing
     from airflow_provider_bm.exceptions import truncated_repr
 
     if is_missing(value):
         raise AirflowFailException(
             f"{subject} is {truncated_repr(value)}: there is no value. Check the task or variable that it "
-            "comes from."
+            f"comes from.{hint}"
         )
     for text in _texts(value):
         _refuse_jinja(text, "is the value of an expression")
@@ -218,9 +241,16 @@ def _finalizer(
     is_whole = _WHOLE.fullmatch(template) is not None
     is_json = _JSON.match(template) is not None
     subject = f"An expression in {truncated_repr(template)}"
+    name = _NAME.search(template)
+    hint = (
+        f" If BM should fill it for each contact, write {{{name[1]}}} with single braces: Airflow renders "
+        "double ones."
+        if name
+        else ""
+    )
 
     def finalize(value: Any) -> Any:
-        check_object(value, subject)
+        check_object(value, subject, hint)
         if is_whole and not takes_numbers and is_number(value):
             raise AirflowFailException(
                 f"sender={template!r} is the number {value}: pass it as a string, such as '+41587000000'"

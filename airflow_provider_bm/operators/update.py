@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS
+from airflow_provider_bm.campaigns.constants import CAMPAIGN_FIELDS, REQUIRED_FIELDS, STATUSES
+from airflow_provider_bm.exceptions import Problem
+from airflow_provider_bm.operators.arguments import missing_parts, one_of, schedule_and_query_problems
 from airflow_provider_bm.operators.base import CONNECTION_FIELDS
 from airflow_provider_bm.operators.guards import DEFAULT_MAX_AGE
 from airflow_provider_bm.operators.send import ActivatingOperator
@@ -73,6 +75,7 @@ class BMUpdateCampaignOperator(ActivatingOperator):
         *CONNECTION_FIELDS,
     )
     template_fields_renderers = {"template": "json", "query": "json"}
+    argument_checks = {"status": one_of(*STATUSES)}
 
     def __init__(
         self,
@@ -136,6 +139,17 @@ class BMUpdateCampaignOperator(ActivatingOperator):
         self.bm_conn_id = bm_conn_id
         self.service_uuid = service_uuid
         super().__init__(**kwargs)
+
+    def argument_problems(self) -> Iterator[Problem]:
+        """Yield problems that concern several arguments."""
+        if not self.provided(CAMPAIGN_FIELDS):
+            yield Problem("changes", None, "pass at least one field of the campaign")
+        yield from schedule_and_query_problems(self)
+        if self.replace:
+            for name in REQUIRED_FIELDS:
+                if getattr(self, name) is None and not name.startswith("schedule"):
+                    yield Problem(name, None, "is required with replace=True")
+            yield from missing_parts(self)
 
     def call_api(self, context: Context) -> str:
         """Update the campaign; if that activates it, once for all tries of the task instance."""

@@ -75,7 +75,6 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
         Default: ``[bm] end_from_trigger`` of Airflow's configuration, False
     :param bm_conn_id: Airflow connection of type ``bm`` (templated)
     :param service_uuid: BM account; None: the connection's (templated)
-    :raises ValueError: ``on_empty`` is invalid
     """
 
     template_fields: Sequence[str] = (
@@ -107,8 +106,6 @@ class BMCampaignSensor(BMTaskMixin, BaseSensorOperator):
         service_uuid: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if on_empty not in ("warn", "fail", "skip"):
-            raise ValueError(f"on_empty={on_empty!r}: must be 'warn', 'fail' or 'skip'")
         if deferrable is None:
             deferrable = _DEFAULT_DEFERRABLE or start_from_trigger is True
         self.campaign_uuid: Any = campaign_uuid

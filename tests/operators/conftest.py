@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG
 
+from airflow_provider_bm.operators.arguments import BMArgumentError
+
 
 class TaskInstance(SimpleNamespace):
     """A task instance that stores XComs in memory."""
@@ -45,14 +47,17 @@ def execute() -> Callable[..., Executed]:
         store: Any = None,
         **arguments: Any,
     ) -> Executed:
+        pushed: dict[str, Any] = {}
         with DAG(
             "d",
             schedule=None,
             start_date=datetime(2026, 1, 1, tzinfo=UTC),
             render_template_as_native_obj=native,
         ) as dag:
-            task = operator(task_id="send", **arguments)
-        pushed: dict[str, Any] = {}
+            try:
+                task = operator(task_id="send", **arguments)
+            except BMArgumentError as refused:
+                return Executed(result=None, error=refused, pushed=pushed, task=None)
         ti = TaskInstance(
             dag_id="d",
             run_id=run_id,

@@ -140,6 +140,12 @@ def test_error_for_a_list_rendered_as_text_names_native_rendering(sandbox, run_d
     assert sandbox.requests() == []
 
 
+def test_variable_of_bm_in_double_braces_is_explained(sandbox, execute):
+    done = execute(BMCreateCampaignOperator, **sms(sandbox, template="Hello {{ first_name }}"))
+    assert "If BM should fill it for each contact, write {first_name} with single braces" in done.message
+    assert sandbox.executions() == []
+
+
 @pytest.mark.parametrize("native", [False, True])
 def test_query_that_renders_to_none_fails_the_task(sandbox, run_dag, native):
     with make_dag(f"nothing_{native}", render_template_as_native_obj=native) as dag:
