@@ -242,7 +242,7 @@ def _finalizer(
     is_json = _JSON.match(template) is not None
     subject = f"An expression in {truncated_repr(template)}"
     name = _NAME.search(template)
-    hint = (
+    braces = (
         f" If BM should fill it for each contact, write {{{name[1]}}} with single braces: Airflow renders "
         "double ones."
         if name
@@ -250,7 +250,7 @@ def _finalizer(
     )
 
     def finalize(value: Any) -> Any:
-        check_object(value, subject, hint)
+        check_object(value, subject, braces)
         if is_whole and not takes_numbers and is_number(value):
             raise AirflowFailException(
                 f"sender={template!r} is the number {value}: pass it as a string, such as '+41587000000'"
