@@ -146,10 +146,12 @@ def check_schedule(
 
 
 def read_once(text: str) -> datetime:
-    """Read the time of a ``once`` campaign, ``Y-m-d H:i:s`` in UTC.
+    """Read the time of a ``once`` campaign: ``Y-m-d H:i:s`` in UTC, or with an offset.
 
     :raises ValueError: the text is not such a time
     """
+    if not ONCE_PATTERN.fullmatch(text):
+        return read_time(text).astimezone(UTC)
     try:
         return datetime.strptime(text, ONCE_FORMAT).replace(tzinfo=UTC)
     except ValueError as error:

@@ -501,10 +501,20 @@ class BMClient:
 
     def _write_idempotent(self, method: str, uuid: str, body: Mapping[str, Any], name: Any) -> Campaign:
         """Make a call that writes, and may be repeated."""
-        path = self._path(uuid)
-        return self._transport.repeat(
-            lambda: self._campaign_from_write(self._write(method, path, body, name), uuid, body.get("status"))
-        )
+        path, status = self._path(uuid), body.get("status")
+
+        def write() -> Campaign:
+            response = self._write(method, path, body, name)
+            campaign = self._campaign_from_write(response, uuid, status)
+            if campaign["status"] not in (status, "finished"):
+                raise BMResponseError(
+                    f"{response.call} was answered with HTTP {response.status}, but campaign "
+                    f"{campaign_label(uuid, campaign)} is {campaign['status']} instead of {status}",
+                    response.status,
+                )
+            return campaign
+
+        return self._transport.repeat(write)
 
     def _write(
         self,

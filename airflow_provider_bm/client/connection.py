@@ -102,7 +102,9 @@ def read_names(value: Any) -> list[str]:
     if isinstance(value, str) and value.strip().startswith("["):
         value = _json(value)
     names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) for name in names
+    ):
         raise ValueError("must be a JSON list of texts, or comma separated text")
     return [name.strip() for name in names if name.strip()]
 
@@ -118,6 +120,18 @@ def read_recipient_lists(value: Any) -> tuple[str, ...]:
         raise ValueError(f"must contain UUIDs only, not {truncated_repr(error.problems[0].value)}") from None
 
 
+def read_variables(value: Any) -> tuple[str, ...]:
+    """Read names of variables, in braces or not.
+
+    :raises ValueError: a value is not such a name; the message says what is expected
+    """
+    names = [name.removeprefix("{").removesuffix("}") for name in read_names(value)]
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"must contain names of variables only, not {truncated_repr(name)}")
+    return tuple(dict.fromkeys(names))
+
+
 class _Reader:
     def __init__(self, connection: AirflowConnection) -> None:
         self.connection = connection
@@ -131,7 +145,7 @@ class _Reader:
             client_id=self._required("login", "Client ID"),
             client_secret=self._required("password", "Client secret"),
             allowed_recipient_lists=self._parsed("allowed_recipient_lists", read_recipient_lists, None),
-            allowed_variables=self._parsed("allowed_variables", _read_variables, ()),
+            allowed_variables=self._parsed("allowed_variables", read_variables, ()),
             max_campaigns_per_hour=self._parsed("max_campaigns_per_hour", _read_limit, None),
             send_window=self._send_window(),
             service_uuid=self._service(service_uuid),
@@ -305,14 +319,6 @@ def _json(text: str) -> Any:
         return parse_json(text)
     except ValueError:
         return None
-
-
-def _read_variables(value: Any) -> tuple[str, ...]:
-    names = [name.removeprefix("{").removesuffix("}") for name in read_names(value)]
-    for name in names:
-        if not _VARIABLE.fullmatch(name):
-            raise ValueError(f"must contain names of variables only, not {truncated_repr(name)}")
-    return tuple(dict.fromkeys(names))
 
 
 def _read_limit(value: Any) -> int:

@@ -129,8 +129,16 @@ def _is_at_least(value: Any, wanted: str) -> bool:
     return mine is None or limit is None or mine >= limit - _tolerance(value)
 
 
-def _anything(value: Any, wanted: str) -> bool:
-    return True
+def _is_between(value: Any, wanted: str) -> bool:
+    low, _, high = wanted.partition(FILTER_VALUE_SEPARATOR)
+    return _is_at_least(value, low) and _is_at_most(value, high)
+
+
+def _is_not_between(value: Any, wanted: str) -> bool:
+    low, _, high = wanted.partition(FILTER_VALUE_SEPARATOR)
+    # Servers may count the limits themselves as between, or not.
+    inside = _rank(value) is not None and _number(low) is not None and _number(high) is not None
+    return not inside or _is_at_most(value, low) or _is_at_least(value, high)
 
 
 _COLUMNS = (*CAMPAIGN_FIELDS, *RESPONSE_FIELDS)
@@ -152,6 +160,6 @@ _CHECKS: dict[str, Callable[[Any, str], bool]] = {
     "lte": _is_at_most,
     "gt": _is_at_least,
     "gte": _is_at_least,
-    "between": _anything,
-    "notbetween": _anything,
+    "between": _is_between,
+    "notbetween": _is_not_between,
 }

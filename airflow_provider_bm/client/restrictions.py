@@ -85,8 +85,9 @@ class Restrictions:
         outside = first_execution_outside(schedule, window, now=now, until=now + timedelta(days=366))
         if outside is None:
             return
+        verb = "would" if schedule else "has no schedule, and may"
         raise BMPolicyError(
-            f"{call} was not sent: it would send at {outside:%Y-%m-%d %H:%M} UTC, which is outside the "
+            f"{call} was not sent: it {verb} send at {outside:%Y-%m-%d %H:%M} UTC, which is outside the "
             f"connection's send_window, {window}. It next opens at "
             f"{window.next_opening(max(now, outside)):%Y-%m-%d %H:%M} UTC."
         )
@@ -135,8 +136,10 @@ def is_recent(campaign: Mapping[str, Any], now: datetime) -> bool:
 
 def _json_object(body: Any) -> Mapping[str, Any] | None:
     """The JSON object of a body; None if it is not one, or repeats a key: which one counts is unknown."""
+    if not isinstance(body, (str, bytes)):
+        return None  # Reading a stream would take it from the request.
     try:
-        content = parse_json(body if isinstance(body, str) else bytes(body or b"").decode())
-    except (ValueError, TypeError):
+        content = parse_json(body if isinstance(body, str) else body.decode())
+    except ValueError:
         return None
     return content if isinstance(content, dict) else None

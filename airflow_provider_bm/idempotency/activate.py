@@ -132,8 +132,8 @@ class Activation:
         if reverted:
             raise BMCampaignStateError(
                 f"Campaign {campaign_label(self.campaign_uuid, campaign)} was activated by an earlier try, "
-                f"and has become {status} since. Nothing was sent. If it should be sent, activate it in the "
-                "BM console, or start a new DAG run.",
+                f"and has become {status} since. It is not activated again. If it should be, activate it in "
+                "the BM console, or start a new DAG run.",
                 campaign,
             )
 

@@ -79,7 +79,7 @@ def _matching(
         raise BMCampaignStateError(
             f"Campaign {elsewhere[0]['uuid']} {elsewhere[0].get('name')!r} has the key of this task "
             "instance, but not at the start of its name: it may be the campaign of an earlier try. Nothing "
-            f"was sent. If it is, put [{key}] at the start of its name; if not, remove the key from its "
+            f"more is sent. If it is, put [{key}] at the start of its name; if not, remove the key from its "
             "name. Then clear the task.",
             elsewhere[0],
         )
@@ -96,7 +96,7 @@ def _newest(
             raise BMResponseError(
                 f"The server does not filter by name (assumed: contains(name)), and has more than {limit} "
                 f"campaigns since the DAG run started. Whether there is one whose name starts with [{key}] "
-                "is not known; look for it in the BM console. Nothing was sent."
+                "is not known; look for it in the BM console. Nothing more is sent."
             )
         created = created_at(campaign)
         newest_first = newest_first and (last is None or created <= last)
@@ -108,8 +108,23 @@ def _newest(
 
 
 def _pages(client: BMClient, **query: Any) -> Iterator[Campaign]:
+    """Yield the campaigns of a list.
+
+    :raises BMResponseError: the list is not complete
+    """
+    count, totals = 0, []
     for page in client.list_pages(list_params(**query)):
+        count += len(page.campaigns)
+        if page.total is not None:
+            totals.append(page.total)
         yield from page.campaigns
+    # Campaigns may be created or deleted meanwhile.
+    total = min(totals, default=0)
+    if count < total:
+        raise BMResponseError(
+            f"The server returned {count} of {total} campaigns. Whether the campaign of this task instance "
+            "is among the others is not known; look for it in the BM console. Nothing more is sent."
+        )
 
 
 def created_at(campaign: Mapping[str, Any]) -> datetime:

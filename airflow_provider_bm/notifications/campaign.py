@@ -193,7 +193,7 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
         content = {**writable(client.get_campaign(self.clone_uuid)), **payload}
         guards.check_variables(content, payload.get("template_vars"), sends=not settings.draft_only)
         if not settings.draft_only:
-            payload.update(guards.check(content, client.server_now()))
+            payload.update(guards.check_post(content, client.server_now()))
         campaign = client.post_campaign(payload)
         label = campaign_label(campaign["uuid"], campaign)
         if campaign["status"] == "draft":

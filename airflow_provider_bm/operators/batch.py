@@ -27,7 +27,6 @@ from airflow_provider_bm.operators.send import (
     DEFAULT_DEFERRABLE,
     SEVEN_DAYS,
     ActivatingOperator,
-    schedule_of,
 )
 
 if TYPE_CHECKING:
@@ -418,14 +417,7 @@ class BMCampaignBatchOperator(ActivatingOperator):
 
         def check(row: BatchRow) -> dict[str, Any]:
             now = self.hook.client.server_now()
-            if not _sends(row):
-                return {}
-            content = preparation.content(row)
-            changes = self.guards(context).check(content, now)
-            if settings.send_window is not None:
-                # The session refuses a clone whose schedule is not in the request.
-                changes = {**schedule_of(content), **changes}
-            return changes
+            return self.guards(context).check_post(preparation.content(row), now) if _sends(row) else {}
 
         def before_post(row: BatchRow) -> None:
             if changes := check(row):

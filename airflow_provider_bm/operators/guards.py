@@ -109,6 +109,20 @@ class SendGuards:
         self._check_age(self.scheduled_for or now)
         return changes
 
+    def check_post(self, campaign: Mapping[str, Any], now: datetime | None = None) -> dict[str, Any]:
+        """Check a campaign that is about to be created, see :meth:`check`.
+
+        :return: the fields to send besides. If the connection has a window, its schedule is among them: the
+            session refuses a clone whose schedule is not in the request.
+        """
+        changes = self.check(campaign, now)
+        if self.settings.send_window is None:
+            return changes
+        schedule = {
+            name: campaign[name] for name in ("schedule_type", "schedule_rrule") if campaign.get(name)
+        }
+        return {**schedule, **changes}
+
     def check_variables(
         self, campaign: Mapping[str, Any], template_vars: Mapping[str, Any] | None, *, sends: bool
     ) -> None:
@@ -151,11 +165,19 @@ class SendGuards:
 
     @property
     def server_variables(self) -> tuple[str, ...]:
-        """Names of the variables that the server fills, besides contact fields."""
-        names = self.allowed_variables
-        if isinstance(names, str):
-            names = [name.strip() for name in names.split(",")]
-        return (*names, *self.settings.allowed_variables)
+        """Names of the variables that the server fills, besides contact fields.
+
+        :raises BMPayloadError: ``allowed_variables`` are not names
+        """
+        from airflow_provider_bm.client.connection import read_variables
+        from airflow_provider_bm.exceptions import BMPayloadError, Problem
+
+        try:
+            own = read_variables(self.allowed_variables)
+        except ValueError as error:
+            problem = Problem("allowed_variables", self.allowed_variables, str(error))
+            raise BMPayloadError([problem], "arguments") from None
+        return (*own, *self.settings.allowed_variables)
 
     def check_lists(self, campaign: Mapping[str, Any]) -> None:
         """Check that a campaign only goes to ``allowed_recipient_lists``.
@@ -181,22 +203,33 @@ class SendGuards:
     def _check_immediate(self, campaign: Mapping[str, Any], now: datetime) -> None:
         """Refuse a schedule that may send at once although another time was intended."""
         kind, rule = campaign.get("schedule_type"), str(campaign.get("schedule_rrule") or "")
-        if self.allow_immediate or kind not in ("once", "scheduled"):
+        if self.allow_immediate or kind == "now" or not (kind or rule):
             return
         from airflow_provider_bm.campaigns.executions import fires_immediately
-        from airflow_provider_bm.campaigns.payload_warnings import schedule_warnings
+        from airflow_provider_bm.campaigns.schedule import read_once
         from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
-        if kind == "scheduled" and fires_immediately(rule, now):
+        try:
+            if kind == "scheduled":
+                immediate = fires_immediately(rule, now)
+                expected = (
+                    "may fire as soon as it is saved. Set a time, such as "
+                    "FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0, or set allow_immediate=True"
+                )
+            elif kind == "once":
+                immediate = read_once(rule) <= now
+                expected = (
+                    "is in the past, and may send at once. Set a later time, or set allow_immediate=True"
+                )
+            else:
+                raise ValueError(f"schedule_type={kind!r} must be now, once or scheduled")
+        except ValueError as error:
+            immediate = True
             expected = (
-                "may fire as soon as it is saved. Set a time, such as "
-                "FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0, or set allow_immediate=True"
+                f"{error}. The campaign may send at once. If that is intended, set allow_immediate=True"
             )
-        elif kind == "once" and any(schedule_warnings(campaign, now)):
-            expected = "is in the past, and may send at once. Set a later time, or set allow_immediate=True"
-        else:
-            return
-        raise BMPayloadError([Problem("schedule_rrule", rule, expected)])
+        if immediate:
+            raise BMPayloadError([Problem("schedule_rrule", rule, expected)])
 
     def _check_windows(self, campaign: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         from airflow_provider_bm.campaigns import SendWindow

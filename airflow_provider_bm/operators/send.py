@@ -312,10 +312,7 @@ class SendOperator(ActivatingOperator):
         def check() -> None:
             guards.check_variables(content(), template_vars, sends=sends)
             if sends:
-                payload.update(guards.check(content(), client.server_now()))
-                if client.settings.send_window is not None:
-                    # The session refuses a clone whose schedule is not in the request.
-                    payload.update(schedule_of(content()))
+                payload.update(guards.check_post(content(), client.server_now()))
             _log_intent(content())
 
         submission = self._submission(context, key, staged=self.staged and sends) if key else None
@@ -464,11 +461,6 @@ def raise_for_retry(error: BMOutcomeUnknownError) -> NoReturn:
     raise AirflowException(
         f"{error.what}. Leave it to the retries, or clear the task: it searches again before it sends."
     ) from error
-
-
-def schedule_of(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schedule of a campaign, if it has one."""
-    return {name: content[name] for name in ("schedule_type", "schedule_rrule") if content.get(name)}
 
 
 def _log_intent(content: Mapping[str, Any]) -> None:

@@ -110,11 +110,15 @@ class BMTemplating:
 
         :raises AirflowFailException: an expression has no value, or one that must not become text
         """
+        from airflow_provider_bm.campaigns import SegmentationQuery
+
         if seen_oids is not None and id(content) in seen_oids:
             # Airflow does not render what is mapped from another task.
             for text in _texts(content):
                 _refuse_jinja(text, "is a mapped value")
             return content
+        if isinstance(content, SegmentationQuery):
+            content = content.unchecked()
         if not isinstance(content, str):
             result = super().render_template(content, context, jinja_env, seen_oids)  # type: ignore[misc]
             if hasattr(content, "resolve") and result is not content and not _is_literal(content):
@@ -186,8 +190,12 @@ def _source(env: jinja2.Environment, name: str) -> str:
 
 def _texts(value: Any) -> Iterator[str]:
     """Yield all texts in a value."""
+    from airflow_provider_bm.campaigns import SegmentationQuery
+
     if isinstance(value, str):
         yield value
+    elif isinstance(value, SegmentationQuery):
+        yield from _texts(value.unchecked())
     elif isinstance(value, Mapping):
         for part in value.values():
             yield from _texts(part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
@@ -315,3 +316,19 @@ def test_outage_of_20_seconds_does_not_fail_the_call(sandbox):
     client = BMClient(settings_for(sandbox, api_url="http://127.0.0.1:9/news/v1"), sleep=sleep)
     with pytest.raises(InterruptedError):
         client.get_campaign("cf9eeb30-c1af-11ee-8073-bf4d6e8c1618")
+
+
+@pytest.mark.parametrize(("method", "status"), [("PATCH", "stopped"), ("PUT", "draft")])
+def test_a_server_that_does_not_change_the_status_is_an_error(
+    sandbox, impatient_client, payload, method, status
+):
+    """It answers 200 with an active campaign, whose messages still go out."""
+    current = sandbox.create(**payload, **LATER, status="active", schedule_type="once")
+    sandbox.fault(method, times=99, status=200, body=current)
+    write: Any = impatient_client.update_campaign
+    change: Any = {"status": status}
+    if method == "PATCH":
+        write, change = impatient_client.set_campaign_status, status
+    with pytest.raises(BMResponseError, match=f"is active instead of {status}") as caught:
+        write(current["uuid"], change)
+    assert current["uuid"] in str(caught.value)

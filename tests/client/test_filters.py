@@ -70,8 +70,11 @@ def check(filters):
         ("lt(name)", "A"),
         ("gt(name)", "9"),
         ("lt(template)", "9"),
-        ("between(created_dt)", ["2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"]),
-        ("notbetween(created_dt)", ["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"]),
+        ("between(created_dt)", ["2026-11-24T10:00:00Z", "2026-11-24T10:00:00Z"]),
+        ("between(name)", ["A", "B"]),
+        ("notbetween(created_dt)", ["2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"]),
+        ("notbetween(created_dt)", ["2020-01-01T00:00:00Z", "2026-11-24T10:00:00Z"]),
+        ("notbetween(name)", ["A", "Z"]),
         # Fields that the response does not contain.
         ("sender", "somebody"),
         ("isnotnull(sender)", None),
@@ -109,6 +112,10 @@ def test_row_that_may_match(key, value):
         ("gte(created_dt)", "2026-11-24T10:00:02Z"),
         ("lte(webpush_title)", 4),
         ("gt(webpush_title)", "6"),
+        ("between(created_dt)", ["2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"]),
+        ("between(webpush_title)", [6, 9]),
+        ("notbetween(created_dt)", ["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"]),
+        ("notbetween(webpush_title)", "4,6"),
     ],
 )
 def test_row_that_cannot_match(key, value):

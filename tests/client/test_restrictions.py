@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
 
 from airflow_provider_bm.campaigns import SendWindow
+from airflow_provider_bm.client.restrictions import Restrictions
 from airflow_provider_bm.exceptions import BMDraftOnlyError, BMPolicyError, BMResponseError
 
 OTHER = "cf9eeb30-c1af-11ee-8073-bf4d6e8c1618"
@@ -151,3 +154,17 @@ def test_all_restrictions_apply_together(new_client, payload):
         client.create_campaign(payload)
     with pytest.raises(BMDraftOnlyError):
         client.session.post(client.list_url, json=payload | {"status": "active"})
+
+
+def test_a_stream_is_not_read_before_it_is_sent(new_client):
+    client, stream = new_client(), io.BytesIO(b'{\n"status": "draft"\n}')
+    request = requests.Request("POST", client.list_url, data=stream).prepare()
+    Restrictions(client.settings, campaigns_in_past_hour=lambda: 0).check(request, "POST /campaigns")
+    assert stream.tell() == 0
+
+
+def test_a_stream_is_refused_if_it_must_be_checked(sandbox, new_client):
+    client = new_client(draft_only=True)
+    with pytest.raises(BMDraftOnlyError):
+        client.session.post(client.list_url, data=io.BytesIO(b'{"status": "draft"}'))
+    assert posts(sandbox) == []

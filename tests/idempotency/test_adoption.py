@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_bm.campaigns import SegmentationQuery, SendWindow
-from airflow_provider_bm.exceptions import BMConnectError
+from airflow_provider_bm.exceptions import BMConnectError, BMResponseError
 from airflow_provider_bm.hooks import BMHook
 from airflow_provider_bm.idempotency.key import task_key
 from airflow_provider_bm.idempotency.record import STATE_KEY
@@ -244,6 +244,17 @@ def test_a_clone_whose_source_was_deleted_is_still_adopted(sandbox, task, store,
     uuid = execute(task["clone"], kind="clone", store=store)
     BMHook().delete_campaign(task["clone"]["clone_uuid"])
     assert execute(task["clone"], kind="clone", number=2, store=store) == uuid
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_list_that_is_incomplete_does_not_prove_that_there_is_no_campaign(sandbox, task, staged):
+    """The campaign of an earlier try may be among those that the server did not return."""
+    pagination = {"total": 1, "count": 0, "perPage": 100, "currentPage": 1, "totalPages": 1, "links": {}}
+    page = {"data": [], "meta": {"pagination": pagination}}
+    sandbox.fault(method="GET", path="/campaigns$", times=99, status=200, body=page)
+    with pytest.raises(BMResponseError, match="returned 0 of 1 campaigns"):
+        execute({**task["create"], "staged": staged}, number=2)
+    assert posts(sandbox) == []
 
 
 class TestChangedBetweenTries:

@@ -227,6 +227,21 @@ def test_lists_that_are_not_allowed(sandbox, notifier, caplog, monkeypatch):
     assert "allowed_recipient_lists" in caplog.text
 
 
+def test_a_draft_that_is_scheduled_within_the_connections_window(sandbox, draft, caplog, monkeypatch):
+    opening, closing = ((NOW + timedelta(hours=hours)).strftime("%H:%M") for hours in (6, 7))
+    source = sandbox.create(
+        status="draft",
+        template="Hello.",
+        recipient_lists=draft["recipient_lists"],
+        schedule_type="once",
+        schedule_rrule=f"2040-01-01 {opening}:30",
+    )
+    window = {"start": opening, "end": closing}
+    monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(send_window=window))
+    BMCampaignNotifier(clone_uuid=source["uuid"])(context())
+    assert "is active" in caplog.text
+
+
 def test_draft_only(sandbox, notifier, caplog, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_BM_DEFAULT", sandbox.connection_json(draft_only=True))
     notifier()(context())

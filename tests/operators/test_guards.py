@@ -208,6 +208,38 @@ def test_schedule_in_the_past_is_refused(sandbox, execute, sms):
     assert_nothing_sent(sandbox)
 
 
+@pytest.mark.parametrize(
+    ("kind", "rule", "message"),
+    [
+        ("once", "2026-01-05T08:00:00+00:00", "is in the past"),
+        ("once", "tomorrow", "may send at once"),
+        ("once", None, "may send at once"),
+        ("scheduled", "every day", "may send at once"),
+        ("Once", "2026-01-05 08:00:00", "must be now, once or scheduled"),
+        (None, "FREQ=DAILY", "must be now, once or scheduled"),
+    ],
+)
+def test_source_with_a_schedule_that_cannot_be_read_is_not_cloned(
+    sandbox, execute, draft, kind, rule, message
+):
+    """Other servers may store a schedule in another form."""
+    changes = {"schedule_type": kind, "schedule_rrule": rule, "template": "Stay at home."}
+    sandbox.fault(method="GET", path=draft["uuid"], times=9, change_reply=changes)
+    done = execute(BMCloneCampaignOperator, clone_uuid=draft["uuid"])
+    assert message in done.message
+    assert "allow_immediate=True" in done.message
+    assert isinstance(done.error, AirflowFailException)
+    assert_nothing_sent(sandbox)
+    done = execute(BMCloneCampaignOperator, clone_uuid=draft["uuid"], allow_immediate=True)
+    assert done.error is None
+
+
+def test_source_whose_schedule_has_an_offset_is_cloned(sandbox, execute, draft):
+    changes = {"schedule_type": "once", "schedule_rrule": "2040-01-05T08:00:00+01:00", "template": "Hello."}
+    sandbox.fault(method="GET", path=draft["uuid"], change_reply=changes)
+    assert execute(BMCloneCampaignOperator, clone_uuid=draft["uuid"]).error is None
+
+
 def test_a_draft_may_have_any_schedule(sandbox, execute, sms):
     done = execute(BMCreateCampaignOperator, status="draft", schedule_rrule="FREQ=DAILY", **sms)
     assert done.error is None
@@ -256,8 +288,20 @@ def test_clone_with_allowed_variables_is_sent(sandbox, execute, draft, monkeypat
     assert execute(BMCloneCampaignOperator, allowed_variables=["temp"], **clone).error is None
     assert execute(BMCloneCampaignOperator, on_unknown_variable="warn", run_id="warn", **clone).error is None
 
+    for number, names in enumerate(['["temp"]', "{temp}, wind", {"temp"}]):
+        done = execute(BMCloneCampaignOperator, allowed_variables=names, run_id=f"{number}", **clone)
+        assert done.error is None, names
+
     connect(monkeypatch, sandbox, allowed_variables="temp,wind")
     assert execute(BMCloneCampaignOperator, run_id="connection", **clone).error is None
+
+
+@pytest.mark.parametrize("names", [[None], {"temp": 1}, "te mp", 5])
+def test_allowed_variables_must_be_names(sandbox, execute, draft, names):
+    done = execute(BMCloneCampaignOperator, clone_uuid=draft["uuid"], allowed_variables=names)
+    assert isinstance(done.error, AirflowFailException)
+    assert "allowed_variables=" in done.message
+    assert_nothing_sent(sandbox)
 
 
 def test_misspelled_contact_field_is_refused(sandbox, execute, sms):

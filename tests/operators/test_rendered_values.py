@@ -10,6 +10,7 @@ import pandas
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_bm.campaigns import SegmentationQuery
 from airflow_provider_bm.operators import BMCloneCampaignOperator, BMCreateCampaignOperator
 from airflow_provider_bm.operators.templating import BMTemplating
 
@@ -248,3 +249,25 @@ def test_unrendered_template_is_refused(sandbox, sms):
     with pytest.raises(AirflowFailException, match=r"query=.* was not rendered"):
         task.execute({})
     assert sent(sandbox) == []
+
+
+def test_expressions_in_a_segmentation_query_are_rendered(sandbox, execute, sms):
+    query = SegmentationQuery.where(city="{{ ti.xcom_pull('read') }}").and_not(region__in=["{{ ds }}"])
+    done = execute(BMCreateCampaignOperator, query=query, xcoms={"read": "Bern"}, **sms)
+    assert done.error is None
+    (body,) = sent(sandbox)
+    assert body["query"] == SegmentationQuery.where(city="Bern").and_not(region__in=["2026-01-05"]).to_json()
+
+
+def test_missing_value_in_a_segmentation_query_is_refused(sandbox, execute, sms):
+    query = SegmentationQuery.where(city="{{ ti.xcom_pull('read') }}")
+    done = execute(BMCreateCampaignOperator, query=query, xcoms={"read": None}, **sms)
+    assert "there is no value" in done.message
+    assert sent(sandbox) == []
+
+
+def test_unrendered_segmentation_query_is_refused(sandbox, sms):
+    task = BMCreateCampaignOperator(task_id="send", query=SegmentationQuery.where(city="{{ ds }}"), **sms)
+    with pytest.raises(AirflowFailException, match="was not rendered"):
+        task.execute({"ti": None})
+    assert sandbox.requests() == []
