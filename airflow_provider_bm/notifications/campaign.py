@@ -38,7 +38,7 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
 
     Sends at most once per event: its key (of DAG, run, task, map index, try and kind of event) comes first in
     the clone's name, and is searched for before the clone is created. It reads the draft, searches once and
-    posts once; nothing is retried, and it returns within 10 seconds. It never raises: failures are
+    posts once, without retries, and waits for BM for at most 10 seconds. It never raises: failures are
     logged. All checks of :class:`~airflow_provider_bm.operators.BMCloneCampaignOperator` apply.
 
     .. code-block:: python
@@ -65,7 +65,7 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
     :param service_uuid: BM account; None: the connection's (templated)
     """
 
-    #: Seconds after which the callback returns, and no further request is sent.
+    #: Seconds to wait for BM at most. Then the callback returns, and no further request is sent.
     time_limit: float = 9.0
     template_fields: Sequence[str] = (
         "clone_uuid",
@@ -114,20 +114,19 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
 
     def notify(self, context: Context) -> None:
         """Send the message, unless it has been sent for this event. Never raises."""
-        deadline = time.monotonic() + self.time_limit
         try:
             from airflow_provider_bm.hooks import BMHook
 
             notifier = self.rendered_for(context)
             event = Event.of(context, notifier.event)
             settings = BMHook(notifier.bm_conn_id, notifier.service_uuid).client.settings
+            deadline = time.monotonic() + self.time_limit
             _in_thread(lambda: notifier.send(event, settings, deadline), deadline)
         except Exception as error:  # noqa: BLE001 - a callback must not fail its task
             _log_failure(error)
 
     async def async_notify(self, context: Context) -> None:
         """Like :meth:`notify`, without blocking the event loop."""
-        deadline = time.monotonic() + self.time_limit
         try:
             from airflow.providers.common.compat.connection import get_async_connection
 
@@ -135,10 +134,12 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
 
             notifier = self.rendered_for(context)
             event = Event.of(context, notifier.event)
-            connection = await asyncio.wait_for(get_async_connection(notifier.bm_conn_id), self.time_limit)
+            connection = await get_async_connection(notifier.bm_conn_id)
             settings = client_of(connection, notifier.service_uuid).settings
-            send = asyncio.to_thread(notifier.send, event, settings, deadline)
-            await asyncio.wait_for(send, max(0.0, deadline - time.monotonic()))
+            deadline = time.monotonic() + self.time_limit
+            await asyncio.wait_for(
+                asyncio.to_thread(notifier.send, event, settings, deadline), self.time_limit
+            )
         except TimeoutError:
             _log_failure(_too_slow())
         except Exception as error:  # noqa: BLE001

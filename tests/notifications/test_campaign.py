@@ -166,6 +166,34 @@ def test_a_server_that_does_not_respond(sandbox, notifier, caplog, monkeypatch, 
     assert sandbox.executions() == []
 
 
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_an_airflow_that_is_slow(sandbox, notifier, monkeypatch, asynchronous):
+    """The first connection that a DAG processor asks for can take longer than everything else."""
+    from airflow.providers.common.compat import connection as compat
+
+    from airflow_provider_bm.hooks import BMHook
+
+    limit = 1.0
+    monkeypatch.setattr(BMCampaignNotifier, "time_limit", limit)
+    get_connection, get_async_connection = BMHook.get_connection, compat.get_async_connection
+
+    def slow(conn_id):
+        time.sleep(limit + 0.1)
+        return get_connection(conn_id)
+
+    async def slow_async(conn_id):
+        await asyncio.sleep(limit + 0.1)
+        return await get_async_connection(conn_id)
+
+    monkeypatch.setattr(BMHook, "get_connection", staticmethod(slow))
+    monkeypatch.setattr(compat, "get_async_connection", slow_async)
+    if asynchronous:
+        asyncio.run(notifier().async_notify(context()))
+    else:
+        notifier()(context())
+    assert len(sandbox.executions()) == 1
+
+
 def test_a_server_that_is_down(sandbox, notifier, caplog):
     sandbox.stop()
     started = time.monotonic()
