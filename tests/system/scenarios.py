@@ -70,11 +70,21 @@ WATCHED = [str(uuid5(NAMESPACE_URL, f"watched {number}")) for number in range(20
 #: DAGs with an approval (Airflow 3.1+), and the seconds that they wait for a response.
 APPROVALS = {"approval": 3600, "approval_times_out": 3} if HAS_HITL else {}
 
+#: The DAG that tells people when it is late or fails, and the draft that it clones.
+NOTIFICATIONS = "notifications"
+ON_CALL_DRAFT = str(uuid5(NAMESPACE_URL, "on call"))
+
 
 def dag_ids() -> set[str]:
     """Return the ids of all DAGs that the running Airflow should have."""
     waits = {*SCENARIOS, *ENDED_CREATES, *SENSORS}
-    return {*waits, *CATCH_UP, *APPROVALS, *([] if is_airflow_2() else [EVENTS, f"{EVENTS}_of_each"])}
+    return {
+        *waits,
+        *CATCH_UP,
+        *APPROVALS,
+        NOTIFICATIONS,
+        *([] if is_airflow_2() else [EVENTS, f"{EVENTS}_of_each"]),
+    }
 
 
 def connection_id(dag_id: str) -> str:
