@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from airflow_provider_bm.sandbox import Sandbox
 from tests.support import leaks
+from tests.system.approval import Approval
 from tests.system.running import RunningAirflow
 from tests.system.scenarios import (
     CATCH_UP,
@@ -89,3 +90,15 @@ def task(request: pytest.FixtureRequest, tasks: dict[str, Task]) -> Task:
     for dag_id in remaining[:PARALLEL_TASKS]:
         tasks[dag_id].start()
     return tasks[request.param]
+
+
+@pytest.fixture
+def approval(
+    airflow: RunningAirflow, sandboxes: dict[str, Sandbox], request: pytest.FixtureRequest
+) -> Callable[..., Approval]:
+    """Start a run of a DAG with an approval. Its id is the name of the test."""
+
+    def start(dag_id: str = "approval") -> Approval:
+        return Approval(airflow, sandboxes["approval"], request.node.name, dag_id)
+
+    return start

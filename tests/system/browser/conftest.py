@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import chromium
+
+#: Milliseconds. Only failing tests take so long.
+TIMEOUT = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +23,7 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
-    tab.set_default_timeout(60_000)
+    tab.set_default_timeout(TIMEOUT)
+    expect.set_options(timeout=TIMEOUT)
     yield tab
     context.close()
