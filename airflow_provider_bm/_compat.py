@@ -96,8 +96,9 @@ def has_execute_hook(task: Any, name: str) -> bool:
     """Return whether a task was given a function as ``pre_execute`` or ``post_execute``.
 
     :param name: the argument
+    :return: also True if Airflow no longer tells: the task then needs a worker, which calls the function
     """
-    return getattr(task, f"_{name}_hook", None) is not None
+    return getattr(task, f"_{name}_hook", True) is not None
 
 
 def _state_from_supervisor(ti: TaskInstance) -> str | None:

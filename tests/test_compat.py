@@ -6,6 +6,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_bm import _compat
 
@@ -52,3 +53,15 @@ def test_error_if_the_module_is_gone(monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(_compat.AirflowChangedError, match="Update airflow-provider-bm"):
         _compat.task_instance_state(TI)
+
+
+@pytest.mark.parametrize("name", ["pre_execute", "post_execute"])
+def test_execute_hook_of_a_task(name):
+    task = BaseOperator(task_id="task")
+    assert not _compat.has_execute_hook(task, name)
+    with_hook = BaseOperator(task_id="task", **{name: lambda context, result=None: None})
+    assert _compat.has_execute_hook(with_hook, name)
+
+
+def test_task_whose_execute_hooks_are_unknown_may_have_one():
+    assert _compat.has_execute_hook(SimpleNamespace(), "pre_execute")
