@@ -18,6 +18,7 @@ from airflow_provider_bm.campaigns.problems import (
     looks_like_python,
 )
 from airflow_provider_bm.campaigns.values import format_number, is_missing, is_number
+from airflow_provider_bm.campaigns.variables import strings_in
 from airflow_provider_bm.exceptions import truncated_repr
 
 #: Control characters that count as white space.
@@ -145,7 +146,15 @@ def check_template(value: Any, sending_type: str | None, problems: Problems) -> 
     if not isinstance(parsed, dict) or not parsed:
         problems.add(field, value, wanted)
         return None
-    return text
+    return text if _has_values(parsed, problems) else None
+
+
+def _has_values(template: Mapping[Any, Any], problems: Problems) -> bool:
+    """Check that no text in a JSON template is a missing value."""
+    missing = next((text for text in strings_in(template) if is_missing(text)), None)
+    if missing is not None:
+        problems.add("template", missing, _MISSING)
+    return missing is None
 
 
 def _check_json_template(
@@ -163,7 +172,7 @@ def _check_json_template(
         except ValueError as error:
             expected = f"must be serializable as JSON: {error}"
         else:
-            return text
+            return text if _has_values(value, problems) else None
     problems.add("template", value, expected)
     return None
 

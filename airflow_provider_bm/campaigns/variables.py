@@ -86,14 +86,14 @@ def _texts(campaign: Mapping[str, Any]) -> Iterator[str]:
             parsed = template
         if not isinstance(parsed, Mapping):
             parsed = template
-    yield from _strings(parsed)
+    yield from strings_in(parsed)
     if channel in (None, "webpush"):
         for field in WEBPUSH_FIELDS:
-            yield from _strings(campaign.get(field))
+            yield from strings_in(campaign.get(field))
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """Walk a JSON value without recursion, since templates may be nested deeply."""
+def strings_in(value: Any) -> Iterator[str]:
+    """Yield the strings in a JSON value, without its keys. Not recursive: templates may be nested deeply."""
     waiting = [value]
     while waiting:
         part = waiting.pop()

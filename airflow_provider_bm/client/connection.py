@@ -170,7 +170,7 @@ class _Reader:
             raise self.wrong("Extra", "is not a JSON object, or repeats a key")
         for key in [key for key in extra if key.startswith(_PREFIX)]:
             name, value = key.removeprefix(_PREFIX), extra.pop(key)
-            if extra.setdefault(name, value) != value:
+            if _meaning(extra.setdefault(name, value)) != _meaning(value):
                 raise self.wrong("Extra", f"has different values for {name} and {key}")
         unknown = sorted(set(extra) - set(EXTRAS))
         if unknown:
@@ -311,6 +311,14 @@ class _Reader:
                 "console_url", f"must be a URL with {{campaign_uuid}} in it, not {truncated_repr(value)}"
             )
         return str(value)
+
+
+def _meaning(value: Any) -> Any:
+    """Return a value in a form that is the same for true and ``"y"``, and for 5 and ``"5"``."""
+    if not isinstance(value, (str, bool, int, float)):
+        return value
+    text = str(value).strip().lower()
+    return text in _TRUE if text in (*_TRUE, *_FALSE) else text
 
 
 def _json(text: str) -> Any:

@@ -168,8 +168,8 @@ class BMTemplating:
                 if _EXPRESSION.search(text) and text not in self._rendered:
                     raise AirflowFailException(
                         f"{field}={truncated_repr(argument)} was not rendered with the checks of this "
-                        "provider, and would be sent unrendered. Airflow does not render values that are "
-                        "mapped from another task: render them there, or use partial()."
+                        "provider, and would be sent unrendered. Airflow renders neither keys of a dict nor "
+                        "values that are mapped from another task: render them there, or use partial()."
                     )
 
 
@@ -197,7 +197,8 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, SegmentationQuery):
         yield from _texts(value.unchecked())
     elif isinstance(value, Mapping):
-        for part in value.values():
+        for name, part in value.items():
+            yield from _texts(name)
             yield from _texts(part)
     elif isinstance(value, (list, tuple, AbstractSet)):
         for part in value:
@@ -276,6 +277,8 @@ def _finalizer(
                 f"{subject} is {truncated_repr(value)}, a {type(value).__name__}, which has no "
                 f"readable form: {hint}"
             )
+        if not isinstance(value, str):
+            check_object(str(value), subject)
         # Markup is the output of tojson.
         if (
             is_json

@@ -246,6 +246,16 @@ def test_the_form_of_airflow_2_posts_extras_twice():
     assert settings_of(connection({"extra__bm__draft_only": "y"})).draft_only
 
 
+@pytest.mark.parametrize(
+    ("name", "one", "other"), [("draft_only", True, "y"), ("draft_only", False, "n"), ("timeout", 5, "5")]
+)
+def test_equal_extras_may_be_written_differently(name, one, other):
+    """A value of the command line, and the same in the form of Airflow 2."""
+    for first, second in ((one, other), (other, one)):
+        settings = settings_of(connection({name: first, f"extra__bm__{name}": second}))
+        assert getattr(settings, name) == one
+
+
 def test_the_password_is_in_no_frame_of_an_error():
     with pytest.raises(BMConfigError) as caught:
         settings_of(Connection(conn_id="x", conn_type="bm", host="x y", login="client", password=SECRET))

@@ -271,3 +271,44 @@ def test_unrendered_segmentation_query_is_refused(sandbox, sms):
     with pytest.raises(AirflowFailException, match="was not rendered"):
         task.execute({"ti": None})
     assert sandbox.requests() == []
+
+
+class PrintsNone:
+    """A value that is missing in a library that this package does not know, such as a PyArrow scalar."""
+
+    def __str__(self):
+        return "None"
+
+
+@NATIVE
+def test_object_that_prints_a_missing_value_is_refused(sandbox, execute, sms, native):
+    template = "It is {{ ti.xcom_pull('read') }} degrees"
+    done = execute(
+        BMCreateCampaignOperator, native=native, xcoms={"read": PrintsNone()}, **{**sms, "template": template}
+    )
+    assert "there is no value" in done.message
+    assert sent(sandbox) == []
+
+
+def test_jinja_in_a_key_of_a_json_template_is_refused(sandbox, execute, sms):
+    """Airflow renders values only."""
+    message = {**sms, "sending_type": "telegram", "template": {"text": "Hello.", "{{ ds }}": "x"}}
+    done = execute(BMCreateCampaignOperator, **message)
+    assert "was not rendered" in done.message
+    done = execute(
+        BMCreateCampaignOperator,
+        native=True,
+        xcoms={"read": message["template"]},
+        **{**message, "template": "{{ ti.xcom_pull('read') }}"},
+    )
+    assert "would be sent unrendered" in done.message
+    assert sent(sandbox) == []
+
+
+@pytest.mark.parametrize("template", [{"text": "nan"}, {"body": [{"text": " None "}]}, '{"text": "<NA>"}'])
+def test_missing_value_that_became_text_in_a_json_template_is_refused(sandbox, execute, sms, template):
+    """As of a data frame that was converted to text."""
+    message = {**sms, "sending_type": "telegram", "template": template}
+    done = execute(BMCreateCampaignOperator, **message)
+    assert "is a missing value" in done.message
+    assert sent(sandbox) == []
