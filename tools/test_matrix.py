@@ -34,7 +34,7 @@ VERSION_TESTS = [
 ]
 #: Tests of code that uses requests, tenacity and pendulum.
 DEPENDENCY_TESTS = ["tests/campaigns", "tests/client"]
-SECONDS = 300.0
+SECONDS = 600.0
 
 
 @dataclass
