@@ -174,7 +174,7 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait in real time for an effect of another thread."""
     stop = time.monotonic() + seconds
     while not condition():
@@ -209,7 +209,7 @@ def poller_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("bm-poller")]
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], Any], seconds: float = 30.0) -> bool:
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.005)

@@ -19,7 +19,7 @@ def names(view):
 
 
 def wait_until(true):
-    for _ in range(200):
+    for _ in range(1000):
         if true():
             return
         time.sleep(0.02)
