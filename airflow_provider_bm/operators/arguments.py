@@ -109,11 +109,12 @@ def _problem_of(parse: Callable[[Any], object], value: Any) -> str | None:
 
 
 def _float_format(value: Any) -> str | None:
+    expected = "must be a format specification, such as '.2f'"
     try:
         format(1.5, value)
     except (ValueError, TypeError):
-        return "must be a format specification, such as '.2f'"
-    return None
+        return expected
+    return None if value else expected
 
 
 def _number_range(value: Any) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_bm.campaigns import SendWindow
     from airflow_provider_bm.client import BMSettings
+    from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
 log = logging.getLogger(__name__)
 
@@ -133,14 +134,15 @@ class SendGuards:
         """
         from airflow_provider_bm.campaigns.problems import did_you_mean
         from airflow_provider_bm.campaigns.variables import unfilled_variables, unused_variables, variables_in
-        from airflow_provider_bm.exceptions import BMPayloadError, Problem
+        from airflow_provider_bm.exceptions import Problem
 
-        allowed = self.server_variables
+        allowed, warns = self.server_variables, self.on_unknown_variable == "warn"
+        advice = "" if warns else ". Remove it, or set on_unknown_variable='warn'"
         problems = [
             Problem(
                 f"template_vars.{name}",
                 (template_vars or {})[name],
-                f"the text has no variable {{{name}}}{did_you_mean(name, variables_in(campaign))}",
+                f"the text has no variable {{{name}}}{did_you_mean(name, variables_in(campaign))}{advice}",
             )
             for name in unused_variables(campaign, template_vars)
         ]
@@ -157,11 +159,11 @@ class SendGuards:
                 )
                 for name in unfilled_variables(campaign, template_vars, allowed)
             ]
-        if problems and self.on_unknown_variable == "warn":
+        if problems and warns:
             for problem in problems:
                 log.warning("%s", problem)
         elif problems:
-            raise BMPayloadError(problems)
+            raise _refusal(campaign, *problems)
 
     @property
     def server_variables(self) -> tuple[str, ...]:
@@ -187,7 +189,7 @@ class SendGuards:
         allowed = self.settings.allowed_recipient_lists
         if allowed is None:
             return
-        from airflow_provider_bm.exceptions import BMPayloadError, Problem
+        from airflow_provider_bm.exceptions import Problem
 
         value = campaign.get("recipient_lists")
         parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Sequence) else []
@@ -198,7 +200,7 @@ class SendGuards:
         permitted = ", ".join(allowed) or "none"
         expected = f"is not among allowed_recipient_lists of the connection or of [bm]: {permitted}"
         problems = [Problem("recipient_lists", each, expected) for each in others]
-        raise BMPayloadError(problems or [Problem("recipient_lists", value, expected)])
+        raise _refusal(campaign, *(problems or [Problem("recipient_lists", value, expected)]))
 
     def _check_immediate(self, campaign: Mapping[str, Any], now: datetime) -> None:
         """Refuse a schedule that may send at once although another time was intended."""
@@ -207,7 +209,7 @@ class SendGuards:
             return
         from airflow_provider_bm.campaigns.executions import fires_immediately
         from airflow_provider_bm.campaigns.schedule import read_once
-        from airflow_provider_bm.exceptions import BMPayloadError, Problem
+        from airflow_provider_bm.exceptions import Problem
 
         try:
             if kind == "scheduled":
@@ -229,7 +231,7 @@ class SendGuards:
                 f"{error}. The campaign may send at once. If that is intended, set allow_immediate=True"
             )
         if immediate:
-            raise BMPayloadError([Problem("schedule_rrule", rule, expected)])
+            raise _refusal(campaign, Problem("schedule_rrule", rule, expected))
 
     def _check_windows(self, campaign: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         from airflow_provider_bm.campaigns import SendWindow
@@ -240,7 +242,7 @@ class SendGuards:
             return {}
         from airflow_provider_bm.campaigns.executions import first_execution_outside
         from airflow_provider_bm.campaigns.schedule import to_utc_text
-        from airflow_provider_bm.exceptions import BMPayloadError, Problem
+        from airflow_provider_bm.exceptions import Problem
 
         kind = campaign.get("schedule_type") or "now"
         if kind != "now":
@@ -250,8 +252,8 @@ class SendGuards:
                     expected = (
                         f"its execution at {outside:%Y-%m-%d %H:%M} UTC is outside the send window: {window}"
                     )
-                    raise BMPayloadError(
-                        [Problem("schedule_rrule", campaign.get("schedule_rrule"), expected)]
+                    raise _refusal(
+                        campaign, Problem("schedule_rrule", campaign.get("schedule_rrule"), expected)
                     )
             return {}
         closed = [window for window in windows if not window.is_open(now)]
@@ -283,6 +285,15 @@ class SendGuards:
             "max_age=None."
         )
         raise (AirflowSkipException if self.on_stale == "skip" else AirflowFailException)(message)
+
+
+def _refusal(campaign: Mapping[str, Any], *problems: Problem) -> BMPayloadError:
+    """Return the error for a campaign that must not be sent."""
+    from airflow_provider_bm.campaigns.labels import name_without_key
+    from airflow_provider_bm.exceptions import BMPayloadError, truncated_repr
+
+    name = truncated_repr(name_without_key(str(campaign.get("name"))), 100)
+    return BMPayloadError(problems, f"campaign {name}", nothing_sent=True)
 
 
 def _time_of_run(context: Context) -> tuple[str, datetime | None]:

@@ -75,6 +75,7 @@ def construct(cls, **arguments):
         ),
         (BMCreateCampaignOperator, {"timeout": timedelta(0)}, "must be a number of seconds above 0"),
         (BMCreateCampaignOperator, {"float_format": "two digits"}, "must be a format specification"),
+        (BMCreateCampaignOperator, {"float_format": ""}, "must be a format specification"),
         (BMCreateCampaignOperator, {"max_age": "soon"}, "must be a timedelta"),
         (BMCreateCampaignOperator, {"send_window": "nine to five"}, "must be a JSON object"),
         (BMCreateCampaignOperator, {"send_window": {"start": "09:00", "end": "25:00"}}, "25:00"),

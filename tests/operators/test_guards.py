@@ -227,6 +227,7 @@ def test_source_with_a_schedule_that_cannot_be_read_is_not_cloned(
     sandbox.fault(method="GET", path=draft["uuid"], times=9, change_reply=changes)
     done = execute(BMCloneCampaignOperator, clone_uuid=draft["uuid"])
     assert message in done.message
+    assert "Invalid campaign 'd.send'; nothing was sent" in done.message
     assert "allow_immediate=True" in done.message
     assert isinstance(done.error, AirflowFailException)
     assert_nothing_sent(sandbox)
