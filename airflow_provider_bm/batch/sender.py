@@ -237,7 +237,7 @@ class RowSender:
         log.warning("Campaign %s of %s: %s", campaign_label(campaign["uuid"], campaign), row, reason)
         row.set_campaign(campaign, "failed" if self._strict else "changed", reason)
         if self._strict:
-            row.reason += f". {SEND_AGAIN}"
+            row.reason += f". {SEND_AGAIN}."
             row.permanent = True
             self._failed += 1
 

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: How to send a message again on purpose.
-SEND_AGAIN = (
-    "To send again on purpose, start a new DAG run, or change key_namespace in [bm] of Airflow's "
-    "configuration."
-)
+SEND_AGAIN = "To send again on purpose, start a new DAG run, or change key_namespace in [bm] of Airflow's configuration"
 
 
 def recorded_campaign(client: BMClient, record: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -67,7 +64,8 @@ def adopt(
     if different and strict:
         raise BMCampaignStateError(
             f"Campaign {which} has the key of this task instance already, and it is not what this task "
-            f"would send: {'; '.join(different)}. Nothing was sent. {SEND_AGAIN}",
+            f"would send: {'; '.join(different)}. Nothing was sent. {SEND_AGAIN}, or set "
+            "deduplicate=False.",
             campaign,
         )
     if payload.get("status") == "active":
@@ -94,13 +92,13 @@ def refuse_unsent(campaign: Mapping[str, Any]) -> None:
     if campaign["status"] == "stopped":
         _refuse(
             f"Campaign {which} exists already, and was stopped. Resume it in the BM console and clear the "
-            f"task. {SEND_AGAIN}",
+            f"task. {SEND_AGAIN}.",
             campaign,
         )
     if campaign["status"] not in SENT_STATUSES:
         _refuse(
             f"Campaign {which} exists already, and is {campaign['status']!r} instead of active. Check it in "
-            f"the BM console. {SEND_AGAIN}",
+            f"the BM console. {SEND_AGAIN}.",
             campaign,
         )
 
