@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: How to send a message again on purpose.
-SEND_AGAIN = "To send again on purpose, start a new DAG run, or change key_namespace in [bm] of Airflow's configuration"
+SEND_AGAIN = (
+    "To send again on purpose, start a new DAG run, or change key_namespace in [bm] of Airflow's "
+    "configuration"
+)
 
 
 def recorded_campaign(client: BMClient, record: Mapping[str, Any]) -> dict[str, Any] | None:
