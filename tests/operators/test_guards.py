@@ -64,6 +64,14 @@ def test_stale_run_does_not_send(sandbox, execute, sms, run_type, time):
     assert_nothing_sent(sandbox)
 
 
+def test_stale_run_does_not_send_if_the_servers_clock_is_slow(sandbox, execute, sms):
+    """The time of the run is by Airflow's clock."""
+    sandbox.clock.set(OLD)
+    done = execute(BMCreateCampaignOperator, run={"run_type": "scheduled", "run_after": OLD}, **sms)
+    assert "The run is too old" in done.message
+    assert_nothing_sent(sandbox)
+
+
 @pytest.mark.parametrize(
     ("arguments", "run"),
     [
