@@ -1,7 +1,7 @@
 """The cost of starting and ending a wait: worker processes, CPU and time, in a real Airflow.
 
 One Airflow (LocalExecutor, SQLite) runs one DAG after the other, each with the given number of waiting
-sensors. All campaigns of a DAG finish at the same time, when all of its tasks are deferred.
+sensors. All campaigns of a DAG finish at the same time, when all of its triggers poll.
 """
 
 from __future__ import annotations
@@ -137,7 +137,13 @@ def _measure(
         ]
         return found if len(found) == tasks and {each["state"] for each in found} <= {*states} else []
 
+    def triggers() -> int:
+        """Return the number of triggers that have started: each has a log of its own."""
+        return len([*(running.home.logs / f"dag_id={dag_id}").rglob("*.trigger.*")])
+
     running.wait_until("all are deferred", lambda: instances("deferred", "failed"), TIMEOUT)
+    running.wait_until("all triggers have started", lambda: triggers() == tasks, TIMEOUT)
+    time.sleep(2 * INTERVAL)  # until each has polled
     ended_at = datetime.now(UTC)
     bm.clock.advance(2 * bm.execution_seconds)
     bm.clear_faults()
