@@ -103,7 +103,7 @@ def run(tasks: int, folder: Path, say: Callable[[str], None]) -> list[Ended]:
             {
                 "AIRFLOW_CONN_BM_DEFAULT": bm.connection_json(),
                 "AIRFLOW_CONN_HTTP_DEFAULT": json.dumps({"conn_type": "http", "host": bm.url}),
-                "AIRFLOW__API__MAXIMUM_PAGE_LIMIT": str(tasks),
+                "AIRFLOW__API__MAXIMUM_PAGE_LIMIT": str(max(100, tasks)),
                 "BM_BENCH_CAMPAIGNS": f"news/v1/services/{bm.service_uuid}/campaigns",
                 "BM_BENCH_STARTS": str(starts),
                 "BM_BENCH_TOKEN": token,
