@@ -49,6 +49,22 @@ def verify_reply(
         check_active(campaign)
 
 
+def check_same(
+    campaign: Mapping[str, Any], payload: Mapping[str, Any], expected: Callable[[], Mapping[str, Any]]
+) -> None:
+    """Check that a reply has the requested name or, if the server changed it, the requested content.
+
+    For requests whose campaign is not searched for later: by ``deduplicate=False``, and by the notifier.
+
+    :param expected: returns the content to compare with, see :func:`.expected_content`
+    :raises BMOutcomeUnknownError: it is a different campaign
+    """
+    if campaign.get("name") != payload.get("name"):
+        different = differences(expected(), campaign, IDENTITY_FIELDS)
+        if different:
+            raise _another_campaign(campaign, payload, "; ".join(different))
+
+
 def check_active(campaign: Mapping[str, Any]) -> None:
     """Check the status in the reply to a request for an active campaign.
 
@@ -84,11 +100,7 @@ def _verify_by_content(
     recent = abs(created_at(campaign) - now) <= CREATED_DT_TOLERANCE
     if different or not recent or has_other_key(name, key):
         why = "; ".join(different) or f"name is {name!r}, created_dt is {campaign.get('created_dt')!r}"
-        raise BMOutcomeUnknownError(
-            f"The server answered with another campaign, {uuid}: {why}. It is not known whether campaign "
-            f"{payload.get('name')!r} was created",
-            name=str(payload.get("name")),
-        )
+        raise _another_campaign(campaign, payload, why)
     if not recorded:
         raise BMCampaignStateError(
             f"The server created campaign {uuid} under another name, {name!r} instead of "
@@ -97,3 +109,14 @@ def _verify_by_content(
             campaign,
         )
     log.warning("The server created campaign %s under another name, %r. Its UUID is recorded.", uuid, name)
+
+
+def _another_campaign(
+    campaign: Mapping[str, Any], payload: Mapping[str, Any], why: str
+) -> BMOutcomeUnknownError:
+    name = payload.get("name")
+    return BMOutcomeUnknownError(
+        f"The server answered with another campaign, {campaign['uuid']}: {why}. It is not known whether "
+        f"campaign {name!r} was created",
+        name=str(name),
+    )

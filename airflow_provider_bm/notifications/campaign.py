@@ -163,8 +163,10 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
         """
         from airflow_provider_bm.campaigns import CampaignClone, writable
         from airflow_provider_bm.campaigns.labels import campaign_label
+        from airflow_provider_bm.idempotency.compare import expected_content
         from airflow_provider_bm.idempotency.key import event_key, name_with_key
         from airflow_provider_bm.idempotency.search import campaigns_with_key
+        from airflow_provider_bm.idempotency.verify import check_same
 
         key = event_key(*event.identity, str(self.clone_uuid).lower(), namespace=settings.key_namespace)
         fields = {
@@ -196,6 +198,7 @@ class BMCampaignNotifier(BMTemplating, BaseNotifier):
         if not settings.draft_only:
             payload.update(guards.check_post(content, client.server_now()))
         campaign = client.post_campaign(payload)
+        check_same(campaign, payload, lambda: expected_content(content, payload.get("template_vars")))
         label = campaign_label(campaign["uuid"], campaign)
         if campaign["status"] == "draft":
             log.warning("NOTHING WAS SENT: campaign %s is a draft", label)

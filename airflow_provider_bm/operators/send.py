@@ -290,7 +290,7 @@ class SendOperator(ActivatingOperator):
         from airflow_provider_bm.exceptions import BMOutcomeUnknownError
         from airflow_provider_bm.idempotency.compare import expected_content
         from airflow_provider_bm.idempotency.key import name_with_key
-        from airflow_provider_bm.idempotency.verify import check_active
+        from airflow_provider_bm.idempotency.verify import check_active, check_same
         from airflow_provider_bm.metrics import count_campaign
 
         client, guards = self.hook.client, self.guards(context)
@@ -321,6 +321,7 @@ class SendOperator(ActivatingOperator):
                 log.warning("deduplicate=False: an earlier try may have sent this campaign already")
             check()
             campaign = client.post_campaign(payload)
+            check_same(campaign, payload, lambda: expected_content(content(), template_vars))
             if sends:
                 check_active(campaign)
         else:

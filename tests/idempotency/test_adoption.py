@@ -107,6 +107,13 @@ def test_response_with_another_campaign_fails_the_try_if_the_search_finds_nothin
     assert len(sandbox.executions()) == 1
 
 
+def test_response_with_another_campaign_fails_a_task_without_a_key(sandbox, task):
+    other = sandbox.create(status="active", schedule_type="once", schedule_rrule="2099-01-01 09:00:00")
+    sandbox.fault(method="POST", path="/campaigns$", status=201, body=other)
+    with pytest.raises(AirflowException, match=f"answered with another campaign, {other['uuid']}"):
+        execute({**task["create"], "deduplicate": False})
+
+
 def test_response_with_another_draft_does_not_delete_it(sandbox, task):
     """staged=True deletes drafts that are not needed, but only its own."""
     other = sandbox.create(status="draft")

@@ -211,6 +211,13 @@ def test_nothing_is_repeated(sandbox, notifier, method, status):
     assert len(sandbox.requests(method=method, path="/campaigns")) == 1
 
 
+def test_a_response_with_another_campaign(sandbox, notifier, caplog):
+    other = sandbox.create(status="active", schedule_type="once", schedule_rrule="2099-01-01 09:00:00")
+    sandbox.fault(method="POST", path="/campaigns$", status=201, body=other)
+    notifier()(context())
+    assert f"The server answered with another campaign, {other['uuid']}" in caplog.text
+
+
 def test_an_unknown_outcome_is_logged(sandbox, notifier, caplog):
     sandbox.fault("POST", "/campaigns", lose_reply=True)
     notifier()(context())
