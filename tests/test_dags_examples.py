@@ -319,7 +319,7 @@ def warehouse(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_from_a_table(sandbox, run_dag_file, warehouse):
-    sandbox.execution_seconds = 0.3
+    sandbox.execution_seconds = 0
     run = run_dag_file(EXAMPLES / "from_a_table.py", "from_a_table", expect="success")
 
     for shop in ("north", "south"):

@@ -187,6 +187,7 @@ class _Planner:
             content = {**task.source(), **payload}
         sends = payload.get("status") == "active" and not self._draft_only
         guards = task.guards(self._context)
+        guards.local_now = now
         if sends and known_source and not self._ti.unknown_values:
             guards.check_variables(content, payload.get("template_vars"), sends=True)
             content = {**content, **guards.check(content, now)}

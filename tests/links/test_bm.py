@@ -21,7 +21,7 @@ ARGUMENTS = {
         "recipient_lists": UUID,
     },
     "BMCloneCampaignOperator": {"clone_uuid": UUID},
-    "BMUpdateCampaignOperator": {"campaign_uuid": UUID},
+    "BMUpdateCampaignOperator": {"campaign_uuid": UUID, "name": "Storm"},
     "BMCampaignStatusOperator": {"campaign_uuid": UUID, "status": "active"},
     "BMGetCampaignOperator": {"campaign_uuid": UUID},
     "BMCampaignSensor": {"campaign_uuid": UUID},

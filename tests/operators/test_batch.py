@@ -501,7 +501,8 @@ def test_the_limit_of_an_hour_stops_the_batch(sandbox, send, monkeypatch):
     assert "row 3 (region='east')" in done.message
     assert len(posts(sandbox)) == 2
     rows = [*REGIONS, {"region": "west", "headline": "x"}, {"region": "centre", "headline": "x"}]
-    done = send(rows, max_workers=1, on_error="continue", try_number=2)
+    with use_timing(Timing(window=lambda client: timedelta(seconds=0.1))):
+        done = send(rows, max_workers=1, on_error="continue", try_number=2)
     assert [row["status"] for row in done.pushed["rows"]] == [*["adopted"] * 2, "failed", *["not_sent"] * 2]
 
 

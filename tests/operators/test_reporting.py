@@ -205,7 +205,7 @@ class TestOutlets:
         assert extra["campaign"]["name"].endswith("Storm")
 
     def test_the_example_passes_the_sent_campaign_to_the_next_dag(self, sandbox, run_dag_file, events):
-        sandbox.execution_seconds = 0.3
+        sandbox.execution_seconds = 0
         example = ROOT / "dags_examples" / "follow_up.py"
         run = run_dag_file(example, "warn", expect="success")
         ((_, extra),) = events()
