@@ -180,8 +180,8 @@ CHECKS: Final[Mapping[str, Check]] = {
     "on_empty": one_of("warn", "fail", "skip"),
     "on_error": one_of("stop", "continue"),
     "on_invalid": one_of("fail", "skip"),
-    "on_removed_rows": one_of("fail", "warn"),
     "on_reject": one_of("keep", "delete"),
+    "on_removed_rows": one_of("fail", "warn"),
     "on_stale": one_of("fail", "skip"),
     "on_unknown_variable": one_of("fail", "warn"),
     "poke_interval": _duration,
@@ -244,17 +244,11 @@ def suggestions(cls: type, names: Iterable[str]) -> str:
     return "".join(did_you_mean(name, known) for name in names if name not in known)
 
 
-def is_given(task: Any, *names: str) -> bool:
-    """Return whether all of these arguments are literals, and not None."""
-    values = (getattr(task, name) for name in names)
-    return all(value is not None and _is_literal(value) for value in values)
-
-
 def schedule_and_query_problems(task: Any) -> Iterator[Problem]:
     """Yield the contradictions between schedule and type, and query and type."""
-    if task.schedule_type == "now" and is_given(task, "schedule_rrule"):
+    if task.schedule_type == "now" and _is_given(task.schedule_rrule):
         yield Problem("schedule_type", "now", "contradicts schedule_rrule; leave one of them out")
-    if task.query_type == "all" and is_given(task, "query"):
+    if task.query_type == "all" and _is_given(task.query):
         yield Problem("query_type", "all", "contradicts query; leave one of them out")
 
 
@@ -285,3 +279,7 @@ def _is_literal(value: Any) -> bool:
     if isinstance(value, str):
         return "{{" not in value and "{%" not in value
     return not hasattr(value, "resolve")  # An XComArg.
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and _is_literal(value)
