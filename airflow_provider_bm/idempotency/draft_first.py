@@ -98,7 +98,9 @@ class DraftThenActivate:
                 strict = not self.tried_before and self._own_draft is None
                 return self._adopt(campaigns[0], payload, contents, strict=strict)
             if may_be_in_flight:
-                self.timing.sleep(self._record.remaining(record).total_seconds())
+                seconds = self._record.remaining(record).total_seconds()
+                log.info("An earlier try may have sent its request; searching again in %.0f s", seconds)
+                self.timing.sleep(seconds)
                 may_be_in_flight = False
                 continue
             if not drafts:

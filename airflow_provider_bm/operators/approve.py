@@ -132,6 +132,7 @@ class BMApproveCampaignOperator(ActivatingOperator, HITLOperator):
                 "of apache-airflow-providers-standard."
             )
         self.campaign_uuid = campaign_uuid
+        self.response_timeout = response_timeout
         self.tz = tz
         self.on_reject = on_reject
         self.max_age = max_age

@@ -27,6 +27,8 @@ from airflow_provider_bm.campaigns.constants import (
 )
 from airflow_provider_bm.exceptions import BMPayloadError, Problem
 
+#: Longer durations, and infinity, do not fit into a timedelta from now.
+_MAX_SECONDS: Final = 10**9
 #: Returns what would be right, or None if the value may be right.
 Check = Callable[[Any], str | None]
 
@@ -74,18 +76,25 @@ def _whole_number(lowest: int, highest: int | None = None) -> Check:
     limits = f"from {lowest}" if highest is None else f"from {lowest} to {highest}"
 
     def check(value: Any) -> str | None:
-        number = int(value) if isinstance(value, str) and value.isdecimal() else value
-        is_whole = isinstance(number, int) and not isinstance(number, bool)
-        if is_whole and lowest <= number and (highest is None or number <= highest):
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if is_whole and lowest <= value and (highest is None or value <= highest):
             return None
         return f"must be a whole number {limits}"
 
     return check
 
 
+def _limit(value: Any) -> str | None:
+    # A template renders to a text.
+    return _whole_number(1)(int(value) if isinstance(value, str) and value.isdecimal() else value)
+
+
 def _duration(value: Any) -> str | None:
-    positive = value > timedelta(0) if isinstance(value, timedelta) else _is_number(value) and value > 0
-    return None if positive else "must be a number of seconds above 0, or a timedelta"
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if is_number and 0 < seconds < _MAX_SECONDS:
+        return None
+    return "must be a number of seconds above 0, or a timedelta"
 
 
 def _max_age(value: Any) -> str | None:
@@ -122,10 +131,6 @@ def _number_range(value: Any) -> str | None:
     if all(isinstance(each, int) and not isinstance(each, bool) for each in numbers):
         return None
     return "must be the lowest and the highest number, such as (1, 50)"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _parts(value: Any) -> list[Any]:
@@ -169,7 +174,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "float_format": _float_format,
     "hash_phone_numbers": _FLAG,
     "key": _names,
-    "limit": _whole_number(1),
+    "limit": _limit,
     "max_age": _max_age,
     "max_campaigns": _whole_number(0),
     "max_failures": _whole_number(0),
@@ -200,7 +205,6 @@ CHECKS: Final[Mapping[str, Check]] = {
     "sql_conn_id": _TEXT,
     "staged": _FLAG,
     "stop_on_kill": _FLAG,
-    "subject": _TEXT,
     "target_status": one_of(*STATUSES),
     "template": is_a("must be a string or a dict", str, Mapping),
     "template_vars": is_a("must be a dict such as {'temp': '-22C'}", Mapping),
@@ -221,9 +225,8 @@ def check_arguments(task: Any, label: str | None) -> None:
     cls: type = type(task)
     defaults, own = _defaults(cls), task.argument_checks
     problems = []
-    for name, value in vars(task).items():
-        check = own.get(name) or CHECKS.get(name)
-        default = defaults.get(name, inspect.Parameter.empty)
+    for name, default in defaults.items():
+        check, value = own.get(name) or CHECKS.get(name), vars(task).get(name, default)
         if check is None or value is default or (value is None and name in _NONE_MEANS_ANY):
             continue
         if name in task.template_fields and not _is_literal(value):
@@ -240,7 +243,7 @@ def suggestions(cls: type, names: Iterable[str]) -> str:
     """Return hints for arguments that a class does not have, such as ``; did you mean 'bm_conn_id'?``."""
     from airflow_provider_bm.campaigns.problems import did_you_mean
 
-    known = _defaults(cls)
+    known = _parameters(cls.__mro__)
     return "".join(did_you_mean(name, known) for name in names if name not in known)
 
 
@@ -266,13 +269,26 @@ _NONE_MEANS_ANY: Final = ("max_age", "limit", "max_campaigns")
 
 @functools.cache
 def _defaults(cls: type) -> dict[str, Any]:
-    """Return the parameters of a class and its base classes, with their defaults."""
-    defaults: dict[str, Any] = {}
-    for each in cls.__mro__:
+    """Return the parameters of this package's classes with their defaults.
+
+    Base classes first: a user's subclass may have None as default where None is not valid.
+    """
+    package = __name__.partition(".")[0]
+    return _parameters(each for each in reversed(cls.__mro__) if each.__module__.startswith(f"{package}."))
+
+
+def _parameters(classes: Iterable[type]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in classes:
         if "__init__" in vars(each) and each is not object:
             for parameter in inspect.signature(vars(each)["__init__"]).parameters.values():
-                defaults.setdefault(parameter.name, parameter.default)
-    return defaults
+                if (
+                    parameter.kind is parameter.KEYWORD_ONLY
+                    or parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+                ):
+                    found.setdefault(parameter.name, parameter.default)
+    found.pop("self", None)
+    return found
 
 
 def _is_literal(value: Any) -> bool:

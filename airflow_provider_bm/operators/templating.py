@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_bm.operators.arguments import check_arguments, suggestions
 
@@ -69,7 +69,7 @@ class BMTemplating:
         check_arguments(self, kwargs.get("task_id"))
         try:
             super().__init__(**kwargs)
-        except Exception as error:
+        except (TypeError, AirflowException) as error:
             if hint := suggestions(type(self), kwargs):
                 raise TypeError(f"{error}{hint}") from None
             raise

@@ -74,6 +74,7 @@ def construct(cls, **arguments):
             "must be a number of seconds",
         ),
         (BMCreateCampaignOperator, {"timeout": timedelta(0)}, "must be a number of seconds above 0"),
+        (BMCreateCampaignOperator, {"timeout": float("inf")}, "must be a number of seconds above 0"),
         (BMCreateCampaignOperator, {"float_format": "two digits"}, "must be a format specification"),
         (BMCreateCampaignOperator, {"float_format": ""}, "must be a format specification"),
         (BMCreateCampaignOperator, {"max_age": "soon"}, "must be a timedelta"),
@@ -99,6 +100,7 @@ def construct(cls, **arguments):
         (BMListCampaignsOperator, {"status": ["draft", "gone"]}, "must be some of active, stopped"),
         (BMListCampaignsOperator, {"limit": 0}, "must be a whole number from 1"),
         (BMCampaignBatchOperator, {"sql": "SELECT 1"}, "pass either rows or sql"),
+        (BMCampaignBatchOperator, {"max_workers": "8"}, "must be a whole number from 1 to 10"),
         (BMCampaignBatchOperator, {"max_workers": 11}, "must be a whole number from 1 to 10"),
         (BMCampaignBatchOperator, {"expected_rows": 5}, "must be the lowest and the highest number"),
         (
@@ -118,6 +120,19 @@ def test_literal_that_can_never_be_right(cls, arguments, message):
     assert f"Invalid arguments of {cls.__name__} 'send'" in str(caught.value)
     # A mapped task is constructed when it runs; a retry would not help.
     assert isinstance(caught.value, AirflowFailException)
+
+
+def test_default_of_a_subclass_is_checked():
+    """Without a status, the API would send the campaign."""
+
+    class Prepared(BMCreateCampaignOperator):
+        def __init__(self, *, status=None, limit="unrelated", **kwargs):
+            self.limit = limit
+            super().__init__(status=status, **kwargs)
+
+    with pytest.raises(BMPayloadError, match="status=None: must be one of active, draft"):
+        Prepared(task_id="send", **VALID[BMCreateCampaignOperator])
+    Prepared(task_id="send", status="draft", **VALID[BMCreateCampaignOperator])
 
 
 def test_all_problems_are_reported_at_once():
