@@ -144,7 +144,7 @@ def check_template(value: Any, sending_type: str | None, problems: Problems) -> 
         json_problem(field, text, error, wanted, problems)
         return None
     if not isinstance(parsed, dict) or not parsed:
-        problems.add(field, value, wanted)
+        problems.add(field, value, "must not be empty" if parsed == {} else wanted)
         return None
     return text if _has_values(parsed, problems) else None
 
